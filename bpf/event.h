@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Events: what is worth telling, at a bounded rate per flow, reason and CPU.
+ * What a rate or a full ring holds back is counted and told with the next one.
+ */
+#ifndef KEYSWITCH_EVENT_H
+#define KEYSWITCH_EVENT_H
+
+#include "table.h"
+#include "l3.h"
+#include "cursor.h"
+
+/* key: reason, value: this CPU's event rate. Written here only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, KS_REASONS);
+	__type(key, __u32);
+	__type(value, struct ks_rate);
+} rates SEC(".maps");
+
+/* struct ks_event records. Read by one consumer; full: events_lost. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, KS_EVENT_RING);
+} events SEC(".maps");
+
+#define EFFECT_PASS KS_A_PASS
+#define EFFECT_DROP KS_A_DROP
+#define REASON_EFFECT(sym, effect, kind, text) EFFECT_##effect,
+#define REASON_KIND(sym, effect, kind, text) kind,
+static const __u8 reason_effect[128] = { KS_REASON_LIST(REASON_EFFECT) };
+static const __u8 reason_kind[128] = { KS_REASON_LIST(REASON_KIND) };
+_Static_assert(KS_REASONS <= 128, "reason tables are read with a mask of 127");
+
+static __always_inline __u8 reason_of(const __u8 *table, __u32 reason)
+{
+	__u64 i = reason;
+
+	BOUND_OFFSET(i, 128);
+	return table[i];
+}
+
+static __always_inline struct ks_misc_count *verdict_misc(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&misc, &zero);
+}
+
+static __always_inline struct ks_misc_count *event_misc(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&misc, &zero);
+}
+
+/* Rate of one flow, then of one reason on this CPU. 1 = send; *hidden = held back before. */
+static __always_inline int event_due(struct pkt *p, __u32 reason, __u32 *hidden)
+{
+	struct ks_rate *rate = bpf_map_lookup_elem(&rates, &reason);
+	struct ks_misc_count *m = event_misc();
+	struct ks_state_rec *st = pkt_state();
+	struct ks_flow *f = p->tracked ? table_lookup(p) : NULL;
+	__u32 second = p->now / KS_SECOND;
+	int due = 1;
+
+	if (!rate || !m || !st)
+		return 0;
+	if (f) {
+		if (f->ev_second != second) {
+			f->ev_second = second;
+			f->ev_count = 0;
+		}
+		due = f->ev_count < KS_FLOW_EVENT_RATE;
+		f->ev_count += due;
+	}
+	if (rate->second != second) {
+		rate->second = second;
+		rate->sent = 0;
+	}
+	if (!due || rate->sent >= st->event_rate) {
+		rate->hidden++;
+		m->events_hidden++;
+		return 0;
+	}
+	rate->sent++;
+	*hidden = rate->hidden;
+	rate->hidden = 0;
+	return 1;
+}
+
+static __always_inline void event_addresses(struct pkt *p, struct ks_event *e)
+{
+	const void *client = p->v6 ? (void *)p->key.k6.client : (void *)&p->key.k4.client;
+	const void *server = p->v6 ? (void *)p->key.k6.server : (void *)&p->key.k4.server;
+	const void *src = p->role == KS_CLIENT ? client : server;
+	const void *dst = p->role == KS_CLIENT ? server : client;
+
+	if (p->ethertype != ETH_IPV4 && !p->v6)
+		return;
+	e->ip_version = p->v6 ? 6 : 4;
+	e->ip_proto = p->l4proto;
+	e->sport = p->sport;
+	e->dport = p->dport;
+	e->seq = p->seq;
+	if (p->v6) {
+		__builtin_memcpy(e->src, src, 16);
+		__builtin_memcpy(e->dst, dst, 16);
+		return;
+	}
+	e->src[10] = e->src[11] = e->dst[10] = e->dst[11] = 0xff;
+	__builtin_memcpy(e->src + 12, src, 4);
+	__builtin_memcpy(e->dst + 12, dst, 4);
+}
+
+/* First bytes of the refused message, else of the payload. */
+static __always_inline void event_head(struct xdp_md *ctx, struct pkt *p, struct ks_work *w,
+				       struct ks_event *e)
+{
+	__u64 n = p->len < KS_HEAD_MAX ? p->len : KS_HEAD_MAX;
+
+	if (p->judged) {
+		e->head_len = w->head_len;
+		__builtin_memcpy(e->head, w->head, KS_HEAD_MAX);
+		return;
+	}
+	if (!n || !p->pay)
+		return;
+	BOUND1(n, KS_HEAD_MAX);
+	if (!bpf_xdp_load_bytes(ctx, p->pay, e->head, n))
+		e->head_len = n;
+}
+
+/* With the judged leaf and its message's first bytes if p->judged. Returns 0. */
+KS_GLOBAL int event_send(struct xdp_md *ctx, struct pkt *p, __u32 reason, __u32 action)
+{
+	struct ks_work *w = pkt_work();
+	struct ks_misc_count *m;
+	struct ks_event *e;
+	__u32 hidden = 0;
+	__u8 *mac;
+
+	if (!p || !w)
+		return 0;
+	p->reported = 1;
+	if (cfg.trace || !event_due(p, reason, &hidden))
+		return 0;
+	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+	if (!e) {
+		m = event_misc();
+		if (m)
+			m->events_lost++;
+		return 0;
+	}
+	__builtin_memset(e, 0, sizeof(*e));
+	e->t = p->now;
+	e->reason = reason;
+	e->kind = reason_of(reason_kind, reason);
+	e->action = action;
+	e->verdict = p->mode == KS_MONITOR ? KS_V_WOULD_DENY : KS_V_DENY;
+	e->port = p->role == KS_CLIENT ? cfg.client_port : cfg.server_port;
+	e->vlan[0] = p->vlan[0];
+	e->vlan[1] = p->vlan[1];
+	e->generation = p->generation;
+	e->ethertype = p->ethertype;
+	e->hidden = hidden;
+	mac = pkt_at(ctx, 0, 12);
+	if (mac) {
+		__builtin_memcpy(e->dmac, mac, 6);
+		__builtin_memcpy(e->smac, mac + 6, 6);
+	}
+	event_addresses(p, e);
+	event_head(ctx, p, w, e);
+	if (p->judged)
+		e->leaf = w->leaf;
+	bpf_ringbuf_submit(e, 0);
+	return 0;
+}
+
+#endif

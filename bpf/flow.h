@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The rules of the TCP state machine (design section 2), one function each,
+ * named as in states.h. All run under the flow's lock: plain loads and stores
+ * only, no helper. Each returns a reason, or KS_GO when the stream stage has
+ * bytes to judge (p->take says which).
+ */
+#ifndef KEYSWITCH_FLOW_H
+#define KEYSWITCH_FLOW_H
+
+#include "pkt.h"
+
+#define KS_ACK_BEHIND	(1u << 20) /* oldest acknowledgement that a client may send */
+#define KS_MISMATCHES	3
+
+static __always_inline void flow_changed(struct ks_flow *f)
+{
+	f->version++;
+}
+
+/* A new incarnation: everything of the old one is forgotten. */
+static __always_inline void flow_begin(struct ks_flow *f, struct pkt *p, __u8 st)
+{
+	f->state = st;
+	f->flags &= KS_F_QFLOW | KS_F_QHALF;
+	f->close = 0;
+	f->mismatches = 0;
+	f->proto = p->proto;
+	f->asset = p->asset;
+	f->profile = p->profile;
+	f->generation = p->generation;
+	f->c_nxt = f->c_una = f->msg_start = p->seq;
+	f->s_ack = p->seq;
+	f->s_nxt = p->ack;
+	flow_changed(f);
+}
+
+/* H1 */
+static __always_inline int flow_open(struct ks_flow *f, struct pkt *p)
+{
+	if (p->len)
+		return KS_R_syn_payload;
+	flow_begin(f, p, KS_S_SYN_SENT);
+	f->iss = p->seq;
+	p->rearm = 1;
+	return KS_R_handshake;
+}
+
+static __always_inline int flow_reopen(struct ks_flow *f, struct pkt *p)
+{
+	if (p->len)
+		return KS_R_syn_payload;
+	if (p->seq == f->iss)
+		return KS_R_handshake;
+	if (p->now - f->t_last < KS_SECOND)
+		return KS_R_syn_conflict;
+	return flow_open(f, p);
+}
+
+static __always_inline int flow_pend(struct ks_flow *f, struct pkt *p)
+{
+	__u32 ms = p->now >> 20;
+
+	if (p->len)
+		return KS_R_syn_payload;
+	if (f->flags & KS_F_PENDING && p->seq != f->pend_iss && ms - f->pend_ms < 1024)
+		return KS_R_syn_conflict;
+	f->flags |= KS_F_PENDING;
+	f->pend_iss = p->seq;
+	f->pend_ms = ms;
+	flow_changed(f);
+	return KS_R_handshake;
+}
+
+/* H2: only for the SYN forwarded last, exact number. */
+static __always_inline int flow_synack(struct ks_flow *f, struct pkt *p)
+{
+	if (p->ack - 1 != f->iss || p->len)
+		return KS_R_state_unexpected;
+	f->state = KS_S_SYNACKED;
+	f->irs = p->seq;
+	f->c_nxt = f->c_una = f->msg_start = f->s_ack = p->ack;
+	f->s_nxt = p->seq + 1;
+	flow_changed(f);
+	return KS_R_handshake;
+}
+
+/* An identical SYN-ACK passes; one for the pending SYN begins a new incarnation. */
+static __always_inline int flow_live_synack(struct ks_flow *f, struct pkt *p)
+{
+	if (!p->len && p->seq == f->irs && p->ack - 1 == f->iss && !(f->flags & KS_F_AUDIT))
+		return KS_R_handshake;
+	if (!(f->flags & KS_F_PENDING) || p->ack - 1 != f->pend_iss || p->len)
+		return KS_R_state_unexpected;
+	f->iss = f->pend_iss;
+	f->flags &= KS_F_QFLOW | KS_F_QHALF;
+	f->close = 0;
+	f->mismatches = 0;
+	return flow_synack(f, p);
+}
+
+static __always_inline int flow_client_rst(struct ks_flow *f, struct pkt *p)
+{
+	if (p->len)
+		return KS_R_state_unexpected;
+	if (f->state == KS_S_ESTAB) {
+		f->close |= KS_CL_SHORT;
+		p->rearm = 1;
+	}
+	return KS_R_close;
+}
+
+static __always_inline int flow_server_rst(struct ks_flow *f, struct pkt *p)
+{
+	f->state = KS_S_CLOSED;
+	p->rearm = 1;
+	flow_changed(f);
+	return KS_R_close;
+}
+
+/* Both FINs seen and each acknowledged. */
+static __always_inline void flow_check_closed(struct ks_flow *f, struct pkt *p)
+{
+	if ((f->close & (KS_CL_CACK | KS_CL_SACK)) != (KS_CL_CACK | KS_CL_SACK))
+		return;
+	f->state = KS_S_CLOSED;
+	p->rearm = 1;
+	flow_changed(f);
+}
+
+static __always_inline void flow_client_fin(struct ks_flow *f, struct pkt *p, __u32 at)
+{
+	f->flags |= KS_F_CFIN;
+	f->c_fin = at;
+	f->close |= KS_CL_SHORT;
+	p->rearm = 1;
+	flow_changed(f);
+}
+
+/* E2: length 0. */
+static __always_inline int flow_bare(struct ks_flow *f, struct pkt *p)
+{
+	__s32 d = p->seq - f->c_nxt;
+
+	if (d == 0 && p->flags & TCP_FIN)
+		flow_client_fin(f, p, p->seq);
+	if (d == 0 || d == -1)
+		return p->flags & TCP_FIN ? KS_R_close : KS_R_ack;
+	if (d == 1 && f->flags & KS_F_CFIN)
+		return KS_R_ack;
+	if (d < 0 && !seq_lt(p->seq, f->c_una - 1))
+		return KS_R_ack;
+	if (d < 0 && p->follow)
+		return KS_R_ack;
+	return KS_R_seq_range;
+}
+
+/* What the stream stage gets: bytes [seq, seq + n) of the payload from `skip`. */
+static __always_inline int flow_claim(struct ks_flow *f, struct pkt *p, __u32 n)
+{
+	struct take *t = &p->take;
+
+	f->flags |= KS_F_BUSY;
+	flow_changed(f);
+	t->claimed = 1;
+	t->n = n;
+	t->seq = p->seq + t->skip;
+	t->start = t->probe ? t->seq : f->msg_start;
+	t->id = f->id;
+	t->version = f->version;
+	t->slot = f->slot - 1;
+	return KS_GO;
+}
+
+/* Part of a retransmission that the server may still read: [max(seq, c_una), end). */
+static __always_inline void flow_compare(struct ks_flow *f, struct pkt *p, __u32 end)
+{
+	struct take *t = &p->take;
+	__u32 from = seq_lt(p->seq, f->c_una) ? f->c_una : p->seq;
+
+	if (!seq_lt(from, end))
+		return;
+	t->cmp_seq = from;
+	t->cmp_off = from - p->seq;
+	t->cmp_len = end - from;
+}
+
+/* E4 without new bytes. */
+static __always_inline int flow_resent(struct ks_flow *f, struct pkt *p, __u32 end)
+{
+	if (f->flags & (KS_F_AUDIT | KS_F_LOST) && p->follow)
+		return KS_R_retransmit;
+	flow_compare(f, p, end);
+	if (!p->take.cmp_len)
+		return KS_R_retransmit;
+	if (f->flags & KS_F_BUSY)
+		return KS_R_busy;
+	p->take.id = f->id;
+	p->take.version = f->version;
+	p->take.slot = f->slot - 1;
+	return KS_GO;
+}
+
+/* Position unknown (monitor after a gap, adoption): the segment must be whole messages. */
+static __always_inline int flow_probe(struct ks_flow *f, struct pkt *p, __u32 seg_max)
+{
+	if (f->flags & KS_F_BUSY)
+		return KS_R_busy;
+	f->flags |= KS_F_LOST;
+	p->take.probe = 1;
+	return flow_claim(f, p, p->len < seg_max ? p->len : seg_max);
+}
+
+/* E3, E4 with a tail, E5. ring and seg_max are the protocol's geometry. */
+static __always_inline int flow_data(struct ks_flow *f, struct pkt *p, __u32 ring, __u32 seg_max)
+{
+	__u32 low, room, n, end = p->seq + p->len;
+
+	if (f->flags & KS_F_LOST && !seq_lt(p->seq, f->c_nxt))
+		return flow_probe(f, p, seg_max);
+	if (seq_lt(f->c_nxt, p->seq))
+		return p->follow ? flow_probe(f, p, seg_max) : KS_R_out_of_order;
+	if (seq_le(end, f->c_nxt))
+		return flow_resent(f, p, end);
+	if (f->flags & KS_F_LOST)
+		return p->follow ? KS_R_resync : KS_R_no_state;
+	if (f->flags & KS_F_BUSY)
+		return KS_R_busy;
+	p->take.skip = f->c_nxt - p->seq;
+	if (p->take.skip)
+		flow_compare(f, p, f->c_nxt);
+	n = p->len - p->take.skip;
+	if (p->follow) /* a capture may lack the acknowledgements */
+		f->c_una = f->msg_start;
+	low = seq_lt(f->msg_start, f->c_una) ? f->msg_start : f->c_una;
+	room = ring - (f->c_nxt - low);
+	if (room > ring)
+		room = 0;
+	n = n < room ? n : room;
+	if (!n)
+		return KS_R_window_full;
+	return flow_claim(f, p, n < seg_max ? n : seg_max);
+}
+
+/* A SYN waits for its answer: no data until then, at most three seconds. */
+static __always_inline int flow_waits(struct ks_flow *f, struct pkt *p)
+{
+	if (!(f->flags & KS_F_PENDING))
+		return 0;
+	if ((__u32)(p->now >> 20) - f->pend_ms > 3 * 1024 || p->follow) {
+		f->flags &= ~KS_F_PENDING;
+		flow_changed(f);
+		return 0;
+	}
+	return p->len > 0;
+}
+
+/* E1, then by what it carries. */
+static __always_inline int flow_accept(struct ks_flow *f, struct pkt *p)
+{
+	if (!(p->flags & TCP_ACK))
+		return KS_R_state_unexpected;
+	if (f->flags & KS_F_AUDIT || p->follow) {
+		if (seq_lt(f->s_nxt, p->ack))
+			f->s_nxt = p->ack;
+	} else if (seq_lt(f->s_nxt, p->ack) || seq_lt(p->ack, f->s_nxt - KS_ACK_BEHIND)) {
+		return KS_R_ack_range;
+	}
+	if (flow_waits(f, p))
+		return KS_R_syn_pending;
+	if (f->flags & KS_F_SFIN && p->ack == f->s_fin + 1) {
+		f->close |= KS_CL_SACK;
+		flow_check_closed(f, p);
+	}
+	if (!p->len)
+		return flow_bare(f, p);
+	if (f->state != KS_S_ESTAB)
+		return KS_R_flow_closed;
+	if (f->proto == KS_MODBUS)
+		return flow_data(f, p, KS_MB_RING, KS_MB_SEG);
+	return flow_data(f, p, KS_EIP_RING, KS_EIP_SEG);
+}
+
+/* H3: exact numbers only; SYN cookies are linear in the ISN, no window test will do. */
+static __always_inline int flow_complete(struct ks_flow *f, struct pkt *p)
+{
+	if (!(p->flags & TCP_ACK) || p->seq != f->c_nxt || p->ack != f->irs + 1)
+		return KS_R_handshake_ack;
+	f->state = KS_S_ESTAB;
+	flow_changed(f);
+	return p->len || p->flags & TCP_FIN ? flow_accept(f, p) : KS_R_handshake;
+}
+
+/*
+ * No handshake seen. Only data can be adopted, and only where adoption is on:
+ * the connection counts from the first segment that is whole messages.
+ */
+static __always_inline int flow_stray(struct ks_flow *f, struct pkt *p)
+{
+	if (!p->len)
+		return p->adopt || p->follow ? KS_R_ack : KS_R_no_state;
+	flow_begin(f, p, KS_S_ESTAB);
+	f->flags |= KS_F_AUDIT;
+	p->rearm = 1;
+	return flow_probe(f, p, f->proto == KS_MODBUS ? KS_MB_SEG : KS_EIP_SEG);
+}
+
+/* S1: the server's numbers; its acknowledgement frees the ring. Version untouched. */
+static __always_inline int flow_track(struct ks_flow *f, struct pkt *p)
+{
+	__u32 end = p->seq + p->len;
+
+	if (p->flags & TCP_FIN) {
+		f->flags |= KS_F_SFIN;
+		f->s_fin = end;
+		end++;
+		p->rearm = 1;
+	}
+	if (seq_lt(f->s_nxt, end))
+		f->s_nxt = end;
+	if (p->len)
+		f->close &= f->flags & KS_F_CFIN ? 0xff : ~KS_CL_SHORT;
+	if (!(p->flags & TCP_ACK))
+		return KS_R_reply;
+	if (f->flags & KS_F_PENDING && !seq_lt(p->ack, f->c_una) && !seq_lt(f->c_nxt, p->ack))
+		f->flags &= ~KS_F_PENDING;
+	if (seq_lt(f->c_una, p->ack) && seq_le(p->ack, f->c_nxt))
+		f->c_una = p->ack;
+	if (seq_lt(f->s_ack, p->ack))
+		f->s_ack = p->ack;
+	if (f->flags & KS_F_CFIN && p->ack == f->c_fin + 1) {
+		f->c_una = f->c_nxt;
+		f->close |= KS_CL_CACK;
+		flow_check_closed(f, p);
+	}
+	return p->flags & TCP_FIN ? KS_R_close : p->len ? KS_R_reply : KS_R_ack;
+}
+
+/* The end of a claim: bytes below take.accept are inspected now and for ever. */
+static __always_inline int flow_publish(struct ks_flow *f, struct pkt *p)
+{
+	struct take *t = &p->take;
+	__u32 got = t->accept - t->seq;
+
+	if (f->id != t->id || f->version != t->version || !(f->flags & KS_F_BUSY))
+		return KS_R_commit_conflict;
+	f->flags &= ~KS_F_BUSY;
+	if (t->lost)
+		f->flags |= KS_F_LOST;
+	else if (t->probe)
+		f->flags &= ~KS_F_LOST;
+	f->c_nxt = t->accept;
+	f->msg_start = t->next_start;
+	if (t->probe && !t->lost)
+		f->c_una = t->seq;
+	if (t->kill) {
+		f->state = KS_S_KILLED;
+		p->rearm = 1;
+	}
+	if (p->flags & TCP_FIN && got == (__u32)p->len - t->skip)
+		flow_client_fin(f, p, t->accept);
+	flow_changed(f);
+	return KS_GO;
+}
+
+#endif

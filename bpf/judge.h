@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One whole message: dissect it, decide each request in it, count, trace and
+ * report. The glue between the pure dissectors and the policy.
+ */
+#ifndef KEYSWITCH_JUDGE_H
+#define KEYSWITCH_JUDGE_H
+
+#include "verdict.h"
+#include "modbus.h"
+
+/* A leaf without any field yet, for what is refused before a dissector wrote one. */
+static __always_inline void judge_blank(struct pkt *p, struct ks_leaf *leaf)
+{
+	__builtin_memset(leaf, 0, sizeof(*leaf));
+	leaf->proto = p->proto == KS_MODBUS ? KS_MODBUS : KS_ENIP;
+}
+
+/*
+ * The leaf in the work area gets its verdict: w->refused if the dissector
+ * refused it, else the policy's. Returns KS_GO or the reason.
+ */
+KS_GLOBAL int judge_decide(struct xdp_md *ctx, struct pkt *p)
+{
+	struct ks_work *w = pkt_work();
+	struct ks_leaf *leaf;
+	int reason;
+
+	if (!p || !w)
+		return KS_R_internal;
+	leaf = &w->leaf;
+	leaf->asset = p->asset;
+	reason = w->refused ? w->refused : policy_request(p);
+	leaf->reason = reason;
+	leaf->verdict = reason == KS_R_ok ? KS_V_ALLOW :
+			p->mode == KS_MONITOR ? KS_V_WOULD_DENY : KS_V_DENY;
+	verdict_count_request(p, leaf);
+	verdict_count_rule(p, leaf);
+	verdict_trace(leaf);
+	if (reason == KS_R_ok)
+		return KS_GO;
+	p->judged = 1;
+	event_send(ctx, p, reason, p->mode == KS_MONITOR ? KS_A_PASS : KS_A_DROP);
+	return reason;
+}
+
+/* Message of `len` bytes at ring position pos, into a view; its head for the event. */
+static __always_inline void judge_head(struct ks_work *w, const struct view *v)
+{
+	int i;
+
+	w->head_len = v->len < KS_HEAD_MAX ? v->len : KS_HEAD_MAX;
+	for (i = 0; i < KS_HEAD_MAX / 8; i++)
+		w->head[i] = load_u64(v->base + 8 * i);
+}
+
+/* The ADU of `len` bytes at ring position pos into w->leaf; w->refused says why not. */
+KS_GLOBAL int judge_adu(struct pkt *p, struct ks_modbus_ring *ring, __u32 pos, __u32 len)
+{
+	struct ks_work *w = pkt_work();
+	struct ks_asset_rec *a;
+	struct view v;
+	__u64 at = pos, byte;
+
+	a = p ? policy_asset(p) : NULL;
+	if (!a || !ring || !w)
+		return 0;
+	BOUND_OFFSET(at, KS_MB_RING);
+	v = (struct view){ .base = ring->bytes + at, .len = len };
+	judge_head(w, &v);
+	w->refused = modbus_dissect(&v, a->opaque, &w->leaf);
+	byte = w->leaf.unit >> 3;
+	BOUND_OFFSET(byte, 32);
+	if (!w->refused && a->has_units && !(a->units[byte] & 1 << (w->leaf.unit & 7)))
+		w->refused = KS_R_unit_unlisted;
+	return 0;
+}
+
+/*
+ * Envelope and wrappers of the PDU at ring position pos into w->msg, w->layers.
+ * Returns the number of requests in it, to be dissected one by one; 0 = the PDU
+ * itself is the one request, w->leaf holds it and w->refused why it is refused (0 =
+ * it is not).
+ */
+KS_GLOBAL int judge_envelope(struct pkt *p, struct ks_enip_ring *ring, __u32 pos, __u32 len)
+{
+	struct ks_work *w = pkt_work();
+	__u64 at = pos;
+	struct view v;
+
+	if (!p || !ring || !w)
+		return 0;
+	BOUND_OFFSET(at, KS_EIP_RING);
+	v = (struct view){ .base = ring->bytes + at, .len = len };
+	judge_head(w, &v);
+	w->refused = enip_dissect(&v, p->l4proto == IPPROTO_UDP, &w->msg);
+	if (!w->refused && w->msg.cip) {
+		w->refused = cip_unwrap(&v, w->msg.cip_off, w->msg.cip_len, &w->layers);
+		if (!w->refused)
+			return w->layers.members ? w->layers.members : 1;
+	}
+	enip_leaf_command(&w->msg, len, &w->leaf);
+	return 0;
+}
+
+/* i-th request of the PDU at ring position pos into w->leaf; w->refused says why not. */
+KS_GLOBAL int judge_request(struct pkt *p, struct ks_enip_ring *ring, __u32 pos, __u32 len, __u32 i)
+{
+	struct ks_work *w = pkt_work();
+	__u32 off, n, flags = CIP_MEMBER;
+	__u64 at = pos;
+	struct view v;
+
+	if (!p || !ring || !w)
+		return 0;
+	BOUND_OFFSET(at, KS_EIP_RING);
+	v = (struct view){ .base = ring->bytes + at, .len = len };
+	off = w->layers.off;
+	n = w->layers.len;
+	w->refused = 0;
+	if (w->layers.members)
+		w->refused = cip_member(&v, &w->layers, i, &off, &n);
+	else
+		flags = w->msg.cip == 1 && !w->layers.routed ? CIP_UCMM : 0;
+	if (w->refused) {
+		enip_leaf_command(&w->msg, len, &w->leaf);
+		return 0;
+	}
+	w->refused = cip_leaf(&v, off, n, flags, &w->leaf, &w->epath);
+	w->leaf.function = w->msg.command;
+	w->leaf.has |= KS_HAS_FUNCTION;
+	return 0;
+}
+
+/* Bytes that are no message: one refused request without fields. */
+static __always_inline int judge_unframed(struct xdp_md *ctx, struct pkt *p)
+{
+	struct ks_work *w = pkt_work();
+
+	if (!w)
+		return KS_R_internal;
+	judge_blank(p, &w->leaf);
+	w->head_len = 0;
+	w->refused = p->proto == KS_MODBUS ? KS_R_malformed : KS_R_encap_malformed;
+	return judge_decide(ctx, p);
+}
+
+/* A UDP 2222 O->T datagram (group io); its content is not looked at. */
+static __always_inline int judge_io(struct xdp_md *ctx, struct pkt *p)
+{
+	struct ks_work *w = pkt_work();
+
+	if (!w)
+		return KS_R_internal;
+	judge_blank(p, &w->leaf);
+	w->leaf.key_class = KS_CLASS_IO;
+	w->head_len = 0;
+	w->refused = 0;
+	return judge_decide(ctx, p);
+}
+
+#endif

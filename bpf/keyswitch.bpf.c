@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Entry programs, one per role of a NIC, and the walk of a packet in the order
+ * in which it happens: frame, L2, L3, L4, connection, stream, message, decision,
+ * verdict. A stage returns KS_GO or a reason; verdict() alone acts on it.
+ */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_endian.h>
+
+#include "tcp.h"
+#include "udp.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+#define PORT_VXLAN	4789
+#define PORT_GENEVE	6081
+#define PORT_L2TP	1701
+
+/*
+ * The packet's record with run-time state and policy in force. NULL cannot be:
+ * the verifier alone does not know that an array has its element 0.
+ */
+static __always_inline struct pkt *packet_begin(__u8 role)
+{
+	struct ks_state_rec *st = pkt_state();
+	struct ks_work *w = pkt_work();
+	struct ks_pol_cfg *pol;
+	struct pkt *p;
+
+	if (!st || !w)
+		return NULL;
+	p = &w->pkt;
+	__builtin_memset(p, 0, sizeof(*p));
+	p->role = role;
+	p->now = pkt_clock();
+	p->slot = st->active;
+	p->mode = st->mode;
+	if (st->mode_until && p->now >= st->mode_until)
+		p->mode = KS_ENFORCE;
+	p->follow = p->mode == KS_MONITOR || cfg.trace;
+	p->adopt = st->adopt == KS_ADOPT_AUDIT || (p->mode == KS_MONITOR && !cfg.trace);
+	pol = bpf_map_lookup_elem(&pol_cfg, &p->slot);
+	if (pol)
+		p->generation = pol->generation;
+	return p;
+}
+
+/* IP protocols that carry packets or streams past us (IPIP, 6in4, GRE, ESP, L2TP, SCTP). */
+static __always_inline int is_tunnel(struct pkt *p)
+{
+	switch (p->l4proto) {
+	case 4: case 41: case 47: case 50: case 97: case 98: case 115: case 132: case 137:
+		return 1;
+	case IPPROTO_UDP:
+		return p->fragment != 2 && (p->dport == PORT_VXLAN || p->dport == PORT_GENEVE ||
+					    p->dport == PORT_L2TP);
+	}
+	return 0;
+}
+
+/* Traffic toward the protected side outside the OT ports. */
+static __noinline int other_client(struct pkt *p)
+{
+	struct ks_pol_cfg *pol = bpf_map_lookup_elem(&pol_cfg, &p->slot);
+	struct ks_addr_rec *rec = policy_address(p, 0);
+
+	if (!pol)
+		return KS_R_internal;
+	if (rec && rec->flags & KS_ADDR_PROTECTED)
+		return KS_R_spoofed;
+	rec = policy_address(p, 1);
+	if (!rec || !rec->asset || rec->flags & KS_ADDR_LOCAL)
+		return KS_R_not_asset;
+	if (is_tunnel(p))
+		return KS_R_tunnel;
+	return pol->other == KS_ALLOW ? KS_R_other_allowed : KS_R_other_denied;
+}
+
+static __always_inline int parse_headers(struct xdp_md *ctx, struct pkt *p)
+{
+	struct ks_pol_cfg *pol = bpf_map_lookup_elem(&pol_cfg, &p->slot);
+	int r = pol ? l2_parse(ctx, p, pol) : KS_R_internal;
+
+	if (r == KS_GO)
+		r = l3_parse(ctx, p);
+	if (r == KS_GO)
+		r = l4_parse(ctx, p);
+	return r;
+}
+
+static __always_inline int walk_client(struct xdp_md *ctx, struct pkt *p)
+{
+	__u8 tcp, ports;
+	int r = parse_headers(ctx, p);
+
+	if (r != KS_GO)
+		return r;
+	tcp = p->l4proto == IPPROTO_TCP;
+	if (p->fragment == 2 || (!tcp && p->l4proto != IPPROTO_UDP))
+		return other_client(p);
+	ports = policy_port(p, p->dport) & (tcp ? KS_PORT_MODBUS | KS_PORT_ENIP : 0xff);
+	if (!ports)
+		return other_client(p);
+	if (p->fragment)
+		return KS_R_fragment;
+	if (p->extension)
+		return KS_R_ipv6_extension;
+	return tcp ? tcp_client(ctx, p) : udp_client(ctx, p);
+}
+
+static __always_inline int walk_server(struct xdp_md *ctx, struct pkt *p)
+{
+	int r = parse_headers(ctx, p);
+
+	if (r != KS_GO)
+		return r;
+	if (p->l4proto != IPPROTO_TCP || p->fragment || p->extension)
+		return KS_R_from_server;
+	return tcp_server(ctx, p, policy_port(p, p->sport) & (KS_PORT_MODBUS | KS_PORT_ENIP));
+}
+
+SEC("xdp")
+int ks_client(struct xdp_md *ctx)
+{
+	struct pkt *p = packet_begin(KS_CLIENT);
+
+	return p ? verdict(ctx, p, walk_client(ctx, p)) : XDP_DROP;
+}
+
+SEC("xdp")
+int ks_server(struct xdp_md *ctx)
+{
+	struct pkt *p = packet_begin(KS_SERVER);
+
+	return p ? verdict(ctx, p, walk_server(ctx, p)) : XDP_DROP;
+}
+
+/* Left behind by `detach --leave-wire`: the wire without its inspector. */
+SEC("xdp")
+int ks_leave(struct xdp_md *ctx)
+{
+	__u32 port = cfg.client_port;
+	struct ks_port_rec *rec = bpf_map_lookup_elem(&ports, &port);
+
+	if (!cfg.wire || !rec)
+		return XDP_PASS;
+	if (rec->ifindex == ctx->ingress_ifindex)
+		port = cfg.server_port;
+	return bpf_redirect_map(&tx_ports, port, XDP_DROP);
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The one struct carried along the walk, the per-CPU work area, and the load
+ * configuration. A stage reads what earlier stages wrote and returns KS_GO or
+ * a reason; only verdict.h turns a reason into an XDP action.
+ */
+#ifndef KEYSWITCH_PKT_H
+#define KEYSWITCH_PKT_H
+
+#include "shared.h"
+#include "reasons.h"
+#include "states.h"
+#include "verifier.h"
+#include "cip.h"
+#include "enip.h"
+
+#define KS_GO (-1) /* stage result: go on; anything >= 0 is an enum ks_reason */
+
+/* TCP flags as in byte 13 of the header (RFC 9293); ECE, CWR, PSH are ignored. */
+#define TCP_FIN 0x01
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_ACK 0x10
+#define TCP_URG 0x20
+
+const volatile struct ks_load_cfg cfg = {};
+
+/*
+ * What the stream stage may do with a client segment; fixed under the flow's
+ * lock (claim), published under it again (flow_publish). All numbers are TCP
+ * sequence numbers or byte counts.
+ */
+struct take {
+	__u64 id;		/* flow's identity and version at the claim */
+	__u32 version;
+	__u32 slot;		/* ring index */
+	__u32 seq;		/* first new byte */
+	__u32 start;		/* first byte of the message it belongs to */
+	__u32 accept;		/* result: bytes up to here may pass */
+	__u32 next_start;	/* result: start of the message that accept stands in */
+	__u32 cmp_seq;		/* first retransmitted byte to compare with the ring */
+	__u16 cmp_off, cmp_len;	/* its place in the payload, bytes to compare */
+	__u16 skip;		/* payload bytes before seq */
+	__u16 n;		/* new bytes taken into the ring */
+	__u8 claimed;
+	__u8 probe;		/* position unknown: must be whole messages to count */
+	__u8 kill;		/* result: end the connection */
+	__u8 lost;		/* result: position lost (monitor, adoption) */
+};
+
+/* Holds no pointer: global functions (verifier.h) could not use one. */
+struct pkt {
+	__u8 role;		/* enum ks_role */
+	__u8 v6;
+	__u8 l4proto;		/* IPPROTO_* */
+	__u8 flags;		/* TCP_* */
+	__u8 fragment;		/* 1 = first, 2 = later */
+	__u8 extension;		/* IPv6 extension headers were walked */
+	__u8 mode;		/* enum ks_mode in force now */
+	__u8 follow;		/* monitor or replay: state follows what was sent */
+	__u8 adopt;		/* connections without a handshake may be adopted */
+	__u8 proto;		/* enum ks_proto of the request stream or datagram */
+	__u8 rearm;		/* flow's timer must run at its new, shorter limit */
+	__u8 trimmed;		/* verdict: cut the payload to `keep` bytes */
+	__u8 reported;		/* an event was already sent for this packet */
+	__u8 tracked;		/* key names an entry of the flow table */
+	__u8 judged;		/* work area holds the refused leaf that the event tells */
+	__u8 class;		/* enum ks_class (TCP) */
+	__u8 resolved;		/* asset and profile below are of `generation` */
+	__u16 ethertype;
+	__u16 vlan[2];		/* outer, inner VLAN id, 0 = none */
+	__u16 l3, l4, pay;	/* offsets from the frame's start */
+	__u16 len;		/* payload bytes, by the IP length, never by the frame's end */
+	__u16 keep;
+	__u16 sport, dport;	/* host order */
+	__u16 asset;
+	__u32 slot;		/* policy slot in force */
+	__u32 generation;
+	__u32 profile;
+	__u32 seq, ack;		/* host order */
+	__u64 now;		/* ns */
+	union {
+		struct ks_key4 k4;
+		struct ks_key6 k6;
+	} key;			/* client and server, whichever side the packet came from */
+	struct take take;
+};
+
+/*
+ * Everything of one packet's walk that need not be on the 512-byte stack. Values
+ * read from here are unknown to the verifier, which keeps its states few.
+ */
+struct ks_work {
+	struct pkt pkt;
+	struct enip_msg msg;
+	struct cip_layers layers;
+	struct ks_leaf leaf;		/* request being judged */
+	struct epath_work epath;
+	struct ks_tag_key tag;		/* tag path in lower case, for the lookup */
+	__u32 refused;			/* why the dissector refused the leaf, 0 = it did not */
+	__u64 head[KS_HEAD_MAX / 8];	/* first bytes of the message being judged */
+	__u32 head_len;
+	__u8 seg[KS_EIP_SEG + 64];	/* payload copy for the retransmission compare */
+};
+
+/* Sequence number arithmetic modulo 2^32 (RFC 9293 section 3.4). */
+#define seq_lt(a, b) ((__s32)((__u32)(a) - (__u32)(b)) < 0)
+#define seq_le(a, b) ((__s32)((__u32)(a) - (__u32)(b)) <= 0)
+
+/* key: 0, value: run-time state. Written by the CLI. A miss is `internal`. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ks_state_rec);
+} state SEC(".maps");
+
+/* key: 0, value: scratch of this CPU. Written here only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ks_work);
+} work SEC(".maps");
+
+/* key: 0, value: replay's clock and the number of leaves written. Replay only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ks_trace_ctl);
+} trace_ctl SEC(".maps");
+
+/* key: n-th leaf of the packet, value: the leaf with its verdict. Replay only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ks_leaf);
+} trace SEC(".maps");
+
+static __always_inline struct ks_work *pkt_work(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&work, &zero);
+}
+
+static __always_inline struct ks_state_rec *pkt_state(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&state, &zero);
+}
+
+static __always_inline __u64 pkt_clock(void)
+{
+	struct ks_trace_ctl *ctl;
+	__u32 zero = 0;
+
+	if (!cfg.trace)
+		return bpf_ktime_get_coarse_ns();
+	ctl = bpf_map_lookup_elem(&trace_ctl, &zero);
+	return ctl ? ctl->clock : 0;
+}
+
+/*
+ * Header bytes [off, off + n) of the frame or NULL. off is below 512: the
+ * deepest header we follow ends there (18 L2 + 40 IPv6 + extensions + 60 TCP),
+ * and a packet pointer may only move by a bounded scalar.
+ */
+static __always_inline void *pkt_at(struct xdp_md *ctx, __u64 off, __u32 n)
+{
+	void *end = (void *)(long)ctx->data_end;
+	void *at = (void *)(long)ctx->data;
+
+	BOUND_OFFSET(off, 512);
+	at += off;
+	return at + n > end ? NULL : at;
+}
+
+#define PKT_HEADERS_END 448
+
+#endif

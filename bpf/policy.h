@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The compiled policy: its maps and the walk through them that shared.h
+ * describes ("Compiled policy"). Answers who may talk to whom (policy_pair) and
+ * whether one request is allowed (policy_request). Never touches flow state.
+ */
+#ifndef KEYSWITCH_POLICY_H
+#define KEYSWITCH_POLICY_H
+
+#include "pkt.h"
+
+/* key: policy slot, value: header of the compiled policy. Written by apply. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, KS_SLOTS);
+	__type(key, __u32);
+	__type(value, struct ks_pol_cfg);
+} pol_cfg SEC(".maps");
+
+/* key: policy slot, value: protocols spoken on each port. Written by apply. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, KS_SLOTS);
+	__type(key, __u32);
+	__type(value, struct ks_pol_ports);
+} pol_ports SEC(".maps");
+
+/*
+ * key: policy slot, value: that policy's table. Written by apply before the
+ * slot becomes active; a missing inner map is `internal`, a missing entry has
+ * the meaning given in shared.h. Inner maps carry no BTF, template or not: 6.1
+ * refuses an inner map whose BTF differs from the template's.
+ */
+#define POLICY_TABLE(name, kind, flags, key_t, value_t)          \
+	struct {                                                 \
+		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);        \
+		__uint(max_entries, KS_SLOTS);                   \
+		__type(key, __u32);                              \
+		__array(values, struct {                         \
+			__uint(type, kind);                      \
+			__uint(max_entries, 1);                  \
+			__uint(map_flags, flags);                \
+			__uint(key_size, sizeof(key_t));         \
+			__uint(value_size, sizeof(value_t));     \
+		});                                              \
+	} name SEC(".maps")
+
+POLICY_TABLE(pol_addrs, BPF_MAP_TYPE_HASH, 0, struct ks_addr_key, struct ks_addr_rec);
+POLICY_TABLE(pol_prefixes, BPF_MAP_TYPE_LPM_TRIE, BPF_F_NO_PREALLOC, struct ks_lpm_key,
+	     struct ks_addr_rec);
+POLICY_TABLE(pol_pairs, BPF_MAP_TYPE_HASH, 0, struct ks_pair_key, __u32);
+POLICY_TABLE(pol_assets, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_asset_rec);
+POLICY_TABLE(pol_profiles, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_profile_rec);
+POLICY_TABLE(pol_units, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_units_rec);
+POLICY_TABLE(pol_modbus, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_decision);
+POLICY_TABLE(pol_ranges, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_range);
+POLICY_TABLE(pol_classes, BPF_MAP_TYPE_HASH, 0, __u32, __u32);
+POLICY_TABLE(pol_leaves, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_leaf_class);
+POLICY_TABLE(pol_cip, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_decision);
+POLICY_TABLE(pol_tags, BPF_MAP_TYPE_HASH, 0, struct ks_tag_key, __u32);
+POLICY_TABLE(pol_hits, BPF_MAP_TYPE_PERCPU_ARRAY, 0, __u32, struct ks_rule_hits);
+/* user space only: names of rules and assets for events and metrics */
+POLICY_TABLE(pol_names, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_name_rec);
+
+static __always_inline void *policy_entry(void *table, __u32 slot, const void *key)
+{
+	void *inner = bpf_map_lookup_elem(table, &slot);
+
+	return inner ? bpf_map_lookup_elem(inner, key) : NULL;
+}
+
+/* The record of an address (16 bytes, IPv4 mapped), or NULL: in no table. */
+static __always_inline struct ks_addr_rec *policy_address(struct pkt *p, int server)
+{
+	struct ks_lpm_key key = { .prefixlen = 128 };
+	struct ks_addr_rec *rec;
+
+	if (p->v6) {
+		__builtin_memcpy(key.addr, server ? p->key.k6.server : p->key.k6.client, 16);
+	} else {
+		key.addr[10] = key.addr[11] = 0xff;
+		__builtin_memcpy(key.addr + 12, server ? &p->key.k4.server : &p->key.k4.client, 4);
+	}
+	rec = policy_entry(&pol_addrs, p->slot, key.addr);
+	if (!rec)
+		rec = policy_entry(&pol_prefixes, p->slot, &key);
+	return rec;
+}
+
+/* Which protocols any asset speaks on this port (KS_PORT_*). */
+static __always_inline __u8 policy_port(struct pkt *p, __u16 port)
+{
+	struct ks_pol_ports *ports = bpf_map_lookup_elem(&pol_ports, &p->slot);
+
+	return ports ? ports->proto[port] : 0;
+}
+
+static __always_inline struct ks_asset_rec *policy_asset(struct pkt *p)
+{
+	__u32 id = p->asset;
+
+	return policy_entry(&pol_assets, p->slot, &id);
+}
+
+static __always_inline int port_listed(const __u16 *ports, __u16 port)
+{
+	int i, hit = 0;
+
+	for (i = 0; i < KS_ASSET_PORTS; i++)
+		hit |= ports[i] == port;
+	return hit && port;
+}
+
+/* What this asset speaks on the request's server port: enum ks_proto. */
+static __always_inline __u8 policy_speaks(struct pkt *p, const struct ks_asset_rec *a, __u16 port)
+{
+	if (port_listed(a->modbus_ports, port))
+		return KS_MODBUS;
+	if (port_listed(a->enip_ports, port))
+		return KS_ENIP;
+	if (p->l4proto == IPPROTO_UDP && port_listed(a->io_ports, port))
+		return KS_IO;
+	return KS_PROTO_NONE;
+}
+
+/*
+ * Client, asset and profile of a request toward server port `port` into p.
+ * Returns KS_GO, or the reason why no request may pass at all.
+ */
+KS_GLOBAL int policy_pair(struct pkt *p, __u32 port)
+{
+	struct ks_pol_cfg *pol;
+	struct ks_pair_key pair = {};
+	struct ks_profile_rec *prof;
+	struct ks_addr_rec *rec;
+	struct ks_asset_rec *a;
+	__u32 *profile;
+
+	pol = p ? bpf_map_lookup_elem(&pol_cfg, &p->slot) : NULL;
+	if (!pol)
+		return KS_R_internal;
+	rec = policy_address(p, 1);
+	p->asset = rec && !(rec->flags & KS_ADDR_LOCAL) ? rec->asset : 0;
+	if (!p->asset)
+		return pol->unlisted == KS_ALLOW ? KS_R_unlisted_allowed : KS_R_unlisted;
+	a = policy_asset(p);
+	if (!a)
+		return KS_R_internal;
+	p->proto = policy_speaks(p, a, port);
+	if (p->proto == KS_PROTO_NONE)
+		return pol->unlisted == KS_ALLOW ? KS_R_unlisted_allowed : KS_R_unlisted;
+	pair.asset = p->asset;
+	p->profile = a->profile;
+	rec = policy_address(p, 0);
+	if (rec && rec->flags & KS_ADDR_PROTECTED && p->role == KS_CLIENT)
+		return KS_R_spoofed;
+	if (rec) {
+		pair.client_class = rec->client_class;
+		profile = policy_entry(&pol_pairs, p->slot, &pair);
+		if (profile)
+			p->profile = *profile;
+	}
+	prof = policy_entry(&pol_profiles, p->slot, &p->profile);
+	if (!prof)
+		return KS_R_internal;
+	if (!(prof->flags & (p->proto == KS_MODBUS ? KS_PROFILE_MODBUS :
+			     p->proto == KS_ENIP ? KS_PROFILE_ENIP : KS_PROFILE_IO)))
+		return KS_R_pair_denied;
+	return KS_GO;
+}
+
+/* Last range of the slice whose lo is not above element. */
+static __always_inline struct ks_range *policy_range(struct pkt *p, __u32 first, __u32 count,
+						     __u32 element)
+{
+	void *ranges = bpf_map_lookup_elem(&pol_ranges, &p->slot);
+	struct ks_range *r, *hit = NULL;
+	__u32 at, half;
+	int i;
+
+	if (!ranges)
+		return NULL;
+	for (i = 0; i <= KS_SLICE_BITS && count; i++) {
+		half = count / 2;
+		at = first + half;
+		r = bpf_map_lookup_elem(ranges, &at);
+		if (!r)
+			return NULL;
+		if (r->lo <= element) {
+			hit = r;
+			first = at + 1;
+			count -= half + 1;
+		} else {
+			count = half;
+		}
+	}
+	return hit;
+}
+
+/*
+ * Judges the elements [lo, hi] by a decision; a slice may point at a second
+ * one, judged on `next` (CIP attribute). Returns 1 = every element is allowed;
+ * the leaf's rule is that of the first refused element, else of the first.
+ */
+static __always_inline int policy_span(struct pkt *p, const struct ks_decision *d, __u32 lo, __u32 hi,
+				  __u32 next)
+{
+	struct ks_work *w = pkt_work();
+	struct ks_range *r = NULL;
+	int depth;
+
+	for (depth = 0; depth < 2 && d->kind == KS_K_SLICE; depth++) {
+		r = policy_range(p, d->first, d->count, lo);
+		if (!r)
+			return 0;
+		d = &r->d;
+		if (d->kind == KS_K_SLICE)
+			lo = hi = next;
+	}
+	if (!w)
+		return 0;
+	w->leaf.rule = d->rule;
+	if (d->kind != KS_K_ALLOW)
+		return 0;
+	if (r && hi > r->allow_to) {
+		w->leaf.rule = r->refused_rule;
+		return 0;
+	}
+	return 1;
+}
+
+/* One function code over one span of its elements. */
+static __always_inline int policy_function(struct pkt *p, __u32 row, __u8 fc, __u32 lo, __u32 n)
+{
+	__u32 key = row * 128 + (fc & 127);
+	struct ks_decision *d = policy_entry(&pol_modbus, p->slot, &key);
+
+	if (!d)
+		return 0;
+	return policy_span(p, d, lo, n ? lo + n - 1 : lo, 0);
+}
+
+static __always_inline int policy_modbus(struct pkt *p, struct ks_leaf *leaf)
+{
+	struct ks_profile_rec *prof = policy_entry(&pol_profiles, p->slot, &p->profile);
+	struct ks_units_rec *units;
+	__u32 row;
+	int allowed;
+
+	if (!prof)
+		return KS_R_internal;
+	row = prof->mb_row;
+	if (prof->units) {
+		units = policy_entry(&pol_units, p->slot, &prof->units);
+		if (!units)
+			return KS_R_internal;
+		row = units->row[leaf->unit];
+	}
+	if (leaf->has & KS_HAS_WRITE_SPAN) { /* FC 23: FC 3, then FC 16, V1.1b3 6.17 */
+		allowed = policy_function(p, row, 16, leaf->waddress, leaf->wquantity);
+		if (allowed)
+			allowed = policy_function(p, row, 3, leaf->address, leaf->quantity);
+	} else if (leaf->has & KS_HAS_ADDRESS) {
+		allowed = policy_function(p, row, leaf->function, leaf->address, leaf->quantity);
+	} else {
+		allowed = policy_function(p, row, leaf->function, leaf->sub, 1);
+	}
+	return allowed ? KS_R_ok : KS_R_policy_deny;
+}
+
+/* Lower case of eight ASCII bytes at once; bytes above 0x7f stay. */
+static __always_inline __u64 lower8(__u64 x)
+{
+	const __u64 ones = 0x0101010101010101ull;
+	__u64 low7 = x & 0x7f * ones;
+	__u64 above_z = low7 + (0x7f - 'Z') * ones;
+	__u64 from_a = low7 + (0x80 - 'A') * ones;
+	__u64 upper = ~x & (from_a ^ above_z) & 0x80 * ones;
+
+	return x | upper >> 2;
+}
+
+static __always_inline __u32 policy_tag(struct pkt *p, const struct ks_leaf *leaf)
+{
+	struct ks_work *w = pkt_work();
+	__u64 x;
+	__u32 *id;
+	int i;
+
+	if (!w || leaf->has & KS_HAS_TAG_LONG)
+		return 0;
+	for (i = 0; i < KS_TAG_MAX; i += 8) {
+		__builtin_memcpy(&x, leaf->tag + i, 8);
+		x = lower8(x);
+		__builtin_memcpy(w->tag.name + i, &x, 8);
+	}
+	id = policy_entry(&pol_tags, p->slot, &w->tag);
+	return id ? *id : 0;
+}
+
+static __always_inline int policy_cip(struct pkt *p, struct ks_leaf *leaf)
+{
+	struct ks_profile_rec *prof = policy_entry(&pol_profiles, p->slot, &p->profile);
+	__u32 *index = policy_entry(&pol_classes, p->slot, &leaf->key_class);
+	__u32 instance = leaf->has & KS_HAS_INSTANCE ? leaf->instance : KS_NO_VALUE;
+	__u32 attribute = leaf->has & KS_HAS_ATTRIBUTE ? leaf->attribute : KS_NO_VALUE;
+	__u32 key = (index ? *index : 0) * 128 + (leaf->service & 127);
+	struct ks_leaf_class *lc = policy_entry(&pol_leaves, p->slot, &key);
+	struct ks_pol_cfg *pol = bpf_map_lookup_elem(&pol_cfg, &p->slot);
+	struct ks_decision *d;
+
+	if (!prof || !lc || !pol)
+		return KS_R_internal;
+	if (leaf->key_class == KS_CLASS_TAG)
+		instance = policy_tag(p, leaf);
+	key = prof->cip_row * pol->leaves + lc->leaf;
+	d = policy_entry(&pol_cip, p->slot, &key);
+	if (!d)
+		return KS_R_internal;
+	return policy_span(p, d, instance, instance, attribute) ? KS_R_ok : KS_R_policy_deny;
+}
+
+/* The leaf in the work area: KS_R_ok or why not. */
+KS_GLOBAL int policy_request(struct pkt *p)
+{
+	struct ks_work *w = pkt_work();
+
+	if (!p || !w)
+		return KS_R_internal;
+	return w->leaf.proto == KS_MODBUS ? policy_modbus(p, &w->leaf) : policy_cip(p, &w->leaf);
+}
+
+#endif

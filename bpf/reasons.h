@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Every way out of the data path: R(symbol, effect, kind, sentence). The enum
+ * below, the CLI's texts and the documentation come from this list alone.
+ * effect: what happens to the packet in enforce mode. PASS lets it through,
+ *   DROP stops it (fail closed), TRIM cuts it to the last allowed message
+ *   border. In monitor mode every packet passes and the action column says so.
+ * kind: the event it raises; 0 = counted only.
+ */
+#ifndef KEYSWITCH_REASONS_H
+#define KEYSWITCH_REASONS_H
+
+#define KS_REASON_LIST(R) \
+	/* let through */ \
+	R(ok, PASS, 0, "request allowed by policy") \
+	R(reply, PASS, 0, "data from the server of a tracked connection") \
+	R(handshake, PASS, 0, "TCP handshake of a tracked connection") \
+	R(ack, PASS, 0, "acknowledgement or keepalive without new data") \
+	R(close, PASS, 0, "FIN or RST of a tracked connection") \
+	R(retransmit, PASS, 0, "retransmission equal to what was judged") \
+	R(carried, PASS, 0, "part of a message whose last byte is still to come") \
+	R(adopted, PASS, KS_EV_FLOW, "running connection adopted without its handshake") \
+	R(resync, PASS, 0, "monitor: packet passed while the stream position is unknown") \
+	R(ethertype_pass, PASS, 0, "non-IP frame on the pass list") \
+	R(group_management, PASS, 0, "IGMP or MLD with Router Alert") \
+	R(not_asset, PASS, 0, "IP traffic to an address that is no asset") \
+	R(other_allowed, PASS, 0, "IP traffic to an asset outside its protocol ports") \
+	R(unlisted_allowed, PASS, 0, "OT port at an address that is no asset, allowed by 'unlisted'") \
+	R(outbound, PASS, 0, "connection opened from the protected side") \
+	R(from_server, PASS, 0, "traffic from the protected side outside tracked connections") \
+	/* frame and packet sanity (G0) */ \
+	R(frame_short, DROP, KS_EV_PACKET, "frame ends inside a header") \
+	R(vlan_depth, DROP, KS_EV_PACKET, "more than two VLAN tags") \
+	R(ethertype_denied, DROP, KS_EV_PACKET, "non-IP frame not on the pass list") \
+	R(ip_header, DROP, KS_EV_PACKET, "IP header malformed") \
+	R(ip_length, DROP, KS_EV_PACKET, "IP total length larger than the frame or too small") \
+	R(ip_options, DROP, KS_EV_PACKET, "IPv4 options") \
+	R(ipv6_extension, DROP, KS_EV_PACKET, "IPv6 extension header") \
+	R(fragment, DROP, KS_EV_PACKET, "IP fragment of an OT port") \
+	R(tunnel, DROP, KS_EV_PACKET, "encapsulated traffic toward an asset") \
+	R(spoofed, DROP, KS_EV_PACKET, "source address of the protected side seen on the client side") \
+	R(tcp_header, DROP, KS_EV_PACKET, "TCP or UDP header malformed") \
+	R(tcp_flags, DROP, KS_EV_PACKET, "TCP flags that no stack sends") \
+	R(tcp_urgent, DROP, KS_EV_PACKET, "TCP urgent data") \
+	R(tcp_option, DROP, KS_EV_PACKET, "TCP option that changes the stream (MD5, AO, malformed list)") \
+	R(mptcp, DROP, KS_EV_PACKET, "Multipath TCP option after the handshake") \
+	R(other_denied, DROP, KS_EV_PACKET, "IP traffic to an asset outside its protocol ports, denied by 'other'") \
+	R(unlisted, DROP, KS_EV_PACKET, "OT port at an address that is no asset") \
+	R(outbound_denied, DROP, KS_EV_PACKET, "connection opened from the protected side, denied by 'outbound'") \
+	/* TCP connection (H, E, S rules) */ \
+	R(pair_denied, DROP, KS_EV_FLOW, "policy allows this client no request to this asset") \
+	R(policy_changed, DROP, KS_EV_FLOW, "policy no longer allows this client any request to this asset") \
+	R(table_full, DROP, KS_EV_FLOW, "flow table full") \
+	R(ring_full, DROP, KS_EV_FLOW, "no free stream ring") \
+	R(client_quota, DROP, KS_EV_FLOW, "client has too many connections") \
+	R(half_open_quota, DROP, KS_EV_FLOW, "client has too many half-open connections") \
+	R(state_unexpected, DROP, KS_EV_STREAM, "packet does not fit the connection's state") \
+	R(no_state, DROP, KS_EV_STREAM, "data of a connection whose handshake was not seen") \
+	R(syn_payload, DROP, KS_EV_STREAM, "SYN with data") \
+	R(syn_conflict, DROP, KS_EV_STREAM, "SYN with another sequence number while one is pending") \
+	R(syn_pending, DROP, 0, "data waits while a SYN on this live connection is unanswered") \
+	R(handshake_ack, DROP, KS_EV_STREAM, "handshake not completed with the exact numbers") \
+	R(ack_range, DROP, KS_EV_STREAM, "acknowledgement of bytes never sent or long gone") \
+	R(seq_range, DROP, KS_EV_STREAM, "sequence number outside the connection") \
+	R(out_of_order, DROP, 0, "data ahead of the stream; TCP sends it again in order") \
+	R(window_full, DROP, 0, "more unacknowledged data than the ring holds") \
+	R(busy, DROP, 0, "another CPU is judging this connection") \
+	R(commit_conflict, DROP, 0, "connection changed while its data was judged") \
+	R(retransmit_mismatch, DROP, KS_EV_STREAM, "retransmission with other bytes") \
+	R(flow_killed, DROP, 0, "connection was killed") \
+	R(flow_closed, DROP, 0, "data on a closed connection") \
+	R(wrong_port, DROP, KS_EV_STREAM, "connection seen on another pair of ports") \
+	R(split_held, DROP, 0, "message cut over segments, held until it comes whole") \
+	R(message_long, DROP, KS_EV_STREAM, "message longer than keyswitch inspects") \
+	/* messages */ \
+	R(policy_deny, DROP, KS_EV_DENY, "request denied by policy") \
+	R(malformed, DROP, KS_EV_DENY, "message malformed") \
+	R(length_mismatch, DROP, KS_EV_DENY, "message length does not equal the length its function implies") \
+	R(function_opaque, DROP, KS_EV_DENY, "function code without a length rule, not listed as opaque") \
+	R(unit_unlisted, DROP, KS_EV_DENY, "unit id that the asset does not list") \
+	R(encap_malformed, DROP, KS_EV_DENY, "EtherNet/IP encapsulation or CPF malformed") \
+	R(cip_malformed, DROP, KS_EV_DENY, "CIP request malformed") \
+	R(epath_malformed, DROP, KS_EV_DENY, "EPATH malformed or with a reserved format") \
+	R(epath_ambiguous, DROP, KS_EV_DENY, "EPATH that devices may read differently") \
+	R(epath_long, DROP, KS_EV_DENY, "EPATH with more segments than keyswitch follows") \
+	R(msp_malformed, DROP, KS_EV_DENY, "Multiple_Service_Packet malformed") \
+	R(msp_members, DROP, KS_EV_DENY, "Multiple_Service_Packet with more members than keyswitch follows") \
+	R(nesting, DROP, KS_EV_DENY, "wrapped requests nested deeper than allowed") \
+	R(message_after_prefix, DROP, KS_EV_DENY, "denied after part of the message had passed: connection killed") \
+	R(message_count, DROP, KS_EV_STREAM, "more messages in one segment than keyswitch follows") \
+	R(internal, DROP, KS_EV_PACKET, "a table that must exist does not")
+
+#define KS_REASON_ENUM(sym, effect, kind, text) KS_R_##sym,
+enum ks_reason { KS_REASON_LIST(KS_REASON_ENUM) KS_REASONS };
+#undef KS_REASON_ENUM
+
+#endif

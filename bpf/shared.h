@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The contract between the data path and user space: every map key, map value,
+ * event record, limit and pseudo class number. Included by both sides; holds no
+ * code. Byte order is host order unless a field's comment says "wire order".
+ * Only <linux/types.h> types, every pad byte has a name and is written as zero.
+ */
+#ifndef KEYSWITCH_SHARED_H
+#define KEYSWITCH_SHARED_H
+
+#include <linux/bpf.h>
+#include <linux/types.h>
+
+#define KS_ABI 1 /* raised when a pinned map's layout or meaning changes */
+
+/* ---- limits: defaults, changed by `limits:` where a policy key exists ---- */
+
+#define KS_SLOTS		4	/* policy slots: active, previous, candidate, free */
+#define KS_PORTS_MAX		16	/* NICs under one pin directory */
+#define KS_FLOWS		16384	/* TCP flows per address family */
+#define KS_MODBUS_RINGS		16384	/* tracked Modbus/TCP connections */
+#define KS_ENIP_RINGS		4096	/* tracked EtherNet/IP connections */
+#define KS_FLOWS_PER_CLIENT	64
+#define KS_HALF_OPEN_PER_CLIENT	16
+#define KS_CLIENTS		16384	/* clients with a quota record */
+#define KS_EVENT_RING		(4 << 20)
+#define KS_EVENT_RATE		100	/* events per second, CPU and reason */
+#define KS_FLOW_EVENT_RATE	10	/* events per second and flow */
+#define KS_COUNTED_PAIRS	4096	/* (asset, function) pairs counted by name */
+#define KS_TRACE_MAX		2048	/* judged leaves kept for one packet in replay */
+
+/*
+ * Ring geometry. A ring holds the last R client bytes; byte with TCP sequence
+ * number s is at s & (R - 1). The first S bytes are mirrored behind the ring so
+ * that a message of at most S bytes is contiguous from wherever it starts, and
+ * behind that lies room for the largest single copy (verifier rule 2).
+ */
+#define KS_MB_RING		4096
+#define KS_MB_VIEW		512	/* power of two above the largest ADU (260) */
+#define KS_MB_SEG		2048	/* most payload bytes taken from one segment */
+#define KS_MB_RING_BYTES	(KS_MB_RING + KS_MB_VIEW + KS_MB_SEG)
+#define KS_EIP_RING		16384
+#define KS_EIP_VIEW		8192	/* power of two, largest encapsulation PDU taken */
+#define KS_EIP_SEG		4096
+#define KS_EIP_RING_BYTES	(KS_EIP_RING + KS_EIP_VIEW + KS_EIP_SEG)
+
+#define KS_MSP_MAX		128	/* members of one Multiple_Service_Packet */
+#define KS_EPATH_MAX		24	/* segments of one EPATH */
+#define KS_TAG_MAX		64	/* bytes of a symbolic path that policy can name */
+#define KS_NAME_MAX		64	/* rule and asset names, terminating 0 included */
+#define KS_ASSET_PORTS		8	/* TCP/UDP ports per asset and protocol */
+#define KS_HEAD_MAX		64	/* message bytes carried by an event */
+
+/* ---- enumerations stored in __u8/__u16 fields ---- */
+
+enum ks_role { KS_CLIENT = 0, KS_SERVER = 1 };
+enum ks_mode { KS_ENFORCE = 0, KS_MONITOR = 1 };
+enum ks_proto { KS_PROTO_NONE = 0, KS_MODBUS = 1, KS_ENIP = 2, KS_IO = 3 };
+enum ks_choice { KS_DENY = 0, KS_ALLOW = 1 };
+enum ks_default { KS_DEFAULT_DENY = 0, KS_DEFAULT_READONLY = 1, KS_DEFAULT_ALLOW = 2 };
+enum ks_framing { KS_STRICT = 0, KS_STREAM = 1 };
+enum ks_split { KS_HOLD = 0, KS_CARRY = 1 };
+enum ks_adopt { KS_ADOPT_OFF = 0, KS_ADOPT_AUDIT = 1 };
+enum ks_verdict { KS_V_ALLOW = 0, KS_V_DENY = 1, KS_V_WOULD_DENY = 2, KS_V_MAX = 3 };
+enum ks_action { KS_A_PASS = 0, KS_A_DROP = 1, KS_A_TRIM = 2, KS_A_TX = 3, KS_A_MAX = 4 };
+enum ks_event_kind { KS_EV_DENY = 1, KS_EV_STREAM = 2, KS_EV_PACKET = 3, KS_EV_FLOW = 4 };
+
+/* Policy keys of leaves that are no (service, class) pair of the wire. */
+#define KS_CLASS_TAG	0x10000u /* symbolic path; the tag id is the instance */
+#define KS_CLASS_ENCAP	0x10001u /* encapsulation command as service, 0x7f if above */
+#define KS_CLASS_IO	0x10002u /* UDP 2222 O->T datagram, service 0 */
+#define KS_CLASS_OPEN	0x10003u /* (Large_)Forward_Open not to the Message Router */
+#define KS_CLASS_NONE	0x10004u /* no class in the path, or one above 0xffff */
+
+/* Which fields of a leaf are set. */
+#define KS_HAS_FUNCTION		0x0001	/* Modbus function code / encapsulation command */
+#define KS_HAS_SUB		0x0002	/* FC 8 sub-function, FC 43 MEI type, FC 90 UMAS */
+#define KS_HAS_ADDRESS		0x0004	/* address, quantity */
+#define KS_HAS_WRITE_SPAN	0x0008	/* waddress, wquantity (FC 23) */
+#define KS_HAS_SERVICE		0x0010
+#define KS_HAS_CLASS		0x0020
+#define KS_HAS_INSTANCE		0x0040
+#define KS_HAS_ATTRIBUTE	0x0080
+#define KS_HAS_TAG		0x0100
+#define KS_HAS_TAG_LONG		0x0200	/* path longer than KS_TAG_MAX: matches no tag rule */
+#define KS_HAS_MEMBER		0x0400	/* a member segment or connection point was seen */
+#define KS_HAS_UNIT		0x0800
+
+/*
+ * One judged request: a Modbus ADU, an encapsulation command without CIP, or a
+ * CIP request that is no wrapper. Written by the dissectors (fields), then by
+ * the decision (reason, verdict, rule). 132 bytes.
+ */
+struct ks_leaf {
+	__u8 proto;		/* enum ks_proto */
+	__u8 verdict;		/* enum ks_verdict */
+	__u8 unit;		/* Modbus unit id */
+	__u8 service;		/* CIP service code, bit 7 clear */
+	__u16 reason;		/* enum ks_reason */
+	__u16 has;		/* KS_HAS_* */
+	__u32 rule;		/* 0 = the policy's default, else 1-based rule number */
+	__u16 asset;
+	__u16 transaction;	/* Modbus transaction id */
+	__u16 function;		/* Modbus function code / encapsulation command */
+	__u16 sub;
+	__u32 address;		/* 0-based wire address */
+	__u32 quantity;
+	__u32 waddress;
+	__u32 wquantity;
+	__u32 class;
+	__u32 instance;
+	__u32 attribute;
+	__u32 key_class;	/* class for the policy: KS_CLASS_* or the wire's */
+	__u32 offset;		/* first byte of the request, from the message's start */
+	__u32 length;		/* bytes of the request */
+	__u8 tag_len;		/* bytes used in tag */
+	__u8 pad[7];
+	__u8 tag[KS_TAG_MAX];	/* symbolic path as on the wire, members joined by '.', [i] */
+};
+_Static_assert(sizeof(struct ks_leaf) == 132, "ks_leaf");
+
+/* ---- flows ---- */
+
+/* Both VLAN ids (12 bits each, never PCP/DEI) below the IP protocol. */
+#define KS_LINK(proto, outer, inner) \
+	((__u32)(proto) << 24 | (__u32)(outer) << 12 | (__u32)(inner))
+
+struct ks_key4 {
+	__be32 client;		/* wire order */
+	__be32 server;		/* wire order */
+	__be16 cport;		/* wire order */
+	__be16 sport;		/* wire order */
+	__u32 link;		/* KS_LINK */
+};
+_Static_assert(sizeof(struct ks_key4) == 16, "ks_key4");
+
+struct ks_key6 {
+	__u8 client[16];	/* wire order */
+	__u8 server[16];	/* wire order */
+	__be16 cport;		/* wire order */
+	__be16 sport;		/* wire order */
+	__u32 link;		/* KS_LINK */
+};
+_Static_assert(sizeof(struct ks_key6) == 40, "ks_key6");
+
+#define KS_F_BUSY	0x01	/* one CPU is copying and judging bytes at c_nxt */
+#define KS_F_AUDIT	0x02	/* adopted without its handshake: named unsound */
+#define KS_F_LOST	0x04	/* monitor only: cursor lost, waits for a border */
+#define KS_F_PENDING	0x08	/* a SYN arrived on a live connection (pending iss) */
+#define KS_F_CFIN	0x10	/* client FIN seen, at c_fin */
+#define KS_F_SFIN	0x20	/* server FIN seen, at s_fin */
+#define KS_F_QFLOW	0x40	/* counted in its client's flow quota */
+#define KS_F_QHALF	0x80	/* counted in its client's half-open quota */
+
+#define KS_CL_CACK	0x01	/* client FIN acknowledged by the server */
+#define KS_CL_SACK	0x02	/* server FIN acknowledged by the client */
+#define KS_CL_SHORT	0x04	/* client RST or FIN seen: idle limit is KS_T_CLOSING */
+
+/* Timeouts in ns of the states (design section 2, close and GC). */
+#define KS_SECOND	1000000000ull
+#define KS_T_OPENING	(75 * KS_SECOND)
+#define KS_T_IDLE	(24 * 3600 * KS_SECOND)
+#define KS_T_CLOSING	(120 * KS_SECOND)
+#define KS_T_TOMBSTONE	(1 * KS_SECOND)
+
+/* Hot state of one TCP connection (design section 2). Sequence numbers host order. */
+struct ks_flow {
+	struct bpf_spin_lock lock;
+	__u8 state;		/* enum ks_state */
+	__u8 flags;		/* KS_F_* */
+	__u8 proto;		/* enum ks_proto */
+	__u8 mismatches;	/* retransmissions with other bytes, third one kills */
+	__u32 version;		/* raised by every state change under the lock */
+	__u32 c_nxt;		/* next client byte to be inspected */
+	__u32 c_una;		/* oldest client byte that the server has not acknowledged */
+	__u32 s_nxt;		/* beyond the last server byte seen */
+	__u32 msg_start;	/* first byte of the message that c_nxt stands in */
+	__u32 slot;		/* ring slot + 1, 0 = none */
+	__u64 id;		/* never repeats: cpu << 48 | per-CPU count */
+	__u64 t_last;		/* ns, last packet of either side */
+	__u32 profile;		/* resolved at generation */
+	__u32 generation;
+	__u16 asset;
+	__u8 close;		/* KS_CL_* */
+	__u8 pair;		/* client port of the pair that saw the SYN */
+	__u32 iss;		/* client's initial sequence number */
+	__u32 irs;		/* server's initial sequence number */
+	__u32 pend_iss;
+	__u32 c_fin;		/* sequence number of the FIN itself */
+	__u32 s_fin;
+	__u32 s_ack;		/* highest server ack, kept for resynchronising in monitor */
+	__u32 ev_second;	/* second and number of this flow's events */
+	__u16 ev_count;
+	__u16 ev_hidden;	/* events not sent since the last one sent */
+	__u32 pend_ms;		/* when the pending SYN came, ns >> 20 */
+	struct bpf_timer timer;
+};
+_Static_assert(sizeof(struct ks_flow) == 112, "ks_flow is at most two cache lines");
+
+struct ks_modbus_ring {
+	__u8 bytes[KS_MB_RING_BYTES];
+};
+
+struct ks_enip_ring {
+	__u8 bytes[KS_EIP_RING_BYTES];
+};
+
+struct ks_client_key {
+	__u8 addr[16];		/* wire order, IPv4 as ::ffff:a.b.c.d */
+};
+
+struct ks_client_use {
+	__s32 flows;
+	__s32 half_open;
+};
+
+/* ---- run-time state: one record, edited by the CLI while traffic runs ---- */
+
+struct ks_state_rec {
+	__u32 abi;		/* KS_ABI */
+	__u32 active;		/* policy slot in force */
+	__u32 mode;		/* enum ks_mode */
+	__u32 adopt;		/* enum ks_adopt */
+	__u64 mode_until;	/* CLOCK_MONOTONIC ns at which monitor ends, 0 = never */
+	__u32 flows_per_client;
+	__u32 half_open_per_client;
+	__u32 event_rate;
+	__u32 pad;
+};
+_Static_assert(sizeof(struct ks_state_rec) == 40, "ks_state_rec");
+
+/*
+ * ---- Compiled policy ----
+ *
+ * Every table below exists once per policy slot: `pol_cfg` and `pol_ports` are
+ * plain arrays indexed by slot, all others are inner maps of an
+ * ARRAY_OF_MAPS[KS_SLOTS] of the same name. Walk of the data path:
+ *
+ *  connection (once, and again after a policy swap)
+ *   port    pol_ports[slot].proto[dport] says which protocols any asset speaks there
+ *   dst     pol_addrs (exact) or else pol_prefixes (LPM) -> asset id (0 = none)
+ *   src     the same tables -> client class (0 = in no host entry), and
+ *           KS_ADDR_PROTECTED = source of an asset or protected prefix (spoof)
+ *   pair    pol_pairs{class, asset} -> profile; miss: pol_assets[asset].profile
+ *  Modbus request
+ *   unit    pol_profiles[profile]: units != 0 ? pol_units[units].row[unit] : mb_row
+ *   fc      pol_modbus[row * 128 + fc] -> decision; kind KS_SLICE: the element is
+ *           looked up in pol_ranges[first .. first + count): the address span where
+ *           the function has one, else the sub-function (FC 8, 43, 90).
+ *           FC 23: FC 3 over its read span and FC 16 over its write span.
+ *  CIP leaf
+ *   class   pol_classes{key_class} -> class index, miss = 0 (any class not named)
+ *   leaf    pol_leaves[class index * 128 + service] -> leaf class: pairs that no rule
+ *           and no group tells apart share one number
+ *   tag     symbolic paths: pol_tags{lower-case path} -> tag id (miss = 0), used as
+ *           the instance; key_class is KS_CLASS_TAG
+ *   rule    pol_cip[cip_row * leaves + leaf] -> decision; kind KS_SLICE: ranges over
+ *           the instance (KS_NO_VALUE when the path has none), whose entries may be
+ *           slices over the attribute (KS_NO_VALUE likewise)
+ *
+ * Ranges of a slice are sorted by lo, disjoint, and cover 0..0xffffffff: entry i
+ * holds [lo_i, lo_i+1 - 1]. allow_to and refused_rule make a span a single look:
+ * a span that starts in an allowed entry is allowed if it ends at or below
+ * allow_to, else refused by refused_rule.
+ */
+#define KS_NO_VALUE 0xffffffffu
+
+enum ks_decision_kind { KS_K_DENY = 0, KS_K_ALLOW = 1, KS_K_SLICE = 2 };
+
+struct ks_decision {
+	__u32 rule;		/* deciding rule (kinds deny, allow) */
+	__u32 first;		/* slice: index into pol_ranges */
+	__u32 count;		/* slice: entries, at least 1, at most KS_SLICE_MAX */
+	__u8 kind;
+	__u8 pad[3];
+};
+_Static_assert(sizeof(struct ks_decision) == 16, "ks_decision");
+
+#define KS_SLICE_BITS	16	/* steps of the binary search */
+#define KS_SLICE_MAX	((1u << KS_SLICE_BITS) - 1)
+
+struct ks_range {
+	__u32 lo;
+	__u32 allow_to;		/* kind allow: last element of the allowed run from here */
+	__u32 refused_rule;	/* kind allow: rule of the first refused element after it */
+	struct ks_decision d;	/* kind slice only one level deep (CIP attribute) */
+};
+_Static_assert(sizeof(struct ks_range) == 28, "ks_range");
+
+struct ks_pol_cfg {
+	__u32 generation;	/* 1, 2, ...; 0 = slot never filled */
+	__u32 rules;		/* rule numbers are 1..rules */
+	__u32 assets;		/* asset ids are 1..assets */
+	__u32 leaves;		/* columns of pol_cip */
+	__u8 dflt;		/* enum ks_default */
+	__u8 unlisted;		/* enum ks_choice */
+	__u8 other;		/* enum ks_choice */
+	__u8 outbound;		/* enum ks_choice */
+	__u8 has_prefixes;	/* pol_prefixes is not empty */
+	__u8 llc;		/* 802.3 length frames pass toward the protected side */
+	__u8 pad[2];
+	__u8 digest[32];	/* SHA-256 of the policy file */
+	__u64 applied_at;	/* CLOCK_REALTIME seconds */
+	__u8 ethertypes[8192];	/* bitmap, ethertype e at byte e >> 3, bit e & 7 */
+};
+
+#define KS_PORT_MODBUS	0x01	/* TCP and UDP */
+#define KS_PORT_ENIP	0x02	/* TCP and UDP */
+#define KS_PORT_IO	0x04	/* UDP */
+
+struct ks_pol_ports {
+	__u8 proto[65536];	/* KS_PORT_*, union over all assets and the defaults */
+};
+
+struct ks_addr_key {
+	__u8 addr[16];		/* wire order, IPv4 as ::ffff:a.b.c.d */
+};
+
+struct ks_lpm_key {
+	__u32 prefixlen;	/* 0..128, IPv4 prefix n as 96 + n */
+	__u8 addr[16];		/* wire order */
+};
+
+#define KS_ADDR_PROTECTED	0x01	/* behind the gateway: spoofed when a source on the client side */
+#define KS_ADDR_LOCAL		0x02	/* the gateway's own address */
+
+struct ks_addr_rec {
+	__u32 client_class;
+	__u32 asset;
+	__u8 flags;		/* KS_ADDR_* */
+	__u8 pad[3];
+};
+
+struct ks_asset_rec {
+	__u32 profile;		/* for clients without an entry in pol_pairs */
+	__u16 modbus_ports[KS_ASSET_PORTS]; /* host order, 0 ends the list */
+	__u16 enip_ports[KS_ASSET_PORTS];
+	__u16 io_ports[KS_ASSET_PORTS];
+	__u8 modbus_framing;	/* enum ks_framing */
+	__u8 modbus_split;	/* enum ks_split */
+	__u8 has_units;		/* units below is a list; else every unit id is taken */
+	__u8 pad;
+	__u8 units[32];		/* bitmap of unit ids that the asset answers to */
+	__u8 opaque[16];	/* bitmap of function codes let through without a length rule */
+};
+
+struct ks_pair_key {
+	__u32 client_class;
+	__u32 asset;
+};
+
+#define KS_PROFILE_MODBUS	0x01	/* at least one Modbus element may be allowed */
+#define KS_PROFILE_ENIP		0x02
+#define KS_PROFILE_IO		0x04
+
+struct ks_profile_rec {
+	__u32 mb_row;
+	__u32 units;		/* index into pol_units, 0 = none (entry 0 is unused) */
+	__u32 cip_row;
+	__u32 flags;		/* KS_PROFILE_* */
+};
+
+struct ks_units_rec {
+	__u32 row[256];
+};
+
+struct ks_tag_key {
+	__u8 name[KS_TAG_MAX];	/* lower case, zero padded */
+};
+
+struct ks_leaf_class {
+	__u16 leaf;
+	__u8 group;		/* enum ks_group, for events and documents */
+	__u8 pad;
+};
+
+struct ks_name_rec {
+	char name[KS_NAME_MAX];	/* [0] "default", [1..rules] rules, [rules + id] assets */
+};
+
+struct ks_rule_hits {
+	__u64 requests[KS_V_MAX]; /* per enum ks_verdict */
+};
+
+/* ---- counters ---- */
+
+/* packets: PERCPU_ARRAY, index = (port * KS_REASONS + reason) * KS_A_MAX + action */
+
+struct ks_req_key {
+	__u16 asset;
+	__u8 port;
+	__u8 proto;		/* enum ks_proto */
+	__u32 class;		/* CIP key_class, 0 for Modbus */
+	__u16 function;		/* Modbus function code, CIP service, encapsulation command */
+	__u16 pad;
+};
+_Static_assert(sizeof(struct ks_req_key) == 12, "ks_req_key");
+
+struct ks_req_count {
+	__u64 requests[KS_V_MAX]; /* per enum ks_verdict */
+};
+
+/* PERCPU_ARRAY[1] */
+struct ks_misc_count {
+	__u64 events_lost;	/* ring buffer full */
+	__u64 events_hidden;	/* held back by a rate limit */
+	__u64 pairs_other;	/* requests counted in no named pair */
+	__u64 flow_ids;		/* ids given by this CPU */
+};
+
+struct ks_rate {
+	__u64 second;
+	__u32 sent;
+	__u32 hidden;
+};
+
+/* ---- events ---- */
+
+struct ks_event {
+	__u64 t;		/* CLOCK_MONOTONIC ns */
+	__u16 reason;		/* enum ks_reason */
+	__u8 kind;		/* enum ks_event_kind */
+	__u8 action;		/* enum ks_action */
+	__u8 verdict;		/* enum ks_verdict */
+	__u8 port;		/* index into the port table */
+	__u8 ip_version;	/* 4, 6, 0 = not IP */
+	__u8 ip_proto;
+	__u8 src[16];		/* wire order, IPv4 as ::ffff:a.b.c.d */
+	__u8 dst[16];
+	__u16 sport;
+	__u16 dport;
+	__u16 vlan[2];		/* outer, inner; 0 = none */
+	__u8 smac[6];
+	__u8 dmac[6];
+	__u32 generation;
+	__u32 hidden;		/* events of this reason not sent since the last one */
+	__u16 ethertype;
+	__u16 head_len;
+	__u32 seq;		/* TCP sequence number */
+	struct ks_leaf leaf;	/* leaf.proto == 0: no request in this event */
+	__u8 head[KS_HEAD_MAX];	/* first bytes of the message (or of the payload) */
+};
+_Static_assert(sizeof(struct ks_event) == 280, "ks_event");
+
+/* ---- ports and replay ---- */
+
+struct ks_port_rec {		/* ports: ARRAY[KS_PORTS_MAX], for names; written by attach */
+	__u32 ifindex;
+	__u8 role;		/* enum ks_role */
+	__u8 wire;		/* 1 wire, 0 inline */
+	__u8 used;
+	__u8 peer;		/* index of the pair's other port */
+	char name[16];
+};
+
+struct ks_trace_ctl {		/* trace_ctl: ARRAY[1], replay only */
+	__u64 clock;		/* ns, set by the driver to the capture's time */
+	__u32 leaves;		/* entries of `trace` used by this packet */
+	__u32 overflow;		/* leaves that did not fit */
+	__u16 reason;		/* packet's reason */
+	__u8 action;
+	__u8 pad;
+	__u32 pad1;
+};
+
+/* Load-time constants (.rodata `cfg`), one object instance per pair of ports. */
+struct ks_load_cfg {
+	__u32 client_port;	/* index into ports */
+	__u32 server_port;
+	__u32 wire;		/* 1: redirect through tx_ports, 0: pass to the stack */
+	__u32 trace;		/* 1: replay instance */
+};
+
+#endif

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The only place that turns a reason into an XDP action and counts it, and the
+ * counters of judged requests. Count first, event second.
+ */
+#ifndef KEYSWITCH_VERDICT_H
+#define KEYSWITCH_VERDICT_H
+
+#include "event.h"
+#include "policy.h"
+#include "rewrite.h"
+
+/* key: (port * KS_REASONS + reason) * KS_A_MAX + action, value: packets of this CPU. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, KS_PORTS_MAX * KS_REASONS * KS_A_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} packets SEC(".maps");
+
+/* key: what was asked of whom, value: verdicts. Miss: first such request, or no room. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, KS_COUNTED_PAIRS);
+	__type(key, struct ks_req_key);
+	__type(value, struct ks_req_count);
+} requests SEC(".maps");
+
+/* key: port index, value: its interface. Written by attach. Miss: frame dropped. */
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP);
+	__uint(max_entries, KS_PORTS_MAX);
+	__type(key, __u32);
+	__type(value, __u32);
+} tx_ports SEC(".maps");
+
+/* key: port index, value: who that is. User space only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, KS_PORTS_MAX);
+	__type(key, __u32);
+	__type(value, struct ks_port_rec);
+} ports SEC(".maps");
+
+static __always_inline void verdict_bump(__u64 *requests, __u64 verdict)
+{
+	if (verdict < KS_V_MAX)
+		requests[verdict]++;
+}
+
+static __always_inline void verdict_count_rule(struct pkt *p, const struct ks_leaf *leaf)
+{
+	struct ks_rule_hits *hits = policy_entry(&pol_hits, p->slot, &leaf->rule);
+
+	if (hits)
+		verdict_bump(hits->requests, leaf->verdict);
+}
+
+/* Per (asset, function) while there is room, else in the bucket `other`. */
+static __always_inline void verdict_count_request(struct pkt *p, const struct ks_leaf *leaf)
+{
+	struct ks_req_key key = { .asset = p->asset, .proto = leaf->proto };
+	struct ks_req_count none = {}, *c;
+	struct ks_misc_count *m;
+
+	key.port = p->role == KS_CLIENT ? cfg.client_port : cfg.server_port;
+	key.function = leaf->has & KS_HAS_SERVICE ? leaf->service : leaf->function;
+	key.class = leaf->has & KS_HAS_SERVICE ? leaf->key_class : 0;
+	if (key.class < KS_CLASS_TAG && !policy_entry(&pol_classes, p->slot, &key.class))
+		key.class = 0;
+	c = bpf_map_lookup_elem(&requests, &key);
+	if (!c) {
+		bpf_map_update_elem(&requests, &key, &none, BPF_NOEXIST);
+		c = bpf_map_lookup_elem(&requests, &key);
+	}
+	if (!c) {
+		m = event_misc();
+		if (m)
+			m->pairs_other++;
+		return;
+	}
+	verdict_bump(c->requests, leaf->verdict);
+}
+
+static __always_inline void verdict_trace(const struct ks_leaf *leaf)
+{
+	struct ks_trace_ctl *ctl;
+	struct ks_leaf *out;
+	__u32 zero = 0, n;
+
+	if (!cfg.trace)
+		return;
+	ctl = bpf_map_lookup_elem(&trace_ctl, &zero);
+	if (!ctl)
+		return;
+	n = ctl->leaves;
+	out = bpf_map_lookup_elem(&trace, &n);
+	if (!out) {
+		ctl->overflow++;
+		return;
+	}
+	*out = *leaf;
+	ctl->leaves = n + 1;
+}
+
+static __always_inline void verdict_count(struct pkt *p, __u32 reason, __u32 action)
+{
+	__u32 port = p->role == KS_CLIENT ? cfg.client_port : cfg.server_port;
+	__u32 key = (port * KS_REASONS + reason) * KS_A_MAX + action;
+	__u64 *n = bpf_map_lookup_elem(&packets, &key);
+
+	if (n)
+		*n += 1;
+}
+
+static __always_inline int verdict_forward(struct pkt *p)
+{
+	if (!cfg.wire)
+		return XDP_PASS;
+	return bpf_redirect_map(&tx_ports,
+				p->role == KS_CLIENT ? cfg.server_port : cfg.client_port, XDP_DROP);
+}
+
+/* The single exit. Monitor passes everything, whatever the reason. */
+static __always_inline int verdict(struct xdp_md *ctx, struct pkt *p, __u32 reason)
+{
+	__u32 action = reason_of(reason_effect, reason);
+	struct ks_trace_ctl *ctl;
+	__u32 zero = 0;
+
+	if (p->mode == KS_MONITOR || p->follow)
+		action = KS_A_PASS;
+	else if (p->trimmed)
+		action = rewrite_trim(ctx, p) ? KS_A_DROP : KS_A_TRIM;
+	verdict_count(p, reason, action);
+	if (reason_of(reason_kind, reason) && !p->reported)
+		event_send(ctx, p, reason, action);
+	if (cfg.trace) {
+		ctl = bpf_map_lookup_elem(&trace_ctl, &zero);
+		if (ctl) {
+			ctl->reason = reason;
+			ctl->action = action;
+		}
+	}
+	return action == KS_A_DROP ? XDP_DROP : verdict_forward(p);
+}
+
+#endif

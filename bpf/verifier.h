@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Every workaround for a verifier or compiler, with what it is for and which
+ * test fails without it. Nothing else in bpf/ uses asm, barriers or magic masks.
+ * Native builds (unit tests, fuzzers) get plain C of the same meaning.
+ */
+#ifndef KEYSWITCH_VERIFIER_H
+#define KEYSWITCH_VERIFIER_H
+
+#include <linux/types.h>
+
+#ifndef __always_inline
+#define __always_inline inline __attribute__((always_inline))
+#endif
+#ifndef __noinline
+#define __noinline __attribute__((noinline))
+#endif
+
+/*
+ * Eight bytes from anywhere. Without this clang, which knows only byte alignment
+ * there, builds the value from eight loads and spills them. x86-64 and arm64
+ * load unaligned words, and their verifiers allow it on map values.
+ */
+static __always_inline __u64 load_u64(const void *at)
+{
+#ifdef __bpf__
+	return *(const __u64 *)at;
+#else
+	__u64 v;
+
+	__builtin_memcpy(&v, at, 8);
+	return v;
+#endif
+}
+
+#ifdef __bpf__
+
+/*
+ * Masks an offset in a way that clang cannot fold into an earlier compare.
+ * Without it clang 14 and 19 drop the mask (they proved the range themselves)
+ * and the 6.1 verifier, which tracks no register-to-register compare, refuses
+ * the access. max is a power of two constant. Test: kernels/load on 6.1.
+ */
+#define BOUND_OFFSET(v, max) \
+	asm volatile("%0 &= %1" : "+r"(v) : "i"((max) - 1))
+
+/*
+ * Bounds a length to 1..max (power of two) after a real range check: the only
+ * spelling that Linux 6.1, 6.12 and 6.18 all accept with clang 14 and 19,
+ * -mcpu=v2 and v3, for helper size arguments. It truncates silently, so the
+ * range check before it must exist. Test: kernels/load on 6.1.
+ */
+#define BOUND1(v, max)                                           \
+	do {                                                     \
+		(v) -= 1;                                        \
+		asm volatile("%0 &= %1" : "+r"(v) : "i"((max) - 1)); \
+		(v) += 1;                                        \
+	} while (0)
+
+/*
+ * Makes clang load again what it stored to memory. Between two dissectors whose
+ * result stands in a map value it turns every result into "any number" for the
+ * verifier; without it clang passes values on in registers, the ranges of all paths
+ * multiply, and Linux 6.18 gives up at a million instructions. Test: kernels/load.
+ */
+#define FORGET_VALUES() asm volatile("" ::: "memory")
+
+#define ks_loop(n, cb, ctx) bpf_loop(n, cb, ctx, 0)
+
+/*
+ * A global function: verified once by itself, not again for every path that
+ * reaches it. Without it the walk passes the limit of a million instructions.
+ * Its pointer arguments are plain structs that may be NULL for all it knows.
+ */
+#define KS_GLOBAL __noinline
+
+#else
+
+#define KS_GLOBAL static __noinline
+#define BOUND_OFFSET(v, max) ((void)0)
+#define BOUND1(v, max) ((void)0)
+#define FORGET_VALUES() ((void)0)
+
+static inline long ks_loop(__u32 n, long (*cb)(__u64 i, void *ctx), void *ctx)
+{
+	__u32 i;
+
+	for (i = 0; i < n; i++)
+		if (cb(i, ctx))
+			return i + 1;
+	return n;
+}
+
+#endif
+#endif
