@@ -132,15 +132,16 @@ static __always_inline void event_head(struct xdp_md *ctx, struct pkt *p, struct
 }
 
 /* With the judged leaf and its message's first bytes if p->judged. Returns 0. */
-KS_GLOBAL int event_send(struct xdp_md *ctx, struct pkt *p, __u32 reason, __u32 action)
+KS_GLOBAL int event_send(struct xdp_md *ctx, __u32 reason, __u32 action)
 {
 	struct ks_work *w = pkt_work();
+	struct pkt *p = pkt_of(w);
 	struct ks_misc_count *m;
 	struct ks_event *e;
 	__u32 hidden = 0;
 	__u8 *mac;
 
-	if (!p || !w)
+	if (!w)
 		return 0;
 	p->reported = 1;
 	if (cfg.trace || !event_due(p, reason, &hidden))

@@ -20,17 +20,18 @@ static __always_inline void judge_blank(struct pkt *p, struct ks_leaf *leaf)
  * The leaf in the work area gets its verdict: w->refused if the dissector
  * refused it, else the policy's. Returns KS_GO or the reason.
  */
-KS_GLOBAL int judge_decide(struct xdp_md *ctx, struct pkt *p)
+KS_GLOBAL int judge_decide(struct xdp_md *ctx)
 {
 	struct ks_work *w = pkt_work();
+	struct pkt *p = pkt_of(w);
 	struct ks_leaf *leaf;
 	int reason;
 
-	if (!p || !w)
+	if (!w)
 		return KS_R_internal;
 	leaf = &w->leaf;
 	leaf->asset = p->asset;
-	reason = w->refused ? w->refused : policy_request(p);
+	reason = w->refused ? w->refused : policy_request();
 	leaf->reason = reason;
 	leaf->verdict = reason == KS_R_ok ? KS_V_ALLOW :
 			p->mode == KS_MONITOR ? KS_V_WOULD_DENY : KS_V_DENY;
@@ -40,7 +41,7 @@ KS_GLOBAL int judge_decide(struct xdp_md *ctx, struct pkt *p)
 	if (reason == KS_R_ok)
 		return KS_GO;
 	p->judged = 1;
-	event_send(ctx, p, reason, p->mode == KS_MONITOR ? KS_A_PASS : KS_A_DROP);
+	event_send(ctx, reason, p->mode == KS_MONITOR ? KS_A_PASS : KS_A_DROP);
 	return reason;
 }
 
@@ -55,9 +56,10 @@ static __always_inline void judge_head(struct ks_work *w, const struct view *v)
 }
 
 /* The ADU of `len` bytes at ring position pos into w->leaf; w->refused says why not. */
-KS_GLOBAL int judge_adu(struct pkt *p, struct ks_modbus_ring *ring, __u32 pos, __u32 len)
+KS_GLOBAL int judge_adu(struct ks_modbus_ring *ring, __u32 pos, __u32 len)
 {
 	struct ks_work *w = pkt_work();
+	struct pkt *p = pkt_of(w);
 	struct ks_asset_rec *a;
 	struct view v;
 	__u64 at = pos, byte;
@@ -82,13 +84,14 @@ KS_GLOBAL int judge_adu(struct pkt *p, struct ks_modbus_ring *ring, __u32 pos, _
  * itself is the one request, w->leaf holds it and w->refused why it is refused (0 =
  * it is not).
  */
-KS_GLOBAL int judge_envelope(struct pkt *p, struct ks_enip_ring *ring, __u32 pos, __u32 len)
+KS_GLOBAL int judge_envelope(struct ks_enip_ring *ring, __u32 pos, __u32 len)
 {
 	struct ks_work *w = pkt_work();
+	struct pkt *p = pkt_of(w);
 	__u64 at = pos;
 	struct view v;
 
-	if (!p || !ring || !w)
+	if (!ring || !w)
 		return 0;
 	BOUND_OFFSET(at, KS_EIP_RING);
 	v = (struct view){ .base = ring->bytes + at, .len = len };
@@ -104,14 +107,14 @@ KS_GLOBAL int judge_envelope(struct pkt *p, struct ks_enip_ring *ring, __u32 pos
 }
 
 /* i-th request of the PDU at ring position pos into w->leaf; w->refused says why not. */
-KS_GLOBAL int judge_request(struct pkt *p, struct ks_enip_ring *ring, __u32 pos, __u32 len, __u32 i)
+KS_GLOBAL int judge_request(struct ks_enip_ring *ring, __u32 pos, __u32 len, __u32 i)
 {
 	struct ks_work *w = pkt_work();
 	__u32 off, n, flags = CIP_MEMBER;
 	__u64 at = pos;
 	struct view v;
 
-	if (!p || !ring || !w)
+	if (!ring || !w)
 		return 0;
 	BOUND_OFFSET(at, KS_EIP_RING);
 	v = (struct view){ .base = ring->bytes + at, .len = len };
@@ -142,7 +145,7 @@ static __always_inline int judge_unframed(struct xdp_md *ctx, struct pkt *p)
 	judge_blank(p, &w->leaf);
 	w->head_len = 0;
 	w->refused = p->proto == KS_MODBUS ? KS_R_malformed : KS_R_encap_malformed;
-	return judge_decide(ctx, p);
+	return judge_decide(ctx);
 }
 
 /* A UDP 2222 O->T datagram (group io); its content is not looked at. */
@@ -156,7 +159,7 @@ static __always_inline int judge_io(struct xdp_md *ctx, struct pkt *p)
 	w->leaf.key_class = KS_CLASS_IO;
 	w->head_len = 0;
 	w->refused = 0;
-	return judge_decide(ctx, p);
+	return judge_decide(ctx);
 }
 
 #endif

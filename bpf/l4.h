@@ -173,8 +173,9 @@ static __always_inline int option_store(struct xdp_md *ctx, struct pkt *p, struc
 }
 
 /* Walks the options; in SYN and SYN-ACK MPTCP is taken out, later it drops. */
-KS_GLOBAL int l4_options(struct xdp_md *ctx, struct pkt *p)
+KS_GLOBAL int l4_options(struct xdp_md *ctx)
 {
+	struct pkt *p = pkt_of(pkt_work());
 	struct option_walk o = { .w = pkt_work(), .reason = KS_GO };
 	__u64 size;
 
@@ -224,7 +225,7 @@ static __always_inline int l4_sane_tcp(struct xdp_md *ctx, struct pkt *p)
 		return KS_R_tcp_flags;
 	if (l4_plain_options(ctx, p))
 		return KS_GO;
-	return l4_options(ctx, p);
+	return l4_options(ctx);
 }
 
 #endif

@@ -48,7 +48,7 @@ struct take {
 	__u8 lost;		/* result: position lost (monitor, adoption) */
 };
 
-/* Holds no pointer: global functions (verifier.h) could not use one. */
+/* Lives in struct ks_work; holds no pointer, map memory cannot. */
 struct pkt {
 	__u8 role;		/* enum ks_role */
 	__u8 v6;
@@ -144,6 +144,16 @@ static __always_inline struct ks_work *pkt_work(void)
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&work, &zero);
+}
+
+/*
+ * The packet of this CPU, for global functions: an argument would be plain
+ * memory to the 6.1 verifier, which takes no map key from such. NULL if w is.
+ */
+static __always_inline struct pkt *pkt_of(struct ks_work *w)
+{
+	_Static_assert(__builtin_offsetof(struct ks_work, pkt) == 0, "NULL stays NULL");
+	return (struct pkt *)w;
 }
 
 static __always_inline struct ks_state_rec *pkt_state(void)

@@ -58,7 +58,11 @@ POLICY_TABLE(pol_classes, BPF_MAP_TYPE_HASH, 0, __u32, __u32);
 POLICY_TABLE(pol_leaves, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_leaf_class);
 POLICY_TABLE(pol_cip, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_decision);
 POLICY_TABLE(pol_tags, BPF_MAP_TYPE_HASH, 0, struct ks_tag_key, __u32);
-POLICY_TABLE(pol_hits, BPF_MAP_TYPE_PERCPU_ARRAY, 0, __u32, struct ks_rule_hits);
+/*
+ * key: cpu * (rules + 1) + rule. A plain array with a row per CPU: the program
+ * has the template's size of an inner per-CPU array built in, whatever is put there.
+ */
+POLICY_TABLE(pol_hits, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_rule_hits);
 /* user space only: names of rules and assets for events and metrics */
 POLICY_TABLE(pol_names, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_name_rec);
 
@@ -127,8 +131,9 @@ static __always_inline __u8 policy_speaks(struct pkt *p, const struct ks_asset_r
  * Client, asset and profile of a request toward server port `port` into p.
  * Returns KS_GO, or the reason why no request may pass at all.
  */
-KS_GLOBAL int policy_pair(struct pkt *p, __u32 port)
+KS_GLOBAL int policy_pair(__u32 port)
 {
+	struct pkt *p = pkt_of(pkt_work());
 	struct ks_pol_cfg *pol;
 	struct ks_pair_key pair = {};
 	struct ks_profile_rec *prof;
@@ -321,11 +326,12 @@ static __always_inline int policy_cip(struct pkt *p, struct ks_leaf *leaf)
 }
 
 /* The leaf in the work area: KS_R_ok or why not. */
-KS_GLOBAL int policy_request(struct pkt *p)
+KS_GLOBAL int policy_request(void)
 {
 	struct ks_work *w = pkt_work();
+	struct pkt *p = pkt_of(w);
 
-	if (!p || !w)
+	if (!w)
 		return KS_R_internal;
 	return w->leaf.proto == KS_MODBUS ? policy_modbus(p, &w->leaf) : policy_cip(p, &w->leaf);
 }

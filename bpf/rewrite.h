@@ -80,8 +80,9 @@ static __always_inline int rewrite_ip_length(struct xdp_md *ctx, struct pkt *p, 
  * Cuts the TCP payload to p->keep bytes; FIN goes with the tail (it stands
  * behind it). 0 = done, else the packet must not be sent.
  */
-KS_GLOBAL int rewrite_trim(struct xdp_md *ctx, struct pkt *p)
+KS_GLOBAL int rewrite_trim(struct xdp_md *ctx)
 {
+	struct pkt *p = pkt_of(pkt_work());
 	__u32 sum, tail, cut, tcp_len, flags;
 	struct tcp_hdr *th;
 

@@ -390,7 +390,7 @@ struct ks_req_key {
 	__u16 asset;
 	__u8 port;
 	__u8 proto;		/* enum ks_proto */
-	__u32 class;		/* CIP key_class, 0 for Modbus */
+	__u32 class;		/* CIP key_class, 0 for Modbus and classes policy does not name */
 	__u16 function;		/* Modbus function code, CIP service, encapsulation command */
 	__u16 pad;
 };

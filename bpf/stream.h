@@ -185,8 +185,8 @@ static long walk_modbus(__u64 i, void *arg)
 	if (walk_frame(k, modbus_frame(&v)))
 		return 1;
 	if (!k->dry) {
-		judge_adu(k->p, k->mb, k->cur, k->total);
-		k->refused = judge_decide(k->ctx, k->p);
+		judge_adu(k->mb, k->cur, k->total);
+		k->refused = judge_decide(k->ctx);
 	}
 	return walk_next(k);
 }
@@ -204,11 +204,11 @@ static long walk_enip(__u64 i, void *arg)
 			return 1;
 		if (k->dry)
 			return walk_next(k);
-		k->requests = judge_envelope(k->p, k->eip, k->cur, k->total);
+		k->requests = judge_envelope(k->eip, k->cur, k->total);
 	}
 	if (k->requests)
-		judge_request(k->p, k->eip, k->cur, k->total, k->request);
-	r = judge_decide(k->ctx, k->p);
+		judge_request(k->eip, k->cur, k->total, k->request);
+	r = judge_decide(k->ctx);
 	if (k->refused == KS_GO)
 		k->refused = r;
 	k->request++;
@@ -293,8 +293,9 @@ static __always_inline int stream_judge(struct walk *k)
  * add up: store (compare what was sent before, copy what is new into the ring)
  * and walk (judge). p->take says what to publish; nothing passes unless said.
  */
-KS_GLOBAL int stream_store_modbus(struct xdp_md *ctx, struct pkt *p)
+KS_GLOBAL int stream_store_modbus(struct xdp_md *ctx)
 {
+	struct pkt *p = pkt_of(pkt_work());
 	struct ks_modbus_ring *ring;
 	struct take *t;
 	int r;
@@ -312,8 +313,9 @@ KS_GLOBAL int stream_store_modbus(struct xdp_md *ctx, struct pkt *p)
 			 p->pay + t->skip, t->n) ? KS_R_internal : KS_GO;
 }
 
-KS_GLOBAL int stream_store_enip(struct xdp_md *ctx, struct pkt *p)
+KS_GLOBAL int stream_store_enip(struct xdp_md *ctx)
 {
+	struct pkt *p = pkt_of(pkt_work());
 	struct ks_enip_ring *ring;
 	struct take *t;
 	int r;
@@ -331,8 +333,9 @@ KS_GLOBAL int stream_store_enip(struct xdp_md *ctx, struct pkt *p)
 			 p->pay + t->skip, t->n) ? KS_R_internal : KS_GO;
 }
 
-KS_GLOBAL int stream_walk_modbus(struct xdp_md *ctx, struct pkt *p)
+KS_GLOBAL int stream_walk_modbus(struct xdp_md *ctx)
 {
+	struct pkt *p = pkt_of(pkt_work());
 	struct walk k = { .ctx = ctx, .p = p };
 	struct ks_asset_rec *a;
 
@@ -346,8 +349,9 @@ KS_GLOBAL int stream_walk_modbus(struct xdp_md *ctx, struct pkt *p)
 	return stream_judge(&k);
 }
 
-KS_GLOBAL int stream_walk_enip(struct xdp_md *ctx, struct pkt *p)
+KS_GLOBAL int stream_walk_enip(struct xdp_md *ctx)
 {
+	struct pkt *p = pkt_of(pkt_work());
 	struct walk k = { .ctx = ctx, .p = p, .carry = 1 };
 
 	if (!p)
@@ -365,10 +369,10 @@ static __always_inline int stream_segment(struct xdp_md *ctx, struct pkt *p)
 
 	p->take.accept = p->take.seq;
 	p->take.next_start = p->take.start;
-	r = modbus ? stream_store_modbus(ctx, p) : stream_store_enip(ctx, p);
+	r = modbus ? stream_store_modbus(ctx) : stream_store_enip(ctx);
 	if (r != KS_GO)
 		return r;
-	return modbus ? stream_walk_modbus(ctx, p) : stream_walk_enip(ctx, p);
+	return modbus ? stream_walk_modbus(ctx) : stream_walk_enip(ctx);
 }
 
 #endif

@@ -189,13 +189,18 @@ static __always_inline int flow_expire(struct ks_flow *f, const struct ks_client
 	return 1;
 }
 
+/*
+ * The element is looked up again in both callbacks: 6.1 lets nobody take the
+ * lock of a callback's own argument.
+ */
 static int flow_timer4(void *map, struct ks_key4 *key, struct ks_flow *f)
 {
 	struct ks_client_key client = {};
 
+	f = bpf_map_lookup_elem(&flows4, key);
 	client.addr[10] = client.addr[11] = 0xff;
 	__builtin_memcpy(client.addr + 12, &key->client, 4);
-	if (flow_expire(f, &client))
+	if (f && flow_expire(f, &client))
 		bpf_map_delete_elem(map, key);
 	return 0;
 }
@@ -204,8 +209,9 @@ static int flow_timer6(void *map, struct ks_key6 *key, struct ks_flow *f)
 {
 	struct ks_client_key client;
 
+	f = bpf_map_lookup_elem(&flows6, key);
 	__builtin_memcpy(client.addr, key->client, 16);
-	if (flow_expire(f, &client))
+	if (f && flow_expire(f, &client))
 		bpf_map_delete_elem(map, key);
 	return 0;
 }
@@ -272,8 +278,9 @@ static __always_inline void table_slot_back(struct pkt *p, __u32 slot)
  * A new entry in state NONE, with a ring slot if `ring`, counted in its
  * client's quota. KS_GO, or the reason why not.
  */
-KS_GLOBAL int table_create(struct pkt *p, int ring)
+KS_GLOBAL int table_create(int ring)
 {
+	struct pkt *p = pkt_of(pkt_work());
 	struct ks_client_key key;
 	__u32 slot = 0;
 	int r = KS_GO;

@@ -189,7 +189,7 @@ static __always_inline int tcp_stream(struct xdp_md *ctx, struct pkt *p, struct 
 static __always_inline int tcp_missing(struct pkt *p)
 {
 	__u8 rule = tcp_rule(p, KS_S_NONE);
-	int r = policy_pair(p, p->dport);
+	int r = policy_pair(p->dport);
 
 	if (r != KS_GO)
 		return r;
@@ -204,7 +204,7 @@ static __always_inline int tcp_missing(struct pkt *p)
 		return KS_R_no_state;
 	if (rule == KS_U_stray && !p->len)
 		return KS_R_ack;
-	return table_create(p, 1);
+	return table_create(1);
 }
 
 /* A flow judged under an older policy: who is it now, and may it still talk? */
@@ -217,7 +217,7 @@ static __always_inline int tcp_refresh(struct pkt *p, struct ks_flow *f)
 	if (f->generation == p->generation || f->state == KS_S_NONE || f->state == KS_S_OUTBOUND)
 		return KS_GO;
 	p->resolved = 1;
-	if (policy_pair(p, p->dport) == KS_GO && p->proto == proto)
+	if (policy_pair(p->dport) == KS_GO && p->proto == proto)
 		return KS_GO;
 	if (p->follow)
 		return KS_R_policy_changed;
@@ -259,7 +259,7 @@ static __always_inline int tcp_outbound(struct pkt *p, int tracked)
 		return KS_R_from_server;
 	if (pol && pol->outbound == KS_DENY)
 		return KS_R_outbound_denied;
-	return tracked ? table_create(p, 0) : KS_R_outbound;
+	return tracked ? table_create(0) : KS_R_outbound;
 }
 
 static __always_inline int tcp_server_missing(struct pkt *p)
@@ -296,7 +296,7 @@ static __always_inline int tcp_server(struct xdp_md *ctx, struct pkt *p, int tra
 		return KS_R_wrong_port;
 	p->generation = f->generation; /* replies are judged by no policy */
 	if (p->class == KS_C_SYNACK) {
-		r = l4_options(ctx, p);
+		r = l4_options(ctx);
 		if (r == KS_R_internal)
 			return r;
 	}

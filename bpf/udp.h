@@ -19,8 +19,9 @@ static __always_inline int udp_judge(struct walk *k, __u32 len)
 	return k->reason;
 }
 
-KS_GLOBAL int udp_modbus(struct xdp_md *ctx, struct pkt *p)
+KS_GLOBAL int udp_modbus(struct xdp_md *ctx)
 {
+	struct pkt *p = pkt_of(pkt_work());
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct walk k = { .ctx = ctx, .p = p };
 	__u64 n;
@@ -37,8 +38,9 @@ KS_GLOBAL int udp_modbus(struct xdp_md *ctx, struct pkt *p)
 	return udp_judge(&k, n);
 }
 
-KS_GLOBAL int udp_enip(struct xdp_md *ctx, struct pkt *p)
+KS_GLOBAL int udp_enip(struct xdp_md *ctx)
 {
+	struct pkt *p = pkt_of(pkt_work());
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct walk k = { .ctx = ctx, .p = p };
 	__u64 n;
@@ -57,14 +59,14 @@ KS_GLOBAL int udp_enip(struct xdp_md *ctx, struct pkt *p)
 
 static __always_inline int udp_client(struct xdp_md *ctx, struct pkt *p)
 {
-	int r = policy_pair(p, p->dport);
+	int r = policy_pair(p->dport);
 
 	if (r != KS_GO && r != KS_R_pair_denied)
 		return r;
 	if (p->proto == KS_MODBUS)
-		r = udp_modbus(ctx, p);
+		r = udp_modbus(ctx);
 	else if (p->proto == KS_ENIP)
-		r = udp_enip(ctx, p);
+		r = udp_enip(ctx);
 	else
 		r = judge_io(ctx, p);
 	return r == KS_GO ? KS_R_ok : r;

@@ -50,8 +50,14 @@ static __always_inline void verdict_bump(__u64 *requests, __u64 verdict)
 
 static __always_inline void verdict_count_rule(struct pkt *p, const struct ks_leaf *leaf)
 {
-	struct ks_rule_hits *hits = policy_entry(&pol_hits, p->slot, &leaf->rule);
+	struct ks_pol_cfg *pol = bpf_map_lookup_elem(&pol_cfg, &p->slot);
+	__u32 key = bpf_get_smp_processor_id();
+	struct ks_rule_hits *hits;
 
+	if (!pol)
+		return;
+	key = key * (pol->rules + 1) + leaf->rule;
+	hits = policy_entry(&pol_hits, p->slot, &key);
 	if (hits)
 		verdict_bump(hits->requests, leaf->verdict);
 }
@@ -65,7 +71,7 @@ static __always_inline void verdict_count_request(struct pkt *p, const struct ks
 
 	key.port = p->role == KS_CLIENT ? cfg.client_port : cfg.server_port;
 	key.function = leaf->has & KS_HAS_SERVICE ? leaf->service : leaf->function;
-	key.class = leaf->has & KS_HAS_SERVICE ? leaf->key_class : 0;
+	key.class = leaf->key_class;
 	if (key.class < KS_CLASS_TAG && !policy_entry(&pol_classes, p->slot, &key.class))
 		key.class = 0;
 	c = bpf_map_lookup_elem(&requests, &key);
@@ -131,10 +137,10 @@ static __always_inline int verdict(struct xdp_md *ctx, struct pkt *p, __u32 reas
 	if (p->mode == KS_MONITOR || p->follow)
 		action = KS_A_PASS;
 	else if (p->trimmed)
-		action = rewrite_trim(ctx, p) ? KS_A_DROP : KS_A_TRIM;
+		action = rewrite_trim(ctx) ? KS_A_DROP : KS_A_TRIM;
 	verdict_count(p, reason, action);
 	if (reason_of(reason_kind, reason) && !p->reported)
-		event_send(ctx, p, reason, action);
+		event_send(ctx, reason, action);
 	if (cfg.trace) {
 		ctl = bpf_map_lookup_elem(&trace_ctl, &zero);
 		if (ctl) {
