@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Builds the one binary, $(OUT)/keyswitch, with the BPF object inside.
+#   make            the binary
+#   make check      unit tests and checks, no root
+#   make test       everything (root)
+#   make demo       a plant in namespaces (root)
+#   make install    DESTDIR, PREFIX
+# V=1 shows the commands.
+
+VERSION := 0.1.0
+OUT ?= .output
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/sbin
+DATADIR ?= $(PREFIX)/share/keyswitch
+
+CC ?= gcc
+CLANG ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+LLVM_STRIP ?= $(firstword $(foreach s,llvm-strip llvm-strip-14,$(shell command -v $(s))))
+
+WARN := -Wall -Wextra -Werror
+BPF_CPU ?= v3
+# callbacks of bpf_loop have parameters that they do not need
+BPF_CFLAGS := -O2 -g -target bpf -mcpu=$(BPF_CPU) $(WARN) -Wno-unused-parameter \
+	-isystem /usr/include/$(shell $(CC) -print-multiarch)
+USER_CPPFLAGS := -std=gnu11 -D_GNU_SOURCE -DKEYSWITCH_VERSION='"$(VERSION)"' -I$(OUT)
+USER_CFLAGS := -O2 -g $(WARN) -Wshadow -Wformat=2 -Wstrict-prototypes -fstack-protector-strong \
+	-D_FORTIFY_SOURCE=2 -fPIE
+USER_LDFLAGS := -pie -Wl,-z,relro,-z,now,--as-needed
+LIBS := -lbpf -lelf -lz -lfyaml -ljansson -lpcap -lmicrohttpd -lsodium -lnettle
+SAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+USER_SRC := $(sort $(wildcard user/*.c))
+USER_OBJ := $(USER_SRC:user/%.c=$(OUT)/user/%.o)
+# everything but main() for the unit tests, which run under the sanitizers
+SAN_OBJ := $(patsubst user/%.c,$(OUT)/san/%.o,$(filter-out user/main.c,$(USER_SRC)))
+UNIT_SRC := $(sort $(wildcard selftests/unit/*.c))
+UNIT_BIN := $(UNIT_SRC:selftests/unit/%.c=$(OUT)/unit/%)
+
+Q := $(if $(filter 1,$(V)),,@)
+msg = $(if $(filter 1,$(V)),,@printf '  %-6s %s\n' '$(1)' '$(patsubst $(CURDIR)/%,%,$(2))';)
+
+.PHONY: all check unit test test-kernels demo install uninstall clean format
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(OUT)/keyswitch
+
+$(OUT)/keyswitch: $(USER_OBJ)
+	$(call msg,LINK,$@)
+	$(Q)$(CC) $(USER_LDFLAGS) $^ $(LIBS) -o $@
+
+$(OUT)/keyswitch.bpf.o: bpf/keyswitch.bpf.c Makefile
+	$(call msg,BPF,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@
+	$(if $(LLVM_STRIP),$(Q)$(LLVM_STRIP) -g $@)
+
+$(OUT)/keyswitch.skel.h: $(OUT)/keyswitch.bpf.o
+	$(call msg,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name keyswitch_bpf > $@
+
+$(OUT)/user/%.o: user/%.c Makefile | $(OUT)/keyswitch.skel.h
+	$(call msg,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(USER_CPPFLAGS) $(USER_CFLAGS) -MMD -MP -c $< -o $@
+
+$(OUT)/san/%.o: user/%.c Makefile | $(OUT)/keyswitch.skel.h
+	$(call msg,CC-SAN,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(USER_CPPFLAGS) -O1 -g $(WARN) $(SAN) -MMD -MP -c $< -o $@
+
+# the linker takes from an archive only what a test uses
+$(OUT)/san/libkeyswitch.a: $(SAN_OBJ)
+	$(call msg,AR,$@)
+	$(Q)rm -f $@
+	$(Q)ar rcs $@ $^
+
+$(OUT)/unit/%: selftests/unit/%.c $(OUT)/san/libkeyswitch.a
+	$(call msg,UNIT,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(USER_CPPFLAGS) -Iuser -Ibpf -O1 -g $(WARN) $(SAN) -MMD -MP -MF $@.d -MT $@ \
+		$< $(OUT)/san/libkeyswitch.a $(LIBS) -o $@
+
+unit: $(UNIT_BIN)
+	$(Q)failed=0; for t in $(UNIT_BIN); do \
+		echo "  RUN    $$t"; $$t || failed=1; done; exit $$failed
+
+check: all unit
+	$(Q)for p in policy/*.yaml; do $(OUT)/keyswitch check $$p || exit 1; done
+	$(Q)scripts/check-style
+
+test: all
+	$(Q)scripts/test
+
+test-kernels: all
+	$(Q)scripts/test-kernels
+
+# from a fresh Debian: installs what is missing first
+demo:
+	$(Q)scripts/install-deps build demo
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)scripts/demo
+
+install: all
+	install -D -m 0755 $(OUT)/keyswitch $(DESTDIR)$(BINDIR)/keyswitch
+	install -d $(DESTDIR)$(DATADIR)/policy
+	install -m 0644 policy/*.yaml $(DESTDIR)$(DATADIR)/policy
+
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/keyswitch
+	rm -rf $(DESTDIR)$(DATADIR)
+
+format:
+	$(Q)clang-format -i bpf/*.[ch] user/*.[ch]
+
+clean:
+	$(Q)rm -rf $(OUT)
+
+-include $(wildcard $(OUT)/*.d $(OUT)/user/*.d $(OUT)/san/*.d $(OUT)/unit/*.d)

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Compares our own decoding of a packet with tshark's dissection of it.
+
+Owns the mapping between our leaves and tshark's fields. tshark prints each
+field as a flat list a frame, so lists are compared, not single requests.
+Frames that tshark does not dissect at all are counted apart, by why: a segment
+it calls a retransmission, a segment after a gap, a nonzero interface handle,
+bytes that are malformed.
+"""
+import collections
+
+MODBUS_LISTS = [
+    ('function', ['modbus.func_code']),
+    ('unit', ['mbtcp.unit_id']),
+    ('address', ['modbus.reference_num', 'modbus.read_reference_num']),
+    ('quantity', ['modbus.bit_cnt', 'modbus.word_cnt', 'modbus.read_word_cnt']),
+    ('write_address', ['modbus.write_reference_num']),
+    ('write_quantity', ['modbus.write_word_cnt']),
+    ('subfunction', ['modbus.diagnostic_code', 'modbus.mei']),
+]
+# We call one register a quantity of one; tshark prints none.
+NO_QUANTITY = (5, 6, 22)
+# tshark prints one word count for each file record.
+FILE_RECORDS = (20, 21)
+WRAPPERS = {0x0a, 0x52}
+
+
+class Crosscheck:
+    """Counts lists on which tshark agrees and keeps the others."""
+
+    def __init__(self):
+        self.agreed = collections.Counter()
+        self.apart = collections.Counter()
+        self.differences = []
+
+    def add(self, packet, leaves):
+        """One packet and the leaves it completed."""
+        leaves = [leaf for leaf in leaves
+                  if 'function' in leaf or 'command' in leaf]
+        if not leaves:
+            return
+        why = self.not_dissected(packet, leaves)
+        if why:
+            self.apart[why] += 1
+        elif leaves[0]['proto'] == 'modbus':
+            self.modbus(packet, leaves)
+        else:
+            self.enip(packet, leaves)
+
+    @staticmethod
+    def not_dissected(packet, leaves):
+        """Why tshark has nothing to compare with; '' if it has."""
+        if any('malformed' in leaf for leaf in leaves):
+            return 'malformed'
+        if not packet.values('modbus.func_code') + \
+                packet.values('enip.command'):
+            if packet.row['tcp.analysis.retransmission']:
+                return 'retransmission'
+            if leaves[0].get('resumed'):
+                return 'after a gap'
+        if any(packet.values('enip.srrd.iface')):
+            return 'interface handle'
+        return ''
+
+    def same(self, packet, name, mine, theirs):
+        """Counts one list, or keeps what differs."""
+        if mine == theirs:
+            self.agreed[name] += 1
+        else:
+            self.differences.append('frame %d %s: ours %s, tshark %s'
+                                    % (packet.frame, name, mine, theirs))
+
+    def modbus(self, packet, leaves):
+        """All Modbus fields of a frame."""
+        # tshark 4.0 does not look into UMAS
+        leaves = [{k: v for k, v in leaf.items() if k != 'subfunction'}
+                  if leaf['function'] == 90 else leaf for leaf in leaves]
+        functions = {leaf['function'] for leaf in leaves}
+        for name, fields in MODBUS_LISTS:
+            if name == 'quantity' and functions & set(FILE_RECORDS):
+                continue
+            mine = [leaf[name] for leaf in leaves if name in leaf
+                    and (name != 'quantity'
+                         or leaf['function'] not in NO_QUANTITY)]
+            theirs = [v for field in fields for v in packet.values(field)]
+            self.same(packet, name, sorted(mine), sorted(theirs))
+
+    def enip(self, packet, leaves):
+        """Services must be all there is beside wrappers; path numbers and
+        symbols must be among tshark's, which lists connection paths too."""
+        self.same(packet, 'command', sorted({leaf['command'] for leaf in leaves}),
+                  sorted(set(packet.values('enip.command'))))
+        requests = [leaf for leaf in leaves if 'service' in leaf]
+        theirs = collections.Counter(packet.values('cip.service'))
+        mine = collections.Counter(leaf['service'] for leaf in requests)
+        extra = (theirs - mine).keys() - WRAPPERS
+        self.same(packet, 'service', sorted(set(mine - theirs) | extra), [])
+        for name in ('class', 'instance', 'attribute'):
+            theirs = collections.Counter(packet.values('cip.' + name))
+            mine = collections.Counter(leaf[name] for leaf in requests
+                                       if name in leaf)
+            self.same(packet, name, sorted((mine - theirs).elements()), [])
+        theirs = packet.row['cip.symbol'].split(',')
+        self.same(packet, 'tag', [leaf['tag'] for leaf in requests
+                                  if 'tag' in leaf
+                                  and leaf['tag'].split('[')[0] not in theirs], [])

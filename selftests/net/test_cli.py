@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The command line where things go wrong, and the metrics: each refusal is a
+clear answer with its exit code, and none of them changes what is enforced.
+"""
+import json
+import os
+import subprocess
+
+import tcp_split
+from kit import abort, cases, equal, no_writes, write_register
+from ks import BINARY, READONLY, Keyswitch, metric
+from plant import PORT_C, PORT_S, Plant, run
+
+PROBLEM, USAGE, ENVIRONMENT = 1, 2, 3
+METRICS = ("keyswitch_requests_total", "keyswitch_packets_total",
+           "keyswitch_events_lost_total", "keyswitch_flows",
+           "keyswitch_policy_generation", "keyswitch_info")
+
+
+def refused(done, code, *words):
+    """Exit code and the words that the answer must hold; never a silent one."""
+    text = done.stdout + done.stderr
+    equal(done.returncode, code, f"exit code of {done.args[2:]}:\n{text}")
+    for word in words:
+        assert word in text, f"'{word}' is missing in the answer of {done.args[2:]}:\n{text}"
+    assert done.stderr.strip(), f"nothing on stderr: {done.args[2:]}"
+
+
+def write_arrives(plant, log):
+    before = log.count(function=6)
+    try:
+        sock = plant.connect(plant.server4, 502, timeout=0.4)
+    except OSError:
+        return False
+    sock.sendall(write_register())
+    tcp_split.receive(sock, 12, 0.3)
+    abort(sock)
+    return log.count(function=6) > before
+
+
+def test_nothing_attached():
+    with Plant() as plant:
+        ks = Keyswitch(plant)
+        for verb in (("detach",), ("apply", ks.policy), ("status",), ("counters",),
+                     ("mode",), ("mode", "monitor"), ("events",), ("serve",)):
+            refused(ks.cmd(*verb, check=False), PROBLEM, "attach")
+
+
+def test_attach_refused():
+    """None of these attaches anything."""
+    with Plant() as plant:
+        log = plant.modbus_server()
+        plant.wire()
+        ks = Keyswitch(plant)
+        pair = f"{PORT_C}:{PORT_S}"
+        wrong = ks.write_policy("wrong.yaml", READONLY.replace("readonly", "sometimes"))
+        for argv, code, words in (
+                (("attach", "--wire", pair), USAGE, ("--policy",)),
+                (("attach", "--policy", ks.policy), USAGE, ("--wire",)),
+                (("attach", "--policy", ks.policy, "--wire", PORT_C), USAGE, (PORT_C,)),
+                (("attach", "--policy", ks.policy, "--wire", f"{PORT_C}:none0"), ENVIRONMENT,
+                 ("none0",)),
+                (("attach", "--policy", ks.policy, "--wire", f"{PORT_C}:{PORT_C}"), USAGE,
+                 (PORT_C,)),
+                (("attach", "--policy", wrong, "--wire", pair), PROBLEM,
+                 (f"{wrong}:2:10", "'sometimes'")),
+                (("attach", "--policy", "missing.yaml", "--wire", pair), PROBLEM,
+                 ("missing.yaml",)),
+                (("nonsense",), USAGE, ("nonsense",)),
+                (("status", "--nonsense"), USAGE, ("nonsense",))):
+            refused(ks.cmd(*argv, check=False), code, *words)
+        assert not ks.pins.exists() or not list(ks.pins.iterdir()), list(ks.pins.iterdir())
+        assert write_arrives(plant, log), "the no-op wire was disturbed"
+
+
+def test_environment():
+    with Plant() as plant:
+        ks = Keyswitch(plant)
+        pair = ("--policy", ks.policy, "--wire", f"{PORT_C}:{PORT_S}")
+        pins = plant.dir / "no-bpffs" / "keyswitch"
+        refused(plant.nsenter(plant.gateway, BINARY, "--pin-dir", pins, "--run-dir", ks.run_dir,
+                              "attach", *pair, check=False), ENVIRONMENT, "bpf")
+        os.chmod(plant.dir, 0o755)
+        refused(plant.nsenter(plant.gateway, "setpriv", "--reuid", "65534", "--regid", "65534",
+                              "--clear-groups", "--bounding-set", "-all", *ks.argv("attach"),
+                              *pair, check=False), ENVIRONMENT)
+
+
+def test_attach_twice():
+    with Plant() as plant:
+        log = plant.modbus_server()
+        ks = Keyswitch(plant).attach()
+        done = ks.cmd("attach", "--policy", ks.policy, "--wire", f"{PORT_C}:{PORT_S}",
+                      check=False)
+        refused(done, PROBLEM, "attach")
+        assert not write_arrives(plant, log), "a write after the second attach"
+        equal(plant.mb_client(plant.server4, 3, 0, 1)[0], 0, "a read after the second attach")
+        equal(ks.json("status")["generation"], 1, "policy generation")
+        ks.balance()
+
+
+def test_apply_refused():
+    with Plant() as plant:
+        log = plant.modbus_server()
+        ks = Keyswitch(plant).attach()
+        broken = ks.write_policy("broken.yaml", "version: 1\ndefault: [\n")
+        twice = ks.write_policy("twice.yaml", "version: 2\ndefault: maybe\nassets: {{}}\n")
+        refused(ks.cmd("apply", broken, check=False), PROBLEM, f"{broken}:")
+        refused(ks.cmd("apply", twice, check=False), PROBLEM, f"{twice}:1:10",
+                f"{twice}:2:10", "'maybe'")
+        refused(ks.cmd("apply", "missing.yaml", check=False), PROBLEM, "missing.yaml")
+        refused(ks.cmd("apply", check=False), USAGE)
+        equal(ks.json("status")["generation"], 1, "policy generation")
+        assert not write_arrives(plant, log), "a write after refused applies"
+        ks.balance()
+
+
+@cases(("wire", ()), ("wire", ("--leave-wire",)), ("router", ()), ("bridge", ()))
+def test_detach(mode, extra):
+    with Plant(mode) as plant:
+        log = plant.modbus_server()
+        ks = Keyswitch(plant).attach()
+        assert not write_arrives(plant, log), "a write while attached"
+        if mode == "wire" and not extra:
+            refused(ks.cmd("detach", check=False), PROBLEM, "--yes")
+            assert not write_arrives(plant, log), "a write after a refused detach"
+        equal(plant.mb_client(plant.server4, 3, 0, 1)[0], 0, "a read while attached")
+        no_writes(log)
+        ks.cmd("detach", "--yes", *extra)
+        equal(write_arrives(plant, log), mode != "wire" or bool(extra), "a write after detach")
+        refused(ks.cmd("status", check=False), PROBLEM, "attach")
+
+
+def test_attach_again():
+    """Detach leaves nothing that stands in the way of the next attach."""
+    with Plant("router") as plant:
+        log = plant.modbus_server()
+        for _ in range(2):
+            ks = Keyswitch(plant).attach()
+            assert not write_arrives(plant, log), "a write while attached"
+            equal(plant.mb_client(plant.server4, 3, 0, 1)[0], 0, "a read while attached")
+            ks.balance()
+            ks.cmd("detach", "--yes")
+
+
+def test_one_serve():
+    with Plant() as plant:
+        ks = Keyswitch(plant).attach()
+        first, _ = ks.serve()
+        refused(ks.cmd("serve", "--listen", "127.0.0.1:9503", check=False), PROBLEM, "serve")
+        first.stop()
+        equal(first.proc.returncode, 0, "exit code of a serve that was asked to end")
+        ks.serve("second")
+
+
+def test_metrics():
+    with Plant() as plant:
+        plant.modbus_server()
+        ks = Keyswitch(plant).attach()
+        ks.serve()
+        plant.mb_client("-n", "3", plant.server4, 3, 0, 1)
+        plant.mb_client("-t", "120", plant.server4, 6, 0, 1)
+        text = ks.metrics_text()
+        done = subprocess.run(["promtool", "check", "metrics"], input=text, text=True,
+                              capture_output=True, timeout=30)
+        equal((done.returncode, done.stdout + done.stderr), (0, ""), "promtool")
+        for name in METRICS:
+            assert f"# TYPE {name} " in text, f"{name} is missing:\n{text}"
+        for verdict, count in (("allow", 3), ("deny", 1)):
+            equal(metric(text, "keyswitch_requests_total", verdict=verdict, proto="modbus",
+                         asset="plc", port=PORT_C), count, f"requests with verdict {verdict}")
+        equal(metric(text, "keyswitch_policy_generation"), 1, "generation")
+        equal(metric(text, "keyswitch_events_lost_total"), 0, "events lost")
+        ks.balance()
+
+
+def test_json_everywhere():
+    with Plant() as plant:
+        ks = Keyswitch(plant).attach()
+        for verb in (("status",), ("counters",), ("mode",), ("groups",), ("check", ks.policy)):
+            done = ks.cmd("--json", *verb)
+            json.loads(done.stdout)
+            after = ks.cmd(*verb, "--json")
+            equal(type(json.loads(after.stdout)), type(json.loads(done.stdout)), verb)
+        json.loads(run(BINARY, "--json", "groups").stdout)

@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Two evaluators of one request, for the property tests: ref_* walks the
+ * syntax tree rule by rule and element by element, as the language is defined;
+ * tab_* follows the compiled tables as the data path does. They must not share
+ * code beyond bpf/groups.h, or a mistake would agree with itself.
+ */
+#ifndef KEYSWITCH_POLICY_EVAL_H
+#define KEYSWITCH_POLICY_EVAL_H
+
+#include <ctype.h>
+#include <string.h>
+
+#include "../../bpf/groups.h"
+#include "../../user/policy.h"
+
+struct request {
+	struct prefix client, server;	/* full length */
+	bool cip;
+	uint8_t unit;
+	uint32_t fc, sub;
+	uint32_t lo, n;		/* addresses */
+	uint32_t wlo, wn;	/* FC 23 */
+	uint32_t service, class;
+	uint32_t instance, attribute;	/* KS_NO_VALUE: none */
+	const char *tag;		/* class KS_CLASS_TAG */
+};
+
+struct answer {
+	bool known;		/* the server is an asset */
+	bool allow;
+	uint32_t rule;
+	uint32_t asset;
+	bool spoofed;
+};
+
+/* ---- reference ---- */
+
+static bool ref_in(const struct prefixes *l, const struct prefix *a, int *best)
+{
+	bool hit = false;
+
+	for (size_t i = 0; i < l->n; i++) {
+		const struct prefix *p = &l->v[i];
+		bool same = p->family == a->family;
+
+		for (unsigned int b = 0; same && b < p->len; b++)
+			same = !((p->addr[b / 8] ^ a->addr[b / 8]) & 0x80 >> b % 8);
+		if (same && best && p->len > *best)
+			*best = p->len;
+		hit |= same;
+	}
+	return hit;
+}
+
+static uint32_t ref_asset(const struct policy *p, const struct prefix *server)
+{
+	int best = -1;
+	uint32_t asset = 0;
+
+	if (ref_in(&p->local, server, NULL))
+		return 0;
+	for (size_t i = 0; i < p->n_assets; i++) {
+		int len = best;
+
+		if (ref_in(&p->assets[i].addrs, server, &len) && len > best) {
+			best = len;
+			asset = (uint32_t)i + 1;
+		}
+	}
+	return asset;
+}
+
+static bool ref_spoofed(const struct policy *p, const struct prefix *client)
+{
+	bool hit = ref_in(&p->protected, client, NULL);
+
+	for (size_t i = 0; i < p->n_assets; i++) {
+		int len = 0;
+
+		hit |= ref_in(&p->assets[i].addrs, client, &len) && len > 0;
+	}
+	return hit;
+}
+
+static bool ref_from(const struct policy *p, const struct policy_rule *r,
+		     const struct prefix *client)
+{
+	for (size_t i = 0; i < r->n_from; i++) {
+		const struct source *s = &r->from[i];
+		struct prefix literal = s->literal;
+		struct prefixes one = { .v = &literal, .n = 1 };
+
+		if (s->kind == SOURCE_LITERAL && ref_in(&one, client, NULL))
+			return true;
+		if (s->kind == SOURCE_HOST && ref_in(&p->hosts[s->index].addrs, client, NULL))
+			return true;
+		for (size_t h = 0; s->kind == SOURCE_GROUP && h < p->groups[s->index].n; h++)
+			if (ref_in(&p->hosts[p->groups[s->index].hosts[h]].addrs, client, NULL))
+				return true;
+	}
+	return !r->n_from;
+}
+
+static bool ref_to(const struct policy_rule *r, uint32_t asset)
+{
+	for (size_t i = 0; i < r->n_to; i++)
+		if (r->to[i] + 1 == asset)
+			return true;
+	return !r->n_to;
+}
+
+static bool ref_span(const struct spans *s, uint32_t v)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (v >= s->v[i].lo && v <= s->v[i].hi)
+			return true;
+	return !s->n;
+}
+
+static bool ref_has_address(uint32_t fc)
+{
+	static const uint8_t codes[] = { 1, 2, 3, 4, 5, 6, 15, 16, 22, 24 };
+
+	return memchr(codes, (int)fc, sizeof(codes)) != NULL;
+}
+
+static bool ref_has_sub(uint32_t fc)
+{
+	return fc == 8 || fc == 43 || fc == 90;
+}
+
+static enum modbus_table ref_table(uint32_t fc)
+{
+	return fc == 1 || fc == 5 || fc == 15 ? TABLE_COILS :
+	       fc == 2 ? TABLE_DISCRETE : fc == 4 ? TABLE_INPUT : TABLE_HOLDING;
+}
+
+static bool ref_function(const struct modbus_match *m, uint32_t fc, uint32_t sub)
+{
+	enum ks_group g = ks_modbus_group(fc, ref_has_sub(fc) ? sub : KS_ANY);
+
+	for (size_t i = 0; i < m->n_functions; i++) {
+		const struct function_sel *f = &m->functions[i];
+
+		if (f->kind == FN_GROUP ? f->code == g :
+		    f->code == fc && (f->kind == FN_CODE || f->sub == sub))
+			return true;
+	}
+	return !m->n_functions;
+}
+
+static bool ref_address(const struct modbus_match *m, uint32_t fc, uint32_t address)
+{
+	for (size_t i = 0; i < m->n_addresses; i++) {
+		const struct address_sel *a = &m->addresses[i];
+
+		if (ref_has_address(fc) && address >= a->span.lo && address <= a->span.hi &&
+		    (a->table == TABLE_OWN || a->table == ref_table(fc)))
+			return true;
+	}
+	return !m->n_addresses;
+}
+
+static bool ref_modbus_match(const struct policy_rule *r, uint8_t unit, uint32_t fc,
+			     uint32_t element)
+{
+	static const struct modbus_match all;
+	const struct modbus_match *m = r->modbus;
+	bool read = ks_modbus_group(fc, KS_ANY) == KS_G_read;
+
+	if (r->io || (r->cip && !m))
+		return false;
+	if (!m)
+		m = &all;
+	if (!m->units.n && r->allow && unit == 0 && !read)
+		return false;
+	return ref_span(&m->units, unit) && ref_function(m, fc, element) &&
+	       ref_address(m, fc, element);
+}
+
+static bool ref_default_modbus(enum ks_default d, uint32_t fc, uint32_t sub)
+{
+	static const uint8_t opaque[] = { 9, 10, 13, 14, 18, 19, 90, 91 };
+
+	if (d == KS_DEFAULT_READONLY)
+		return KS_READONLY_GROUPS >> ks_modbus_group(fc, ref_has_sub(fc) ? sub : KS_ANY) & 1;
+	if (d == KS_DEFAULT_DENY || memchr(opaque, (int)fc, sizeof(opaque)))
+		return false;
+	return fc <= 24 || (fc == 43 && sub == 14);
+}
+
+/* Rules that could speak at all, in order; looked for once a request. */
+struct ref_list {
+	uint32_t rule[256];
+	size_t n;
+};
+
+static bool ref_modbus_element(const struct policy *p, const struct ref_list *l,
+			       const struct request *q, uint32_t fc, uint32_t element,
+			       uint32_t *rule)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		const struct policy_rule *r = &p->rules[l->rule[i]];
+
+		if (!ref_modbus_match(r, q->unit, fc, element))
+			continue;
+		*rule = l->rule[i] + 1;
+		return r->allow;
+	}
+	*rule = 0;
+	return ref_default_modbus(p->dflt, fc, element);
+}
+
+/* First refused element, else the first. */
+static bool ref_modbus_span(const struct policy *p, const struct ref_list *l,
+			    const struct request *q, uint32_t fc, uint32_t lo, uint32_t n,
+			    uint32_t *rule)
+{
+	uint32_t first;
+	bool allow = ref_modbus_element(p, l, q, fc, lo, rule);
+
+	first = *rule;
+	for (uint32_t i = 1; allow && i < n; i++)
+		allow = ref_modbus_element(p, l, q, fc, lo + i, rule);
+	if (allow)
+		*rule = first;
+	return allow;
+}
+
+static bool ref_service(const struct cip_match *m, uint32_t service, uint32_t class)
+{
+	const struct ks_cip_row *rows;
+	unsigned int n;
+
+	rows = ks_cip_rows(&n);
+	for (size_t i = 0; i < m->n_services; i++) {
+		const struct service_sel *s = &m->services[i];
+
+		if (s->kind == SV_GROUP && ks_cip_group(service, class) == s->code)
+			return true;
+		if (s->kind == SV_CODE && s->code == service && class != KS_CLASS_ENCAP &&
+		    class != KS_CLASS_IO)
+			return true;
+		for (unsigned int k = 0; s->kind == SV_NAMED && k < n; k++)
+			if (!strcmp(rows[k].name, rows[s->code].name) &&
+			    rows[k].service == service && rows[k].class == class)
+				return true;
+	}
+	return !m->n_services;
+}
+
+static bool ref_tag(const struct cip_match *m, const struct request *q)
+{
+	for (size_t i = 0; i < m->n_tags; i++)
+		if (q->class == KS_CLASS_TAG && !strcasecmp(m->tags[i], q->tag))
+			return true;
+	return !m->n_tags;
+}
+
+static bool ref_cip_match(const struct policy_rule *r, const struct request *q)
+{
+	const struct cip_match *m = r->cip;
+	bool wire = q->class < KS_CLASS_TAG || q->class == KS_CLASS_OPEN;
+	bool hit;
+
+	if (r->io)
+		return ks_cip_group(q->service, q->class) == KS_G_io;
+	if (!m)
+		return !r->modbus;
+	hit = !m->classes.n;
+	for (size_t i = 0; i < m->classes.n; i++)
+		hit |= m->classes.v[i].lo == q->class;
+	if (!hit || !ref_service(m, q->service, q->class) || !ref_tag(m, q))
+		return false;
+	if (m->instances.n &&
+	    (!wire || q->instance == KS_NO_VALUE || !ref_span(&m->instances, q->instance)))
+		return false;
+	return !m->attributes.n || (q->class != KS_CLASS_ENCAP && q->class != KS_CLASS_IO &&
+				    q->attribute != KS_NO_VALUE &&
+				    ref_span(&m->attributes, q->attribute));
+}
+
+static bool ref_cip(const struct policy *p, const struct ref_list *l,
+		    const struct request *q, uint32_t *rule)
+{
+	enum ks_group g = ks_cip_group(q->service, q->class);
+
+	for (size_t i = 0; i < l->n; i++) {
+		const struct policy_rule *r = &p->rules[l->rule[i]];
+
+		if (ref_cip_match(r, q)) {
+			*rule = l->rule[i] + 1;
+			return r->allow;
+		}
+		/* a rule with tags closes the way around them */
+		if (r->cip && r->cip->n_tags && q->class == 0x6b && g == KS_G_write) {
+			*rule = 0;
+			return false;
+		}
+	}
+	*rule = 0;
+	if (p->dflt == KS_DEFAULT_READONLY)
+		return KS_READONLY_GROUPS >> g & 1;
+	return p->dflt == KS_DEFAULT_ALLOW &&
+	       !(q->class == KS_CLASS_ENCAP && q->service == 0x7f);
+}
+
+static struct answer ref_answer(const struct policy *p, const struct request *q)
+{
+	struct answer a = { .asset = ref_asset(p, &q->server) };
+	struct ref_list l = { .n = 0 };
+
+	a.known = a.asset != 0;
+	a.spoofed = ref_spoofed(p, &q->client);
+	if (!a.known)
+		return a;
+	for (size_t i = 0; i < p->n_rules && l.n < 256; i++)
+		if (ref_from(p, &p->rules[i], &q->client) && ref_to(&p->rules[i], a.asset))
+			l.rule[l.n++] = (uint32_t)i;
+	if (q->cip) {
+		a.allow = ref_cip(p, &l, q, &a.rule);
+	} else if (q->fc == 23) {
+		a.allow = ref_modbus_span(p, &l, q, 16, q->wlo, q->wn, &a.rule) &&
+			  ref_modbus_span(p, &l, q, 3, q->lo, q->n, &a.rule);
+	} else if (ref_has_address(q->fc)) {
+		a.allow = ref_modbus_span(p, &l, q, q->fc, q->lo, q->n, &a.rule);
+	} else {
+		a.allow = ref_modbus_element(p, &l, q, q->fc, q->sub, &a.rule);
+	}
+	return a;
+}
+
+/* ---- tables ---- */
+
+static void tab_key(const struct prefix *a, uint8_t out[16])
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	if (a->family == 6) {
+		memcpy(out, a->addr, 16);
+		return;
+	}
+	memcpy(out, mapped, 12);
+	memcpy(out + 12, a->addr, 4);
+}
+
+static struct ks_addr_rec tab_address(const struct compiled_policy *c, const struct prefix *a)
+{
+	struct ks_addr_rec rec = { 0 };
+	uint8_t key[16];
+	int best = -1;
+
+	tab_key(a, key);
+	for (size_t i = 0; i < c->n_addrs; i++)
+		if (!memcmp(c->addr_keys[i].addr, key, 16))
+			return c->addr_recs[i];
+	for (size_t i = 0; i < c->n_prefixes; i++) {
+		const struct ks_lpm_key *k = &c->prefix_keys[i];
+		bool same = true;
+
+		for (uint32_t b = 0; same && b < k->prefixlen; b++)
+			same = !((k->addr[b / 8] ^ key[b / 8]) & 0x80 >> b % 8);
+		if (same && (int)k->prefixlen > best) {
+			best = (int)k->prefixlen;
+			rec = c->prefix_recs[i];
+		}
+	}
+	return rec;
+}
+
+static const struct ks_range *tab_range(const struct compiled_policy *c,
+					const struct ks_decision *d, uint32_t element)
+{
+	uint32_t lo = d->first, hi = d->first + d->count;
+
+	while (hi - lo > 1) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (c->ranges[mid].lo <= element)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	return &c->ranges[lo];
+}
+
+static bool tab_span(const struct compiled_policy *c, const struct ks_decision *d,
+		     uint32_t lo, uint32_t hi, uint32_t next, uint32_t *rule)
+{
+	const struct ks_range *r = NULL;
+
+	for (int depth = 0; depth < 2 && d->kind == KS_K_SLICE; depth++) {
+		r = tab_range(c, d, lo);
+		d = &r->d;
+		if (d->kind == KS_K_SLICE)
+			lo = hi = next;
+	}
+	*rule = d->rule;
+	if (d->kind != KS_K_ALLOW)
+		return false;
+	if (!r || hi <= r->allow_to)
+		return true;
+	*rule = r->refused_rule;
+	return false;
+}
+
+static bool tab_modbus(const struct compiled_policy *c, const struct ks_profile_rec *prof,
+		       const struct request *q, uint32_t *rule)
+{
+	uint32_t row = prof->units ? c->units[prof->units].row[q->unit] : prof->mb_row;
+	const struct ks_decision *d = c->modbus + row * 128;
+
+	if (q->fc == 23)
+		return tab_span(c, &d[16], q->wlo, q->wlo + q->wn - 1, 0, rule) &&
+		       tab_span(c, &d[3], q->lo, q->lo + q->n - 1, 0, rule);
+	if (ref_has_address(q->fc))
+		return tab_span(c, &d[q->fc], q->lo, q->lo + q->n - 1, 0, rule);
+	return tab_span(c, &d[q->fc], q->sub, q->sub, 0, rule);
+}
+
+static bool tab_cip(const struct compiled_policy *c, const struct ks_profile_rec *prof,
+		    const struct request *q, uint32_t *rule)
+{
+	uint32_t index = 0, instance = q->instance, leaf;
+	struct ks_tag_key key = { 0 };
+
+	for (size_t i = 0; i < c->n_classes; i++)
+		if (c->class_keys[i] == q->class)
+			index = c->class_index[i];
+	leaf = c->leaves[index * 128 + q->service].leaf;
+	if (q->class == KS_CLASS_TAG) {
+		for (size_t i = 0; q->tag[i] && i < KS_TAG_MAX; i++)
+			key.name[i] = (uint8_t)tolower(q->tag[i]);
+		instance = 0;
+		for (size_t i = 0; i < c->n_tags; i++)
+			if (!memcmp(&c->tag_keys[i], &key, sizeof(key)))
+				instance = c->tag_ids[i];
+	}
+	return tab_span(c, &c->cip[prof->cip_row * c->cfg->leaves + leaf], instance, instance,
+			q->attribute, rule);
+}
+
+/* The profile of the pair, NULL when the server is no asset. */
+static const struct ks_profile_rec *tab_profile(const struct compiled_policy *c,
+						const struct request *q, struct answer *a)
+{
+	struct ks_addr_rec server = tab_address(c, &q->server);
+	struct ks_addr_rec client = tab_address(c, &q->client);
+	uint32_t profile;
+
+	a->asset = server.flags & KS_ADDR_LOCAL ? 0 : server.asset;
+	a->known = a->asset != 0;
+	a->spoofed = client.flags & KS_ADDR_PROTECTED;
+	if (!a->known)
+		return NULL;
+	profile = c->assets[a->asset].profile;
+	for (size_t i = 0; i < c->n_pairs; i++)
+		if (c->pair_keys[i].client_class == client.client_class &&
+		    c->pair_keys[i].asset == a->asset)
+			profile = c->pair_profiles[i];
+	return &c->profiles[profile];
+}
+
+static struct answer tab_answer(const struct compiled_policy *c, const struct request *q)
+{
+	struct answer a = { .known = false };
+	const struct ks_profile_rec *prof = tab_profile(c, q, &a);
+
+	if (prof)
+		a.allow = q->cip ? tab_cip(c, prof, q, &a.rule) : tab_modbus(c, prof, q, &a.rule);
+	return a;
+}
+
+#endif

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Policies as text with the diagnostics they must give: every
+ * selftests/policies/NAME.yaml has a NAME.expect beside it. Adding a case is
+ * adding two files. KEYSWITCH_POLICIES names another directory;
+ * KEYSWITCH_UPDATE=1 writes what was found, for review by eye.
+ */
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../user/policy.h"
+#include "test.h"
+
+#define CASES_MIN 30	/* fewer means that the directory was not found whole */
+
+static const char *directory(void)
+{
+	const char *dir = getenv("KEYSWITCH_POLICIES");
+
+	return dir ? dir : "selftests/policies";
+}
+
+static int is_yaml(const struct dirent *e)
+{
+	size_t n = strlen(e->d_name);
+
+	return n > 5 && !strcmp(e->d_name + n - 5, ".yaml");
+}
+
+static char *slurp(const char *path)
+{
+	FILE *f = fopen(path, "r");
+	char *text = calloc(1, 1 << 16);
+
+	if (f && text && fread(text, 1, (1 << 16) - 1, f) == 0)
+		text[0] = 0;
+	if (f)
+		fclose(f);
+	return text;
+}
+
+/* The diagnostics as `check` prints them, with the file's own name only. */
+static char *diagnose(const char *path, const char *name)
+{
+	struct compiled_policy *c;
+	struct diags d;
+	char *text = NULL;
+	size_t size;
+	FILE *f;
+
+	diags_init(&d, name);
+	c = policy_load(path, &d);
+	f = open_memstream(&text, &size);
+	diags_print(&d, f);
+	fprintf(f, "%s\n", d.errors ? "refused" : "accepted");
+	fclose(f);
+	CHECK(!c == (d.errors != 0));
+	compiled_policy_free(c);
+	diags_free(&d);
+	return text;
+}
+
+static void run_case(const char *name)
+{
+	char yaml[512], expect[512];
+	char *found, *wanted;
+
+	snprintf(yaml, sizeof(yaml), "%s/%s", directory(), name);
+	snprintf(expect, sizeof(expect), "%s/%.*s.expect", directory(),
+		 (int)(strlen(name) - 5), name);
+	found = diagnose(yaml, name);
+	if (getenv("KEYSWITCH_UPDATE")) {
+		FILE *f = fopen(expect, "w");
+
+		if (CHECK(f != NULL)) {
+			fputs(found, f);
+			fclose(f);
+		}
+	}
+	wanted = slurp(expect);
+	if (!CHECK(!strcmp(found, wanted)))
+		printf("%s: expected\n%sfound\n%s", name, wanted, found);
+	free(found);
+	free(wanted);
+}
+
+TEST(policy_files_give_their_diagnostics)
+{
+	struct dirent **list = NULL;
+	int n = scandir(directory(), &list, is_yaml, alphasort);
+
+	CHECK(n >= CASES_MIN);
+	for (int i = 0; i < n; i++) {
+		run_case(list[i]->d_name);
+		free(list[i]);
+	}
+	free(list);
+}
+
+static bool load_gives(const char *path, const char *message)
+{
+	char *found = diagnose(path, "file");
+	bool hit = strstr(found, message) != NULL;
+
+	free(found);
+	return hit;
+}
+
+TEST(policy_unreadable_files_are_named)
+{
+	CHECK(load_gives("/nonexistent/policy.yaml", "file: error: cannot read: No such file"));
+	CHECK(load_gives("/", "file: error: cannot read: Is a directory"));
+	CHECK(load_gives("/dev/zero", "cannot read: larger than 32 MiB"));
+}
+
+int main(void)
+{
+	return test_run_all();
+}

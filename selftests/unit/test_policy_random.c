@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Property test: random policies as text, random requests near their borders;
+ * the compiled tables must answer as the reference does, rule by rule. The
+ * seed of a run is printed; KEYSWITCH_SEED repeats one.
+ */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "policy_eval.h"
+#include "test.h"
+
+#define POLICIES	250
+#define REQUESTS	400
+#define NAMES		6
+
+static uint64_t seed;
+
+static uint32_t any(uint32_t n)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (uint32_t)((seed * 0x2545f4914f6cdd1du) >> 33) % n;
+}
+
+#define PICK(list) ((list)[any(sizeof(list) / sizeof((list)[0]))])
+
+/* ---- writing a policy ---- */
+
+struct text {
+	char buf[1 << 16];
+	size_t n;
+};
+
+__attribute__((format(printf, 2, 3)))
+static void put(struct text *t, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	t->n += (size_t)vsnprintf(t->buf + t->n, sizeof(t->buf) - t->n, fmt, ap);
+	va_end(ap);
+}
+
+static const char *const client_nets[] = {
+	"10.1.0.1", "10.1.0.2", "10.1.0.3", "10.1.0.0/24", "10.1.0.0/30", "10.1.0.2/31",
+	"10.0.0.0/8", "0.0.0.0/0", "\"::/0\"", "\"2001:db8::/64\"", "\"2001:db8::1\"", "10.2.0.1",
+};
+
+static const char *const asset_nets[] = {
+	"10.2.0.1", "10.2.0.2", "10.2.0.3", "10.2.0.0/30", "10.2.0.0/24", "0.0.0.0/0",
+	"\"2001:db8:2::1\"", "\"2001:db8:2::/64\"", "\"::/0\"", "10.2.0.4/31",
+};
+
+static const char *const functions[] = {
+	"read", "write", "diagnostic", "discovery", "control", "config", "program", "other",
+	"3", "6", "16", "write_single_coil", "read_coils", "22", "24", "8", "8/0", "8/4", "43/14",
+	"43", "90", "90/0x41", "20", "21", "7", "17", "umas", "force_listen_only", "15", "firmware",
+};
+
+static const char *const services[] = {
+	"read", "write", "config", "control", "session", "discovery", "io", "program", "other",
+	"firmware", "0x4d", "0x4c", "0x0e", "0x10", "write_tag", "read_tag", "forward_open",
+	"get_attribute_single", "reset", "register_session", "list_identity", "0x01", "0x04", "0",
+	"implicit_io", "set_attribute_single",
+};
+
+static const char *const classes[] = {
+	"identity", "0x6b", "tag", "assembly", "0x64", "0x300", "6", "encapsulation", "no_class",
+	"connection_open", "0xffff", "file",
+};
+
+static const char *const tags[] = {
+	"Setpoint", "\"Program:Main.Speed\"", "\"Array[3]\"", "\"Array[1,2]\"", "A.B",
+};
+
+static void put_list(struct text *t, const char *const *from, size_t n)
+{
+	uint32_t count = 1 + any(3);
+
+	put(t, "[");
+	for (uint32_t i = 0; i < count; i++)
+		put(t, "%s%s", i ? ", " : "", from[any((uint32_t)n)]);
+	put(t, "]");
+}
+
+#define PUT_LIST(t, list) put_list(t, list, sizeof(list) / sizeof((list)[0]))
+
+static void put_spans(struct text *t, const char *key, uint32_t max)
+{
+	uint32_t count = 1 + any(3);
+
+	put(t, "      %s: [", key);
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t lo = any(max), hi = lo + any(max - lo);
+
+		put(t, "%s%u", i ? ", " : "", lo);
+		if (any(2))
+			put(t, "-%u", hi);
+	}
+	put(t, "]\n");
+}
+
+/* Tables are said only with functions of all of them, so that the policy is valid. */
+static void put_modbus(struct text *t)
+{
+	bool open = any(3) == 0, empty = true;
+
+	put(t, "    modbus:\n");
+	if (any(3) == 0) {
+		put_spans(t, "unit", 4);
+		empty = false;
+	}
+	if (!open) {
+		put(t, "      functions: ");
+		PUT_LIST(t, functions);
+		put(t, "\n");
+		empty = false;
+	}
+	if (open && any(3) == 0) {
+		uint32_t lo = 1 + any(20);
+
+		put(t, "      addresses: [%ux%u-%ux%u]\n", 4, lo, 4, lo + any(10));
+		empty = false;
+	} else if (any(2)) {
+		put_spans(t, "addresses", 24);
+		empty = false;
+	}
+	if (empty)
+		put(t, "      {}\n");
+}
+
+static void put_cip(struct text *t)
+{
+	bool with_tags = any(4) == 0, empty = true;
+
+	put(t, "    cip:\n");
+	if (any(3)) {
+		put(t, "      services: ");
+		PUT_LIST(t, services);
+		put(t, "\n");
+		empty = false;
+	}
+	if (with_tags) {
+		put(t, "      tags: ");
+		PUT_LIST(t, tags);
+		put(t, "\n");
+		empty = false;
+	} else {
+		if (any(2)) {
+			put(t, "      classes: ");
+			PUT_LIST(t, classes);
+			put(t, "\n");
+			empty = false;
+		}
+		if (any(3) == 0) {
+			put_spans(t, "instances", 8);
+			empty = false;
+		}
+	}
+	if (any(4) == 0) {
+		put_spans(t, "attributes", 5);
+		empty = false;
+	}
+	if (empty)
+		put(t, "      {}\n");
+}
+
+static void put_names(struct text *t, const char *prefix, uint32_t n)
+{
+	uint32_t count = 1 + any(2);
+
+	put(t, "[");
+	for (uint32_t i = 0; i < count; i++)
+		put(t, "%s%s%u", i ? ", " : "", prefix, any(n));
+	put(t, "]");
+}
+
+static void put_rule(struct text *t, uint32_t number, uint32_t hosts, uint32_t groups,
+		     uint32_t assets)
+{
+	uint32_t kind = any(8);
+
+	put(t, "  - name: r%u\n", number);
+	if (any(3)) {
+		put(t, "    from: ");
+		if (any(4) == 0)
+			put(t, "%s", PICK(client_nets));
+		else if (any(3) == 0)
+			put_names(t, "g", groups);
+		else
+			put_names(t, "h", hosts);
+		put(t, "\n");
+	}
+	if (any(2)) {
+		put(t, "    to: ");
+		put_names(t, "a", assets);
+		put(t, "\n");
+	}
+	if (kind == 0) {
+		put(t, "    io: %s\n", any(3) ? "allow" : "deny");
+		return;
+	}
+	put(t, "    action: %s\n", any(3) ? "allow" : "deny");
+	if (kind < 5 && kind != 1)
+		put_modbus(t);
+	if (kind >= 4)
+		put_cip(t);
+}
+
+static uint32_t put_assets(struct text *t)
+{
+	uint32_t n = 1 + any(4), start = any(8), placed = 0;
+
+	put(t, "assets:\n");
+	for (uint32_t i = 0; i < n; i++, placed++) {
+		/* every prefix once: two assets at one address are an error */
+		put(t, "  a%u: [%s]\n", i, asset_nets[(start + 2 * i) % 10]);
+	}
+	return placed;
+}
+
+static void write_policy(struct text *t)
+{
+	static const char *const defaults[] = { "deny", "readonly", "allow" };
+	uint32_t hosts = 1 + any(NAMES), groups = 1 + any(3), rules = any(12), assets;
+
+	t->n = 0;
+	put(t, "version: 1\ndefault: %s\n", PICK(defaults));
+	if (any(3) == 0)
+		put(t, "local: [10.2.0.99]\n");
+	if (any(3) == 0)
+		put(t, "protected: [10.2.0.0/16]\n");
+	put(t, "hosts:\n");
+	for (uint32_t i = 0; i < hosts; i++) {
+		put(t, "  h%u: ", i);
+		PUT_LIST(t, client_nets);
+		put(t, "\n");
+	}
+	put(t, "groups:\n");
+	for (uint32_t i = 0; i < groups; i++) {
+		put(t, "  g%u: ", i);
+		/* a group may hold the groups before it */
+		if (i && any(2))
+			put(t, "[g%u, h%u]\n", any(i), any(hosts));
+		else {
+			put_names(t, "h", hosts);
+			put(t, "\n");
+		}
+	}
+	assets = put_assets(t);
+	if (rules)
+		put(t, "rules:\n");
+	for (uint32_t i = 0; i < rules; i++)
+		put_rule(t, i, hosts, groups, assets);
+}
+
+/* ---- requests ---- */
+
+static struct prefix address(const char *text)
+{
+	struct prefix p;
+
+	prefix_parse(text, strlen(text), &p);
+	return p;
+}
+
+static void random_request(struct request *q)
+{
+	static const char *const clients[] = {
+		"10.1.0.1", "10.1.0.2", "10.1.0.3", "10.1.0.77", "10.9.9.9", "192.0.2.1",
+		"2001:db8::1", "2001:db8::5", "2001:db8:9::1", "10.2.0.1", "10.2.0.200",
+	};
+	static const char *const servers[] = {
+		"10.2.0.1", "10.2.0.2", "10.2.0.3", "10.2.0.4", "10.2.0.99", "203.0.113.1",
+		"2001:db8:2::1", "2001:db8:2::9", "2001:db8:3::1",
+	};
+	static const uint32_t fcs[] = { 1, 2, 3, 4, 5, 6, 7, 8, 8, 11, 15, 16, 17, 20, 21, 22, 23,
+					23, 24, 43, 43, 90, 65, 100, 9, 125, 127 };
+	static const uint32_t subs[] = { 0, 1, 2, 4, 10, 11, 13, 14, 18, 19, 20, 21, 0x41, 255 };
+	static const uint32_t wire[] = { 1, 0x6b, 4, 0x64, 0x300, 6, 0xffff, 0x37, 0x99, 0x6c,
+					 KS_CLASS_TAG, KS_CLASS_TAG, KS_CLASS_ENCAP,
+					 KS_CLASS_IO, KS_CLASS_OPEN, KS_CLASS_NONE };
+	static const uint32_t svc[] = { 0x4d, 0x4c, 0x0e, 0x10, 1, 4, 5, 0x54, 0x5b, 0x65, 0x63,
+					0, 0x7f, 0x4e, 0x55, 0x08, 0x33 };
+	static const char *const paths[] = { "setpoint", "SETPOINT", "Program:Main.Speed",
+					     "Array[3]", "Array[1][2]", "a.b", "Other" };
+
+	memset(q, 0, sizeof(*q));
+	q->client = address(PICK(clients));
+	q->server = address(PICK(servers));
+	q->cip = any(2);
+	q->unit = (uint8_t)(any(8) ? any(5) : 255);
+	q->fc = PICK(fcs);
+	q->sub = q->fc == 8 || q->fc == 43 || q->fc == 90 ? PICK(subs) : 0;
+	q->lo = any(6) ? any(26) : 65530;
+	q->n = 1 + any(6);
+	q->wlo = any(26);
+	q->wn = 1 + any(6);
+	q->service = PICK(svc);
+	q->class = PICK(wire);
+	if (q->class == KS_CLASS_IO)
+		q->service = 0;
+	q->instance = any(4) ? any(9) : KS_NO_VALUE;
+	q->attribute = any(3) ? any(6) : KS_NO_VALUE;
+	q->tag = PICK(paths);
+}
+
+static bool agree(const struct answer *a, const struct answer *b)
+{
+	return a->known == b->known && a->asset == b->asset && a->spoofed == b->spoofed &&
+	       (!a->known || (a->allow == b->allow && a->rule == b->rule));
+}
+
+static void show(const struct text *t, const struct request *q, const struct answer *ref,
+		 const struct answer *tab)
+{
+	char client[PREFIX_TEXT_MAX], server[PREFIX_TEXT_MAX];
+
+	printf("%s", t->buf);
+	printf("  %s -> %s unit %u fc %u sub %u at %u+%u (%u+%u); cip %d service %#x class %#x instance %u attribute %u tag %s\n",
+	       prefix_format(&q->client, client), prefix_format(&q->server, server), q->unit,
+	       q->fc, q->sub, q->lo, q->n, q->wlo, q->wn, q->cip, q->service, q->class,
+	       q->instance, q->attribute, q->tag);
+	printf("  reference: asset %u allow %d rule %u spoofed %d\n", ref->asset, ref->allow,
+	       ref->rule, ref->spoofed);
+	printf("  tables:    asset %u allow %d rule %u spoofed %d\n", tab->asset, tab->allow,
+	       tab->rule, tab->spoofed);
+}
+
+/* ---- what every table must satisfy ---- */
+
+static void check_slice(const struct compiled_policy *c, const struct ks_decision *d, int depth)
+{
+	uint32_t to = UINT32_MAX, refused = 0;
+
+	CHECK(d->kind <= KS_K_SLICE);
+	CHECK(d->rule <= c->cfg->rules);
+	if (d->kind != KS_K_SLICE)
+		return;
+	CHECK(depth < 2 && d->count >= 1 && d->count <= KS_SLICE_MAX);
+	CHECK((size_t)d->first + d->count <= c->n_ranges);
+	CHECK(c->ranges[d->first].lo == 0);
+	for (uint32_t i = d->count; i--;) {
+		const struct ks_range *r = &c->ranges[d->first + i];
+
+		CHECK(!i || r->lo > r[-1].lo);
+		if (r->d.kind == KS_K_ALLOW) {
+			CHECK(r->allow_to == to && r->refused_rule == refused);
+		} else {
+			to = r->lo - 1;
+			refused = r->d.rule;
+		}
+		check_slice(c, &r->d, depth + 1);
+	}
+}
+
+static void check_tables(const struct compiled_policy *c)
+{
+	for (size_t i = 0; i < c->n_modbus_rows * 128; i++)
+		check_slice(c, &c->modbus[i], 1);
+	for (size_t i = 0; i < c->n_cip_rows * c->cfg->leaves; i++)
+		check_slice(c, &c->cip[i], 0);
+	for (size_t i = 0; i < c->n_profiles; i++) {
+		CHECK(c->profiles[i].mb_row < c->n_modbus_rows);
+		CHECK(c->profiles[i].cip_row < c->n_cip_rows);
+		CHECK(c->profiles[i].units < c->n_units);
+	}
+	for (size_t i = 0; i < c->n_pairs; i++) {
+		CHECK(c->pair_profiles[i] < c->n_profiles);
+		CHECK(c->pair_keys[i].asset >= 1 && c->pair_keys[i].asset < c->n_assets);
+		CHECK(c->pair_keys[i].client_class > 0);
+	}
+	for (size_t i = 1; i < c->n_assets; i++)
+		CHECK(c->assets[i].profile < c->n_profiles);
+	for (size_t i = 0; i < c->n_leaf_rows * 128; i++)
+		CHECK(c->leaves[i].leaf < c->cfg->leaves);
+}
+
+/* A request that passes must not be in a profile that says nothing may. */
+static void check_flags(const struct compiled_policy *c, const struct request *q)
+{
+	struct answer a = { .known = false };
+	const struct ks_profile_rec *prof = tab_profile(c, q, &a);
+	uint32_t want = !q->cip ? KS_PROFILE_MODBUS :
+			q->class == KS_CLASS_IO ? KS_PROFILE_IO : KS_PROFILE_ENIP;
+
+	CHECK(prof && prof->flags & want);
+}
+
+static bool compare_requests(const struct text *t, const struct policy *p,
+			     const struct compiled_policy *c)
+{
+	for (int i = 0; i < REQUESTS; i++) {
+		struct request q;
+		struct answer ref, tab;
+
+		random_request(&q);
+		ref = ref_answer(p, &q);
+		tab = tab_answer(c, &q);
+		if (!CHECK(agree(&ref, &tab))) {
+			show(t, &q, &ref, &tab);
+			return false;
+		}
+		/* addresses beyond 65535 do not count as a use of a rule */
+		if (ref.known && q.lo < 65000)
+			CHECK(c->rule_used[ref.rule]);
+		if (ref.known && ref.allow)
+			check_flags(c, &q);
+	}
+	return true;
+}
+
+static void run_seed(uint64_t start)
+{
+	static struct text t;
+
+	seed = start ? start : 1;
+	for (int i = 0; i < POLICIES; i++) {
+		struct compiled_policy *c = NULL;
+		struct policy *p;
+		struct diags d;
+		bool good;
+
+		write_policy(&t);
+		diags_init(&d, "random");
+		p = policy_parse_text(t.buf, t.n, &d);
+		if (p)
+			c = policy_compile(p, &d);
+		good = CHECK(p && c);
+		if (!good) {
+			diags_print(&d, stdout);
+			printf("%s", t.buf);
+		} else {
+			check_tables(c);
+			policy_lint(p, c, &d);
+			good = compare_requests(&t, p, c);
+		}
+		compiled_policy_free(c);
+		policy_free(p);
+		diags_free(&d);
+		if (!good)
+			return;
+	}
+}
+
+TEST(policy_tables_equal_reference_fixed_seed)
+{
+	run_seed(20261122);
+}
+
+TEST(policy_tables_equal_reference_random_seed)
+{
+	const char *given = getenv("KEYSWITCH_SEED");
+	uint64_t start = given ? strtoull(given, NULL, 0)
+			       : (uint64_t)time(NULL) << 20 ^ (uint64_t)getpid();
+
+	printf("# KEYSWITCH_SEED=%llu\n", (unsigned long long)start);
+	run_seed(start);
+}
+
+int main(void)
+{
+	return test_run_all();
+}

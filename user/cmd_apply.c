@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * `keyswitch apply`: a new policy into the running instance. Everything is
+ * written into a policy slot that nobody reads; one write of the state record
+ * then puts it in force. Must not touch programs or links.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "command.h"
+#include "env.h"
+#include "instance.h"
+#include "names.h"
+#include "nic.h"
+#include "options.h"
+#include "results.h"
+#include "tables.h"
+
+struct swap {
+	struct instance in;
+	const struct compiled_policy *policy;
+	struct ks_state_rec state;	/* as it will be */
+	uint32_t old_slot;
+	uint32_t generation;
+};
+
+/* Sizes of maps are fixed at attach. */
+static void warn_size(const struct instance *in, enum map_id id, const char *key, uint32_t wanted)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t size = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(in->fd[id], &info, &size) || info.max_entries == wanted)
+		return;
+	complain("warning: limits '%s: %u' holds from the next attach, now it is %u", key, wanted,
+		 info.max_entries);
+}
+
+static void warn_sizes(const struct swap *swap)
+{
+	const struct policy_limits *limits = &swap->policy->limits;
+
+	warn_size(&swap->in, MAP_flows4, "flows", limits->flows);
+	warn_size(&swap->in, MAP_mb_free, "modbus_rings", limits->modbus_rings);
+	warn_size(&swap->in, MAP_eip_free, "enip_rings", limits->enip_rings);
+	warn_size(&swap->in, MAP_events, "event_ring", limits->event_ring);
+}
+
+/*
+ * Request counters carry asset ids, and those belong to one policy: where an
+ * id now means another asset its counters start again.
+ */
+static void drop_counters(const struct swap *swap)
+{
+	int fd = swap->in.fd[MAP_requests];
+	struct names old = { 0 }, new = { 0 };
+	struct ks_req_key *keys, next, *last = NULL;
+	size_t n = 0;
+
+	keys = calloc(KS_COUNTED_PAIRS, sizeof(*keys));
+	if (keys && !names_load(&old, &swap->in, swap->old_slot) &&
+	    !names_load(&new, &swap->in, swap->state.active)) {
+		while (n < KS_COUNTED_PAIRS && !bpf_map_get_next_key(fd, last, &next)) {
+			keys[n] = next;
+			last = &keys[n++];
+		}
+		for (size_t i = 0; i < n; i++)
+			if (strcmp(names_asset(&old, keys[i].asset),
+				   names_asset(&new, keys[i].asset)))
+				bpf_map_delete_elem(fd, &keys[i]);
+	}
+	names_free(&old);
+	names_free(&new);
+	free(keys);
+}
+
+static int plan_swap(struct swap *swap)
+{
+	const struct policy_limits *limits = &swap->policy->limits;
+	struct ks_port_rec ports[KS_PORTS_MAX];
+	struct ks_pol_cfg *running;
+	int err = instance_state(&swap->in, &swap->state);
+
+	if (!err)
+		err = instance_ports(&swap->in, ports);
+	if (err) {
+		complain("cannot read the running state: %s", strerror(-err));
+		return EXIT_ENVIRONMENT;
+	}
+	running = instance_policy(&swap->in, swap->state.active);
+	swap->generation = running ? running->generation + 1 : 1;
+	free(running);
+	swap->old_slot = swap->state.active;
+	swap->state.active = (swap->old_slot + 1) % KS_SLOTS;
+	swap->state.mode = swap->policy->mode;
+	swap->state.mode_until = 0;
+	swap->state.flows_per_client = limits->flows_per_client;
+	swap->state.half_open_per_client = limits->half_open_per_client;
+	swap->state.event_rate = limits->event_rate;
+	if (swap->policy->mode == KS_ENFORCE)
+		return nic_check_enforce(ports, KS_PORTS_MAX);
+	return EXIT_OK;
+}
+
+static int perform(struct swap *swap)
+{
+	const char *failed = "policy tables";
+	struct table_kinds kinds;
+	int err;
+
+	err = tables_kinds(&kinds, &swap->in, swap->old_slot);
+	if (!err) {
+		err = tables_fill(&swap->in, &kinds, swap->state.active, swap->generation,
+				  swap->policy, &failed);
+		if (kinds.btf_fd >= 0)
+			close(kinds.btf_fd);
+	}
+	if (!err) {
+		failed = map_name(MAP_state);
+		err = instance_set_state(&swap->in, &swap->state);
+	}
+	if (!err) {
+		drop_counters(swap);
+		return EXIT_OK;
+	}
+	complain("cannot fill '%s': %s; the running policy stays", failed, strerror(-err));
+	return EXIT_ENVIRONMENT;
+}
+
+static int report(const struct swap *swap)
+{
+	char digest[DIGEST_TEXT];
+
+	digest_text(digest, swap->policy->cfg->digest);
+	if (options.json)
+		return print_json(json_pack("{s:I, s:s, s:s}", "generation",
+					    (json_int_t)swap->generation, "mode",
+					    name_mode(swap->state.mode), "digest", digest));
+	printf("policy generation %u in force, mode %s\n", swap->generation,
+	       name_mode(swap->state.mode));
+	return EXIT_OK;
+}
+
+static int apply(struct swap *swap, const char *path)
+{
+	struct compiled_policy *policy;
+	int rc;
+
+	policy = load_policy(path, &rc);
+	if (!policy)
+		return rc;
+	swap->policy = policy;
+	rc = plan_swap(swap);
+	if (!rc)
+		rc = perform(swap);
+	if (!rc) {
+		warn_sizes(swap);
+		rc = report(swap);
+	}
+	compiled_policy_free(policy);
+	return rc;
+}
+
+static int run(int argc, char **argv)
+{
+	struct one_argument file = { .expected = "FILE" };
+	struct swap swap = { 0 };
+	int lock, rc;
+
+	parse_plain(argc, argv, "Puts a new policy in force while traffic runs.", &file);
+	if (!file.value) {
+		complain("no policy, expected 'keyswitch apply FILE'");
+		return EXIT_USAGE;
+	}
+	rc = env_check();
+	if (rc)
+		return rc;
+	lock = env_lock("lock", 1);
+	if (lock < 0)
+		return EXIT_ENVIRONMENT;
+	rc = instance_open(&swap.in);
+	if (!rc)
+		rc = apply(&swap, file.value);
+	instance_close(&swap.in);
+	close(lock);
+	return rc;
+}
+
+const struct command cmd_apply = {
+	.name = "apply", .help = "put a new policy in force", .run = run,
+};

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * `keyswitch attach`: a policy and pairs of NICs become a running instance.
+ * Must not touch the kernel itself: that is the loader's part.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "env.h"
+#include "loader.h"
+#include "nic.h"
+#include "options.h"
+#include "results.h"
+
+enum { KEY_POLICY = 0x2000, KEY_WIRE, KEY_INLINE, KEY_ADOPT, KEY_GENERIC };
+
+static const struct argp_option table[] = {
+	{ "policy", KEY_POLICY, "FILE", 0, "Policy to enforce", 0 },
+	{ "wire", KEY_WIRE, "CLIENT:PROTECTED", 0,
+	  "Two NICs as a bump in the wire (repeatable)", 0 },
+	{ "inline", KEY_INLINE, "CLIENT:PROTECTED", 0,
+	  "Two NICs of a router or bridge (repeatable)", 0 },
+	{ "adopt", KEY_ADOPT, "audit|off", 0,
+	  "Running connections: taken at a message border and named unsound, or refused "
+	  "(audit)", 0 },
+	{ "generic", KEY_GENERIC, NULL, 0,
+	  "Allow generic XDP where a driver has no native one", 0 },
+	{ 0 }
+};
+
+struct arguments {
+	struct attach_plan plan;
+	const char *policy;
+};
+
+static void parse_pair(struct argp_state *state, struct attach_plan *plan, const char *arg,
+		       bool wire)
+{
+	const char *colon = strchr(arg, ':');
+	struct port_pair *pair;
+
+	if (plan->n_pairs == PAIRS_MAX)
+		argp_error(state, "more than %d pairs of NICs", PAIRS_MAX);
+	pair = &plan->pairs[plan->n_pairs++];
+	pair->wire = wire;
+	if (!colon || colon == arg || !colon[1] || strchr(colon + 1, ':') ||
+	    colon - arg >= IFNAMSIZ || strlen(colon + 1) >= IFNAMSIZ)
+		argp_error(state, "'%s' is no pair of NICs, expected CLIENT:PROTECTED", arg);
+	memcpy(pair->name[KS_CLIENT], arg, (size_t)(colon - arg));
+	strcpy(pair->name[KS_SERVER], colon + 1);
+}
+
+static void parse_adopt(struct argp_state *state, struct attach_plan *plan, const char *arg)
+{
+	if (!strcmp(arg, "audit"))
+		plan->adopt = KS_ADOPT_AUDIT;
+	else if (!strcmp(arg, "off"))
+		plan->adopt = KS_ADOPT_OFF;
+	else if (!strcmp(arg, "reset"))
+		argp_error(state, "'--adopt reset' is not yet supported");
+	else
+		argp_error(state, "'%s' is no way to adopt, expected 'audit' or 'off'", arg);
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct arguments *args = state->input;
+
+	switch (key) {
+	case KEY_POLICY:
+		args->policy = arg;
+		return 0;
+	case KEY_WIRE:
+	case KEY_INLINE:
+		parse_pair(state, &args->plan, arg, key == KEY_WIRE);
+		return 0;
+	case KEY_ADOPT:
+		parse_adopt(state, &args->plan, arg);
+		return 0;
+	case KEY_GENERIC:
+		args->plan.generic = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "unexpected argument '%s'", arg);
+		return 0;
+	case ARGP_KEY_END:
+		if (!args->policy)
+			argp_error(state, "no policy, expected --policy FILE");
+		if (!args->plan.n_pairs)
+			argp_error(state, "no NICs, expected --wire or --inline CLIENT:PROTECTED");
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static bool named_before(const struct attach_plan *plan, size_t pair, int role)
+{
+	const char *name = plan->pairs[pair].name[role];
+
+	for (size_t i = 0; i <= pair; i++)
+		for (int r = KS_CLIENT; r <= KS_SERVER; r++)
+			if ((i < pair || r < role) && !strcmp(plan->pairs[i].name[r], name))
+				return true;
+	return false;
+}
+
+static int find_nic(struct attach_plan *plan, size_t pair, int role)
+{
+	const char *name = plan->pairs[pair].name[role];
+	uint32_t *ifindex = &plan->pairs[pair].ifindex[role];
+
+	if (named_before(plan, pair, role)) {
+		complain("NIC '%s' is named twice", name);
+		return EXIT_USAGE;
+	}
+	*ifindex = nic_index(name);
+	if (*ifindex)
+		return EXIT_OK;
+	complain("no NIC '%s' in this network namespace", name);
+	return EXIT_ENVIRONMENT;
+}
+
+static int check_unused(struct attach_plan *plan, size_t pair, int role)
+{
+	uint32_t prog;
+
+	switch (nic_xdp(plan->pairs[pair].ifindex[role], &prog)) {
+	case NIC_XDP_NATIVE:
+	case NIC_XDP_GENERIC:
+		complain("NIC '%s' already carries an XDP program (id %u)",
+			 plan->pairs[pair].name[role], prog);
+		return EXIT_PROBLEM;
+	default:
+		return EXIT_OK;
+	}
+}
+
+static int each_nic(struct attach_plan *plan,
+		    int (*check)(struct attach_plan *plan, size_t pair, int role))
+{
+	int rc = EXIT_OK;
+
+	for (size_t i = 0; i < plan->n_pairs && !rc; i++)
+		for (int r = KS_CLIENT; r <= KS_SERVER && !rc; r++)
+			rc = check(plan, i, r);
+	return rc;
+}
+
+static int check_free(void)
+{
+	if (!instance_exists())
+		return EXIT_OK;
+	if (loader_wire_left()) {
+		complain("'%s' holds a wire left by 'detach --leave-wire'", options.pin_dir);
+		hint("'keyswitch detach --yes' ends it");
+	} else if (!loader_has_links()) {
+		complain("'%s' holds remains of an attach that was interrupted", options.pin_dir);
+		hint("'keyswitch detach' removes them");
+	} else {
+		complain("already attached (instance at '%s')", options.pin_dir);
+		hint("'keyswitch apply FILE' changes the policy, 'keyswitch detach' ends it");
+	}
+	return EXIT_PROBLEM;
+}
+
+static int report(const struct attach_plan *plan)
+{
+	json_t *pairs = json_array();
+
+	for (size_t i = 0; i < plan->n_pairs; i++) {
+		const struct port_pair *p = &plan->pairs[i];
+		const char *mode[2];
+
+		for (int r = KS_CLIENT; r <= KS_SERVER; r++) {
+			uint32_t prog;
+
+			mode[r] = nic_xdp_name(nic_xdp(p->ifindex[r], &prog));
+		}
+		if (!options.json)
+			printf("attached %s %s:%s (%s, %s)\n", p->wire ? "wire" : "inline",
+			       p->name[0], p->name[1], mode[0], mode[1]);
+		json_array_append_new(pairs, json_pack(
+			"{s:s, s:s, s:s, s:s, s:s}", "attach", p->wire ? "wire" : "inline",
+			"client", p->name[0], "client_xdp", mode[0],
+			"protected", p->name[1], "protected_xdp", mode[1]));
+	}
+	if (options.json)
+		return print_json(json_pack("{s:o, s:i}", "pairs", pairs, "generation", 1));
+	json_decref(pairs);
+	return EXIT_OK;
+}
+
+static int attach(struct arguments *args)
+{
+	struct compiled_policy *policy = NULL;
+	int rc = check_free();
+
+	if (!rc)
+		rc = each_nic(&args->plan, find_nic);
+	if (!rc)
+		policy = load_policy(args->policy, &rc);
+	if (!rc)
+		rc = each_nic(&args->plan, check_unused);
+	if (!rc) {
+		args->plan.policy = policy;
+		rc = loader_attach(&args->plan);
+	}
+	compiled_policy_free(policy);
+	return rc;
+}
+
+static int run(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = table, .parser = parse, .children = options_child,
+		.doc = "Starts enforcing a policy between pairs of NICs.",
+	};
+	struct arguments args = { .plan.adopt = KS_ADOPT_AUDIT };
+	int lock, rc;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &args);
+	rc = env_check();
+	if (rc)
+		return rc;
+	lock = env_lock("lock", 1);
+	if (lock < 0)
+		return EXIT_ENVIRONMENT;
+	rc = attach(&args);
+	close(lock);
+	return rc ? rc : report(&args.plan);
+}
+
+const struct command cmd_attach = {
+	.name = "attach", .help = "start enforcing a policy between pairs of NICs", .run = run,
+};

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * `keyswitch detach`: ends the instance; a wire only when told twice.
+ * Must not touch the kernel itself: that is the loader's part.
+ */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "env.h"
+#include "loader.h"
+#include "options.h"
+#include "results.h"
+
+enum { KEY_YES = 0x2000, KEY_LEAVE };
+
+static const struct argp_option table[] = {
+	{ "yes", KEY_YES, NULL, 0, "A wire may stop forwarding", 0 },
+	{ "leave-wire", KEY_LEAVE, NULL, 0, "Wires go on forwarding, without inspection", 0 },
+	{ 0 }
+};
+
+struct arguments {
+	bool yes;
+	bool leave;
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct arguments *args = state->input;
+
+	switch (key) {
+	case KEY_YES:
+		args->yes = true;
+		return 0;
+	case KEY_LEAVE:
+		args->leave = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "unexpected argument '%s'", arg);
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static int check(const struct arguments *args)
+{
+	if (!instance_exists()) {
+		complain("nothing is attached (no instance at '%s')", options.pin_dir);
+		return EXIT_PROBLEM;
+	}
+	if (args->leave && !loader_holds_wire()) {
+		complain("no wire to leave at '%s'", options.pin_dir);
+		return EXIT_PROBLEM;
+	}
+	if (args->leave && loader_wire_left()) {
+		complain("the wire at '%s' was already left", options.pin_dir);
+		return EXIT_PROBLEM;
+	}
+	if (!args->leave && !args->yes && loader_holds_wire()) {
+		complain("detaching stops the wire: no frame passes between its NICs any more");
+		hint("--yes does it, --leave-wire keeps forwarding without inspection");
+		return EXIT_PROBLEM;
+	}
+	return EXIT_OK;
+}
+
+static int report(const struct arguments *args)
+{
+	if (options.json)
+		return print_json(json_pack("{s:s}", "result",
+					    args->leave ? "wire_left" : "detached"));
+	puts(args->leave ? "wire left in place: it forwards everything, uninspected" :
+			   "detached");
+	return EXIT_OK;
+}
+
+static int run(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = table, .parser = parse, .children = options_child,
+		.doc = "Ends enforcement and removes everything that attach made.",
+	};
+	struct arguments args = { 0 };
+	int lock, rc;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &args);
+	env_quiet_libbpf();
+	rc = env_check();
+	if (rc)
+		return rc;
+	lock = env_lock("lock", 1);
+	if (lock < 0)
+		return EXIT_ENVIRONMENT;
+	rc = check(&args);
+	if (!rc)
+		rc = loader_detach(args.leave);
+	close(lock);
+	return rc ? rc : report(&args);
+}
+
+const struct command cmd_detach = {
+	.name = "detach", .help = "end enforcement", .run = run,
+};

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * `keyswitch status`: what is attached, how sound it is, what it costs.
+ * Must not change anything.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "command.h"
+#include "counters.h"
+#include "events.h"
+#include "loader.h"
+#include "nic.h"
+#include "options.h"
+#include "results.h"
+
+#define GUARANTEE_FULL "full: every request of each connection whose handshake was seen is judged"
+#define GUARANTEE_AUDIT " (connections adopted without one are monitor-grade until they reconnect)"
+#define GUARANTEE_MONITOR "monitor: everything passes, verdicts are only reported"
+
+static const char *guarantee(const struct counters *c, const struct flow_count *flows)
+{
+	if (c->state.mode == KS_MONITOR)
+		return GUARANTEE_MONITOR;
+	return flows->adopted ? GUARANTEE_FULL GUARANTEE_AUDIT : GUARANTEE_FULL;
+}
+
+/* The kernel's own account of a map. */
+static uint64_t map_bytes(int fd)
+{
+	char path[64], line[128];
+	unsigned long long bytes = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "memlock: %llu", &bytes) == 1)
+			break;
+	fclose(f);
+	return bytes;
+}
+
+static uint64_t table_bytes(const struct instance *in, enum map_id id)
+{
+	uint64_t bytes = map_bytes(in->fd[id]);
+
+	for (uint32_t slot = 0; slot < KS_SLOTS && id >= MAP_pol_addrs; slot++) {
+		int fd = instance_table(in, id, slot);
+
+		if (fd < 0)
+			continue;
+		bytes += map_bytes(fd);
+		close(fd);
+	}
+	return bytes;
+}
+
+static json_t *memory(const struct instance *in)
+{
+	json_t *maps = json_object();
+	uint64_t total = 0;
+
+	for (int i = 0; i < MAPS; i++) {
+		uint64_t bytes = table_bytes(in, (enum map_id)i);
+
+		total += bytes;
+		json_object_set_new(maps, map_name((enum map_id)i),
+				    json_integer((json_int_t)bytes));
+	}
+	return json_pack("{s:I, s:o}", "bytes", (json_int_t)total, "maps", maps);
+}
+
+/* Does any address of the policy count as "behind the gateway"? */
+static bool has_protected(int fd, size_t key_size)
+{
+	struct ks_addr_rec rec;
+	void *key = calloc(1, key_size);
+	bool found = false, first = true;
+
+	while (key && !found && !bpf_map_get_next_key(fd, first ? NULL : key, key)) {
+		first = false;
+		found = !bpf_map_lookup_elem(fd, key, &rec) && rec.flags & KS_ADDR_PROTECTED;
+	}
+	free(key);
+	return found;
+}
+
+static bool anti_spoof(const struct counters *c)
+{
+	int addrs = instance_table(c->in, MAP_pol_addrs, c->state.active);
+	int prefixes = instance_table(c->in, MAP_pol_prefixes, c->state.active);
+	bool on;
+
+	on = (addrs >= 0 && has_protected(addrs, sizeof(struct ks_addr_key))) ||
+	     (prefixes >= 0 && has_protected(prefixes, sizeof(struct ks_lpm_key)));
+	if (addrs >= 0)
+		close(addrs);
+	if (prefixes >= 0)
+		close(prefixes);
+	return on;
+}
+
+static json_t *port_list(const struct counters *c)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < KS_PORTS_MAX; i++) {
+		const struct ks_port_rec *p = &c->ports[i];
+		enum nic_xdp xdp = NIC_XDP_UNKNOWN;
+		uint32_t prog;
+
+		if (!p->used)
+			continue;
+		/* another network namespace has other NICs under these numbers */
+		if (nic_index(p->name) == p->ifindex)
+			xdp = nic_xdp(p->ifindex, &prog);
+		json_array_append_new(list, json_pack(
+			"{s:s, s:I, s:s, s:s, s:s, s:s}", "name", p->name, "ifindex",
+			(json_int_t)p->ifindex, "role", name_role(p->role), "attach",
+			p->wire ? "wire" : "inline", "peer",
+			p->peer < KS_PORTS_MAX ? c->ports[p->peer].name : "?", "xdp",
+			nic_xdp_name(xdp)));
+	}
+	return list;
+}
+
+static json_t *policy_object(const struct counters *c)
+{
+	struct ks_pol_cfg *cfg = instance_policy(c->in, c->state.active);
+	char digest[DIGEST_TEXT], when[64];
+	struct tm tm;
+	time_t at;
+	json_t *o;
+
+	if (!cfg)
+		return json_null();
+	at = (time_t)cfg->applied_at;
+	digest_text(digest, cfg->digest);
+	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S%z", localtime_r(&at, &tm));
+	o = json_pack("{s:I, s:s, s:s, s:I, s:I}", "generation", (json_int_t)cfg->generation,
+		      "digest", digest, "applied_at", when, "rules", (json_int_t)cfg->rules,
+		      "assets", (json_int_t)cfg->assets);
+	free(cfg);
+	return o;
+}
+
+static uint32_t max_entries(int fd)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t size = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(fd, &info, &size) ? 0 : info.max_entries;
+}
+
+static bool serve_runs(void)
+{
+	int fd = events_connect();
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+static json_t *collect(const struct counters *c)
+{
+	struct ks_misc_count misc = { 0 };
+	struct flow_count flows;
+
+	if (instance_flows(c->in, &flows) || counters_misc(c, &misc))
+		return NULL;
+	return json_pack(
+		"{s:b, s:s, s:s, s:o, s:I, s:o, s:{s:I, s:I, s:I}, s:b, s:{s:I, s:I, s:b}, s:o, s:s}",
+		"attached", 1, "mode", name_mode(c->state.mode),
+		"guarantee", guarantee(c, &flows), "ports", port_list(c),
+		"generation", (json_int_t)c->names.generation, "policy", policy_object(c),
+		"flows", "tracked", (json_int_t)flows.flows,
+		"limit", (json_int_t)max_entries(c->in->fd[MAP_flows4]),
+		"adopted", (json_int_t)flows.adopted,
+		"anti_spoof", anti_spoof(c),
+		"events", "lost", (json_int_t)misc.events_lost,
+		"suppressed", (json_int_t)misc.events_hidden, "serve", serve_runs(),
+		"memory", memory(c->in), "version", KEYSWITCH_VERSION);
+}
+
+static void print_status(const json_t *s)
+{
+	const char *spoofing, *digest, *when, *mode, *grade;
+	const json_t *port;
+	json_int_t generation, tracked, limit, adopted, bytes, lost, hidden;
+	int consumer, spoof;
+	size_t i;
+
+	json_array_foreach(json_object_get(s, "ports"), i, port) {
+		const char *name, *role, *attach, *peer, *xdp;
+
+		json_unpack((json_t *)port, "{s:s, s:s, s:s, s:s, s:s}", "name", &name, "role",
+			    &role, "attach", &attach, "peer", &peer, "xdp", &xdp);
+		printf("port        %s: %s side, %s to %s, %s XDP\n", name, role, attach, peer,
+		       xdp);
+	}
+	if (json_unpack((json_t *)s, "{s:s, s:s, s:{s:I, s:s, s:s}, s:{s:I, s:I, s:I}, s:b, "
+			"s:{s:I, s:I, s:b}, s:{s:I}}", "mode", &mode, "guarantee", &grade,
+			"policy", "generation", &generation, "digest", &digest, "applied_at",
+			&when, "flows", "tracked", &tracked, "limit", &limit, "adopted",
+			&adopted, "anti_spoof", &spoof, "events", "lost", &lost, "suppressed",
+			&hidden, "serve", &consumer, "memory", "bytes", &bytes))
+		return;
+	spoofing = spoof ? "on" : "off: no address of the policy is known to be behind the gateway";
+	printf("mode        %s\nguarantee   %s\n", mode, grade);
+	printf("policy      generation %lld of %s, sha256 %.16s...\n", (long long)generation, when,
+	       digest);
+	printf("anti-spoof  %s\n", spoofing);
+	printf("flows       %lld tracked, limit %lld per address family, %lld adopted\n",
+	       (long long)tracked, (long long)limit, (long long)adopted);
+	printf("events      %lld lost, %lld suppressed, %s\n", (long long)lost, (long long)hidden,
+	       consumer ? "read by 'keyswitch serve'" : "no serve runs");
+	printf("memory      %lld bytes in maps\n", (long long)bytes);
+}
+
+static int show(const struct instance *in)
+{
+	struct counters c;
+	json_t *status;
+
+	status = counters_open(&c, in) ? NULL : collect(&c);
+	counters_close(&c);
+	if (!status) {
+		complain("cannot read the instance at '%s'", options.pin_dir);
+		return EXIT_ENVIRONMENT;
+	}
+	if (options.json)
+		return print_json(status);
+	print_status(status);
+	json_decref(status);
+	return EXIT_OK;
+}
+
+static int run(int argc, char **argv)
+{
+	struct one_argument none = { 0 };
+	struct instance in;
+	int rc;
+
+	parse_plain(argc, argv, "Shows what is attached and in force.", &none);
+	if (loader_wire_left()) {
+		complain("nothing is attached: the wire at '%s' was left, it forwards uninspected",
+			 options.pin_dir);
+		hint("'keyswitch detach --yes' ends it");
+		return EXIT_PROBLEM;
+	}
+	rc = instance_open(&in);
+	if (rc)
+		return rc;
+	rc = show(&in);
+	instance_close(&in);
+	return rc;
+}
+
+const struct command cmd_status = {
+	.name = "status", .help = "show what is attached and in force", .run = run,
+};

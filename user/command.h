@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a subcommand is: one const entry each, listed in main.c's table.
+ * Owns the exit codes of the whole tool and nothing else.
+ */
+#ifndef KEYSWITCH_COMMAND_H
+#define KEYSWITCH_COMMAND_H
+
+enum exit_code {
+	EXIT_OK = 0,
+	EXIT_PROBLEM = 1,	/* the command ran and found a problem */
+	EXIT_USAGE = 2,
+	EXIT_ENVIRONMENT = 3,	/* privileges, kernel, missing files of the system */
+};
+
+struct command {
+	const char *name;
+	const char *help;	/* one line for `keyswitch --help` */
+	/* argv[0] is "keyswitch NAME"; returns an enum exit_code */
+	int (*run)(int argc, char **argv);
+};
+
+extern const struct command cmd_check;
+extern const struct command cmd_groups;
+extern const struct command cmd_attach;
+extern const struct command cmd_apply;
+extern const struct command cmd_mode;
+extern const struct command cmd_status;
+extern const struct command cmd_counters;
+extern const struct command cmd_events;
+extern const struct command cmd_serve;
+extern const struct command cmd_replay;
+extern const struct command cmd_detach;
+
+#endif

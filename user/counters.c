@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Reading of counters, see counters.h.
+ * Must not format or print.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "counters.h"
+
+int counters_open(struct counters *c, const struct instance *in)
+{
+	int err;
+
+	memset(c, 0, sizeof(*c));
+	c->in = in;
+	err = instance_state(in, &c->state);
+	if (!err)
+		err = instance_ports(in, c->ports);
+	if (!err)
+		err = names_load(&c->names, in, c->state.active);
+	return err;
+}
+
+void counters_close(struct counters *c)
+{
+	names_free(&c->names);
+}
+
+int counters_packets(const struct counters *c, void (*row)(void *arg, const struct packet_row *r),
+		     void *arg)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < KS_PORTS_MAX * KS_REASONS * KS_A_MAX && !err; i++) {
+		uint32_t port = i / (KS_REASONS * KS_A_MAX);
+		struct packet_row r = {
+			.port = c->ports[port].name, .reason = i / KS_A_MAX % KS_REASONS,
+			.action = i % KS_A_MAX,
+		};
+
+		if (!c->ports[port].used)
+			continue;
+		err = instance_sum(c->in, MAP_packets, &i, &r.packets, 1);
+		if (!err && r.packets)
+			row(arg, &r);
+	}
+	return err;
+}
+
+int counters_requests(const struct counters *c,
+		      void (*row)(void *arg, const struct request_row *r), void *arg)
+{
+	struct ks_req_key key, *last = NULL;
+	/* apply deletes entries: a walk that starts over must still end */
+	uint32_t left = 2 * KS_COUNTED_PAIRS;
+
+	while (left-- && !bpf_map_get_next_key(c->in->fd[MAP_requests], last, &key)) {
+		struct request_row r = {
+			.port = key.port < KS_PORTS_MAX ? c->ports[key.port].name : "?",
+			.proto = name_proto(key.proto),
+			.asset = names_asset(&c->names, key.asset),
+		};
+		int err = instance_sum(c->in, MAP_requests, &key, r.requests, KS_V_MAX);
+
+		last = &key;
+		if (err == -ENOENT)
+			continue;
+		if (err)
+			return err;
+		name_function(r.function, key.proto, key.class, key.function);
+		row(arg, &r);
+	}
+	return 0;
+}
+
+/* pol_hits holds one row of rules per CPU. */
+int counters_rules(const struct counters *c, void (*row)(void *arg, const struct rule_row *r),
+		   void *arg)
+{
+	int fd = instance_table(c->in, MAP_pol_hits, c->state.active);
+	int err = fd < 0 ? fd : 0;
+
+	for (uint32_t rule = 0; rule <= c->names.rules && !err; rule++) {
+		struct rule_row r = { .rule = names_rule(&c->names, rule) };
+
+		for (unsigned int cpu = 0; cpu < c->in->cpus && !err; cpu++) {
+			uint32_t key = cpu * (c->names.rules + 1) + rule;
+			struct ks_rule_hits hits;
+
+			err = bpf_map_lookup_elem(fd, &key, &hits);
+			for (int v = 0; v < KS_V_MAX && !err; v++)
+				r.requests[v] += hits.requests[v];
+		}
+		if (!err && (r.requests[KS_V_ALLOW] || r.requests[KS_V_DENY] ||
+			     r.requests[KS_V_WOULD_DENY]))
+			row(arg, &r);
+	}
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+int counters_misc(const struct counters *c, struct ks_misc_count *sum)
+{
+	uint32_t zero = 0;
+
+	return instance_sum(c->in, MAP_misc, &zero, (uint64_t *)sum,
+			    sizeof(*sum) / sizeof(uint64_t));
+}

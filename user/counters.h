@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The data path's counters as rows with names, for `counters` and /metrics.
+ * Must not format or print.
+ */
+#ifndef KEYSWITCH_COUNTERS_H
+#define KEYSWITCH_COUNTERS_H
+
+#include "instance.h"
+#include "names.h"
+
+/* What rows are named with; taken once per report. */
+struct counters {
+	const struct instance *in;
+	struct ks_state_rec state;
+	struct ks_port_rec ports[KS_PORTS_MAX];
+	struct names names;
+};
+
+struct packet_row {
+	const char *port;
+	uint32_t reason;
+	uint32_t action;
+	uint64_t packets;
+};
+
+struct request_row {
+	const char *port;
+	const char *proto;
+	const char *asset;
+	char function[FUNCTION_NAME_MAX];
+	uint64_t requests[KS_V_MAX];
+};
+
+struct rule_row {
+	const char *rule;
+	uint64_t requests[KS_V_MAX];
+};
+
+/* 0 or a negative errno for all of these; rows with only zeros are left out. */
+int counters_open(struct counters *c, const struct instance *in);
+void counters_close(struct counters *c);
+
+int counters_packets(const struct counters *c, void (*row)(void *arg, const struct packet_row *r),
+		     void *arg);
+int counters_requests(const struct counters *c,
+		      void (*row)(void *arg, const struct request_row *r), void *arg);
+int counters_rules(const struct counters *c, void (*row)(void *arg, const struct rule_row *r),
+		   void *arg);
+int counters_misc(const struct counters *c, struct ks_misc_count *sum);
+
+#endif

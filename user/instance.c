@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Reading and editing the maps of an instance, see instance.h.
+ * Must not create, pin or attach anything.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "command.h"
+#include "env.h"
+#include "instance.h"
+#include "options.h"
+
+#define FLOW_BATCH 512
+
+static const char *const map_names[] = {
+#define KS_MAP_NAME(name) [MAP_##name] = #name,
+	KS_MAP_LIST(KS_MAP_NAME)
+#undef KS_MAP_NAME
+};
+
+const char *map_name(enum map_id id)
+{
+	return map_names[id];
+}
+
+void instance_path(char *buf, size_t size, const char *kind, const char *name)
+{
+	char safe[NAME_MAX + 1];
+
+	snprintf(safe, sizeof(safe), "%s", name);
+	for (char *c = safe; *c; c++)
+		if (*c == '.')
+			*c = ':';
+	snprintf(buf, size, "%s/%s/%s", options.pin_dir, kind, safe);
+}
+
+void instance_init(struct instance *in)
+{
+	for (int i = 0; i < MAPS; i++)
+		in->fd[i] = -1;
+	in->cpus = (unsigned int)libbpf_num_possible_cpus();
+}
+
+void instance_close(struct instance *in)
+{
+	for (int i = 0; i < MAPS; i++) {
+		if (in->fd[i] >= 0)
+			close(in->fd[i]);
+		in->fd[i] = -1;
+	}
+}
+
+bool instance_exists(void)
+{
+	static const char *const folders[] = { "maps", "links", "progs" };
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", options.pin_dir, folders[i]);
+		if (!access(path, F_OK))
+			return true;
+	}
+	return false;
+}
+
+static int open_maps(struct instance *in)
+{
+	char path[PATH_MAX];
+
+	for (int i = 0; i < MAPS; i++) {
+		instance_path(path, sizeof(path), "maps", map_names[i]);
+		in->fd[i] = bpf_obj_get(path);
+		if (in->fd[i] < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static int explain_open(int err)
+{
+	int rc = env_check();
+
+	if (rc)
+		return rc;
+	if (err == -ENOENT && !instance_exists()) {
+		complain("nothing is attached (no instance at '%s')", options.pin_dir);
+		return EXIT_PROBLEM;
+	}
+	if (err == -ENOENT) {
+		complain("no running instance at '%s', only remains of one", options.pin_dir);
+		hint("'keyswitch detach --yes' removes them");
+		return EXIT_PROBLEM;
+	}
+	complain("cannot open the instance at '%s': %s", options.pin_dir, strerror(-err));
+	return EXIT_ENVIRONMENT;
+}
+
+int instance_open(struct instance *in)
+{
+	struct ks_state_rec state;
+	int err;
+
+	instance_init(in);
+	env_quiet_libbpf();
+	err = open_maps(in);
+	if (err) {
+		instance_close(in);
+		return explain_open(err);
+	}
+	err = instance_state(in, &state);
+	if (!err && state.abi == KS_ABI)
+		return EXIT_OK;
+	if (err)
+		complain("cannot read the state at '%s': %s", options.pin_dir,
+			 strerror(-err));
+	else
+		complain("the instance at '%s' has data layout %u, this keyswitch has %u",
+			 options.pin_dir, state.abi, KS_ABI);
+	instance_close(in);
+	return EXIT_PROBLEM;
+}
+
+int instance_state(const struct instance *in, struct ks_state_rec *state)
+{
+	uint32_t zero = 0;
+
+	return bpf_map_lookup_elem(in->fd[MAP_state], &zero, state);
+}
+
+int instance_set_state(const struct instance *in, const struct ks_state_rec *state)
+{
+	uint32_t zero = 0;
+
+	return bpf_map_update_elem(in->fd[MAP_state], &zero, state, BPF_ANY);
+}
+
+int instance_ports(const struct instance *in, struct ks_port_rec ports[KS_PORTS_MAX])
+{
+	for (uint32_t i = 0; i < KS_PORTS_MAX; i++) {
+		int err = bpf_map_lookup_elem(in->fd[MAP_ports], &i, &ports[i]);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+struct ks_pol_cfg *instance_policy(const struct instance *in, uint32_t slot)
+{
+	struct ks_pol_cfg *cfg = malloc(sizeof(*cfg));
+
+	if (cfg && (bpf_map_lookup_elem(in->fd[MAP_pol_cfg], &slot, cfg) ||
+		    !cfg->generation)) {
+		free(cfg);
+		return NULL;
+	}
+	return cfg;
+}
+
+static int count_flows(int fd, size_t key_size, struct flow_count *count)
+{
+	struct ks_flow *flows = malloc(FLOW_BATCH * sizeof(*flows));
+	void *keys = malloc(FLOW_BATCH * key_size);
+	uint32_t cursor = 0;
+	bool first = true;
+	int err = flows && keys ? 0 : -ENOMEM;
+
+	while (!err) {
+		uint32_t n = FLOW_BATCH;
+
+		err = bpf_map_lookup_batch(fd, first ? NULL : &cursor, &cursor, keys,
+					   flows, &n, NULL);
+		first = false;
+		if (err && err != -ENOENT)
+			break;
+		count->flows += n;
+		for (uint32_t i = 0; i < n; i++)
+			count->adopted += (flows[i].flags & KS_F_AUDIT) != 0;
+	}
+	free(flows);
+	free(keys);
+	return err == -ENOENT ? 0 : err;
+}
+
+int instance_flows(const struct instance *in, struct flow_count *count)
+{
+	int err;
+
+	*count = (struct flow_count){ 0 };
+	err = count_flows(in->fd[MAP_flows4], sizeof(struct ks_key4), count);
+	if (!err)
+		err = count_flows(in->fd[MAP_flows6], sizeof(struct ks_key6), count);
+	return err;
+}
+
+int instance_sum(const struct instance *in, enum map_id id, const void *key,
+		 uint64_t *sum, size_t n)
+{
+	uint64_t *rows = calloc(in->cpus, n * sizeof(*rows));
+	int err;
+
+	if (!rows)
+		return -ENOMEM;
+	err = bpf_map_lookup_elem(in->fd[id], key, rows);
+	memset(sum, 0, n * sizeof(*sum));
+	for (unsigned int cpu = 0; !err && cpu < in->cpus; cpu++)
+		for (size_t i = 0; i < n; i++)
+			sum[i] += rows[cpu * n + i];
+	free(rows);
+	return err;
+}
+
+int instance_table(const struct instance *in, enum map_id id, uint32_t slot)
+{
+	uint32_t inner;
+	int err = bpf_map_lookup_elem(in->fd[id], &slot, &inner);
+
+	return err ? err : bpf_map_get_fd_by_id(inner);
+}
+
+int names_load(struct names *names, const struct instance *in, uint32_t slot)
+{
+	struct ks_pol_cfg *cfg = instance_policy(in, slot);
+	int fd, err = 0;
+
+	memset(names, 0, sizeof(*names));
+	if (!cfg)
+		return -ENOENT;
+	names->rules = cfg->rules;
+	names->n = 1 + cfg->rules + cfg->assets;
+	names->generation = cfg->generation;
+	free(cfg);
+	names->v = calloc(names->n, sizeof(*names->v));
+	fd = instance_table(in, MAP_pol_names, slot);
+	if (!names->v || fd < 0)
+		err = names->v ? fd : -ENOMEM;
+	for (uint32_t i = 0; !err && i < names->n; i++)
+		err = bpf_map_lookup_elem(fd, &i, &names->v[i]);
+	if (fd >= 0)
+		close(fd);
+	if (err)
+		names_free(names);
+	return err;
+}
+
+void names_free(struct names *names)
+{
+	free(names->v);
+	memset(names, 0, sizeof(*names));
+}
+
+const char *names_rule(const struct names *names, uint32_t rule)
+{
+	return names->v && rule <= names->rules ? names->v[rule].name : "?";
+}
+
+const char *names_asset(const struct names *names, uint32_t asset)
+{
+	if (!asset)
+		return "none";
+	if (!names->v || asset >= names->n - names->rules)
+		return "?";
+	return names->v[names->rules + asset].name;
+}

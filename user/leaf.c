@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Judged requests as JSON and text, see leaf.h.
+ * Must not judge anything.
+ */
+#include <stdbool.h>
+#include <string.h>
+
+#include "../bpf/groups.h"
+#include "leaf.h"
+#include "names.h"
+
+static void set(json_t *object, const char *key, uint32_t value)
+{
+	json_object_set_new(object, key, json_integer(value));
+}
+
+/* Bytes of the wire: printable ASCII as it is, the rest as \xNN, so that it is UTF-8. */
+static void set_tag(json_t *object, const struct ks_leaf *leaf)
+{
+	size_t len = leaf->tag_len < KS_TAG_MAX ? leaf->tag_len : KS_TAG_MAX;
+	char text[KS_TAG_MAX * 4 + 1];
+	char *out = text;
+
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = leaf->tag[i];
+
+		if (c >= 0x20 && c < 0x7f)
+			*out++ = (char)c;
+		else
+			out += sprintf(out, "\\x%02x", c);
+	}
+	*out = '\0';
+	json_object_set_new(object, "tag", json_string(text));
+	if (leaf->has & KS_HAS_TAG_LONG)
+		json_object_set_new(object, "tag_cut", json_true());
+}
+
+static void span_fields(json_t *object, const struct ks_leaf *leaf)
+{
+	if (leaf->has & KS_HAS_ADDRESS) {
+		set(object, "address", leaf->address);
+		set(object, "quantity", leaf->quantity);
+	}
+	if (leaf->has & KS_HAS_WRITE_SPAN) {
+		set(object, "write_address", leaf->waddress);
+		set(object, "write_quantity", leaf->wquantity);
+	}
+}
+
+static void enip_fields(json_t *object, const struct ks_leaf *leaf)
+{
+	if (leaf->has & KS_HAS_FUNCTION)
+		set(object, "command", leaf->function);
+	if (leaf->has & KS_HAS_SERVICE)
+		set(object, "service", leaf->service);
+	if (leaf->has & KS_HAS_CLASS)
+		set(object, "class", leaf->class);
+	if (leaf->has & KS_HAS_INSTANCE)
+		set(object, "instance", leaf->instance);
+	if (leaf->has & KS_HAS_ATTRIBUTE)
+		set(object, "attribute", leaf->attribute);
+	if (leaf->has & KS_HAS_TAG)
+		set_tag(object, leaf);
+}
+
+void leaf_fields(json_t *object, const struct ks_leaf *leaf)
+{
+	if (leaf->proto != KS_MODBUS) {
+		enip_fields(object, leaf);
+		return;
+	}
+	if (leaf->has & KS_HAS_UNIT)
+		set(object, "unit", leaf->unit);
+	if (leaf->has & KS_HAS_FUNCTION)
+		set(object, "function", leaf->function);
+	if (leaf->has & KS_HAS_SUB)
+		set(object, "subfunction", leaf->sub);
+	span_fields(object, leaf);
+}
+
+void leaf_eve(json_t *object, const struct ks_leaf *leaf)
+{
+	if (leaf->proto != KS_MODBUS) {
+		enip_fields(object, leaf);
+		return;
+	}
+	set(object, "transaction_id", leaf->transaction);
+	if (leaf->has & KS_HAS_UNIT)
+		set(object, "unit_id", leaf->unit);
+	if (leaf->has & KS_HAS_FUNCTION)
+		set(object, "function", leaf->function);
+	if (leaf->has & KS_HAS_SUB)
+		set(object, "subfunction", leaf->sub);
+	span_fields(object, leaf);
+}
+
+/* false if the key is absent */
+static bool get(const json_t *fields, const char *key, uint32_t *value)
+{
+	const json_t *v = json_object_get(fields, key);
+
+	*value = (uint32_t)json_integer_value(v);
+	return v != NULL;
+}
+
+static void phrase_number(FILE *out, const json_t *fields, const char *key, const char *word)
+{
+	uint32_t v;
+
+	if (get(fields, key, &v))
+		fprintf(out, " %s %u", word, v);
+}
+
+static void phrase_function(FILE *out, const json_t *fields)
+{
+	uint32_t function, sub = KS_ANY, value;
+	const char *name;
+
+	if (get(fields, "subfunction", &value))
+		sub = value;
+	if (!get(fields, "function", &function))
+		return;
+	name = name_modbus(function, sub);
+	if (name)
+		fprintf(out, " %s", name);
+	else
+		fprintf(out, " function %u", function);
+}
+
+static void phrase_service(FILE *out, const json_t *fields)
+{
+	uint32_t service, class = KS_ANY, value;
+	const char *name = NULL;
+
+	if (json_object_get(fields, "tag"))
+		class = KS_CLASS_TAG;
+	else if (get(fields, "class", &value))
+		class = value;
+	if (get(fields, "service", &service)) {
+		name = name_service(service, class);
+		if (!name)
+			fprintf(out, " service 0x%02x", service);
+	} else if (get(fields, "command", &value)) {
+		name = name_command(value);
+		if (!name)
+			fprintf(out, " command 0x%04x", value);
+	}
+	if (name)
+		fprintf(out, " %s", name);
+}
+
+void leaf_phrase(FILE *out, const json_t *fields)
+{
+	const char *tag = json_string_value(json_object_get(fields, "tag"));
+	uint32_t class;
+
+	phrase_number(out, fields, "unit", "unit");
+	phrase_number(out, fields, "unit_id", "unit");
+	phrase_function(out, fields);
+	phrase_service(out, fields);
+	if (get(fields, "class", &class))
+		fprintf(out, " class 0x%02x", class);
+	phrase_number(out, fields, "instance", "instance");
+	phrase_number(out, fields, "attribute", "attribute");
+	if (tag)
+		fprintf(out, " tag %s", tag);
+	phrase_number(out, fields, "address", "address");
+	phrase_number(out, fields, "quantity", "quantity");
+	phrase_number(out, fields, "write_address", "write address");
+	phrase_number(out, fields, "write_quantity", "quantity");
+}

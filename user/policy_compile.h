@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Inside of the policy compiler. A rule list is reduced in steps:
+ *   sources    prefixes -> client classes and assets (policy_compile_addr.c)
+ *   pairs      (class, asset) -> the rules that speak about it -> profile
+ *   rows       profile -> decision per function (Modbus) or leaf class (CIP)
+ *   slices     decision -> sorted ranges of addresses, instances, attributes
+ * Equal results are stored once at every step, which is what keeps 10,000
+ * rules over 1,000 assets small. Only the policy_compile*.c files include this.
+ */
+#ifndef KEYSWITCH_POLICY_COMPILE_H
+#define KEYSWITCH_POLICY_COMPILE_H
+
+#include "policy_match.h"
+
+/* Table sizes that the loader accepts; a policy beyond them is refused by name. */
+#define POLICY_PAIRS_MAX	(1u << 20)
+#define POLICY_ROWS_MAX	(1u << 15)
+#define POLICY_RANGES_MAX	(1u << 22)
+#define POLICY_CELLS_MAX	(1u << 22)	/* cip rows times leaf classes */
+#define POLICY_LEAVES_MAX	4096u
+#define POLICY_CLASSES_MAX	4096u
+
+/*
+ * A store of sequences: equal ones share an entry, entries lie behind each
+ * other in one array that can be handed to the loader as it is.
+ */
+struct pool_entry {
+	uint32_t first;		/* element index */
+	uint32_t count;
+	uint64_t hash;
+};
+
+struct pool {
+	struct arena *mem;
+	size_t unit;		/* bytes of an element */
+	uint8_t *data;
+	size_t used, room;	/* elements */
+	struct pool_entry *entry;
+	size_t n;
+	uint32_t *slot;		/* entry + 1 */
+	size_t slots;
+};
+
+void pool_init(struct pool *p, struct arena *mem, size_t unit);
+/* Number of the entry that holds these elements. */
+uint32_t pool_put(struct pool *p, const void *elements, uint32_t count);
+void *pool_get(const struct pool *p, uint32_t entry, uint32_t *count);
+
+/* Growing list of numbers; setting n to 0 keeps the room. */
+struct numbers {
+	uint32_t *v;
+	size_t n, cap;
+};
+
+void numbers_add(struct arena *mem, struct numbers *l, uint32_t v);
+void numbers_sort_unique(struct numbers *l);
+
+struct compiler;
+struct scratch;
+void *scratch(struct compiler *k, struct scratch *s, size_t bytes);
+
+/* One stretch of elements with the decision of the rule that wants it. */
+struct stretch {
+	uint32_t lo, hi;
+	struct ks_decision d;
+};
+
+struct stretches {
+	struct stretch *v;
+	size_t n, cap;
+};
+
+/* A rule's part of one Modbus function that it does not select as a whole. */
+struct partial {
+	uint32_t fc;
+	uint32_t first, count;	/* in compiler.spans */
+};
+
+/* Memory that one step uses and the next step of the same kind uses again. */
+struct scratch {
+	void *p;
+	size_t room;
+};
+
+/* What a rule says, looked up once a rule. */
+struct rule_plan {
+	uint64_t whole[2];	/* Modbus functions selected with all their elements */
+	struct partial *partial;
+	size_t n_partial;
+	uint32_t selection;	/* which CIP leaves: index into leaf_sets */
+	struct numbers instances; /* lo, hi pairs: instances or tag ids; empty = any */
+	struct numbers attributes;
+};
+
+struct compiler {
+	const struct policy *p;
+	struct compiled_policy *c;
+	struct diags *d;
+	struct arena tmp;	/* gone when the compilation ends */
+	bool failed;
+
+	struct scratch sort_room, sweep_room, row_room;
+
+	/* addr: */
+	struct pool class_sets;	/* entry = client class, elements = atoms; entry 0 empty */
+	struct numbers *atom_rules; /* atom -> rules that list it in `from` */
+	size_t n_atoms;
+
+	/* rules: */
+	struct rule_plan *plans;
+	struct { uint32_t lo, hi; } *spans;
+	size_t n_spans;
+	struct numbers default_subs[MODBUS_CODES]; /* lo, hi pairs that the default allows */
+
+	/* cip: */
+	struct pool selections;	/* distinct service/class selectors */
+	const struct policy_rule **selection_rule; /* a rule that has it */
+	uint32_t n_selections;
+	uint64_t *leaf_sets;	/* selection -> bitmap of leaves */
+	size_t leaf_words;
+	uint64_t *shut_leaves;	/* symbol writes, refused after a rule with tags */
+	uint64_t *default_leaves;
+	uint8_t *leaf_kind;	/* LEAF_* */
+	uint32_t n_leaves;
+	const char **tags;	/* sorted, tag id - 1 is the index */
+	size_t n_tags;
+	struct row_builder *cip_builder;
+
+	/* results that become tables: */
+	struct pool lists;	/* rule lists */
+	struct pool ranges, modbus_rows, unit_rows, cip_rows, profiles;
+	struct pool mb_keys, cip_keys, pair_keys; /* what was compiled already ... */
+	struct numbers mb_done, cip_done, pair_done; /* ... and its result, same index */
+};
+
+#define LEAF_ENIP	1	/* holds cells of messages */
+#define LEAF_IO		2	/* holds the UDP 2222 cell */
+
+/* "policy needs more than N ..."; the compilation goes on no further. */
+void compile_limit(struct compiler *k, size_t limit, const char *what);
+
+void compile_addresses(struct compiler *k);
+void compile_plans(struct compiler *k);
+void compile_tags(struct compiler *k);
+void compile_leaves(struct compiler *k);
+void compile_pairs(struct compiler *k);
+/* rules: sorted indices of rules about the protocol. Return a row number. */
+uint32_t compile_modbus_row(struct compiler *k, const struct numbers *rules,
+			    bool unit_zero);
+uint32_t compile_cip_row(struct compiler *k, const struct numbers *rules);
+
+/*
+ * Stretches in order of precedence, the last one covering everything, become
+ * one decision: plain if one decision holds everywhere, else a slice.
+ * 'used_to': rules that only decide beyond it are not marked as used.
+ */
+struct ks_decision compile_slice(struct compiler *k, const struct stretches *s,
+				 uint32_t used_to);
+
+static inline struct ks_decision rule_decision(const struct compiler *k, uint32_t rule)
+{
+	return (struct ks_decision){
+		.rule = rule + 1,
+		.kind = k->p->rules[rule].allow ? KS_K_ALLOW : KS_K_DENY,
+	};
+}
+
+static inline struct ks_decision default_decision(bool allow)
+{
+	return (struct ks_decision){ .kind = allow ? KS_K_ALLOW : KS_K_DENY };
+}
+
+void stretch_add(struct compiler *k, struct stretches *s, uint32_t lo, uint32_t hi,
+		 struct ks_decision d);
+
+#endif

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * From stretches in order of precedence to one decision: a sweep over their
+ * borders with a heap of those that are open, first rule on top.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy_compile.h"
+
+struct sweep {
+	struct compiler *k;
+	const struct stretches *s;
+	uint32_t *by_lo;	/* stretch numbers sorted by where they begin */
+	uint32_t *heap;		/* stretch numbers, smallest (first rule) on top */
+	size_t n_heap;
+	struct ks_range *out;
+	size_t n_out;
+};
+
+static int compare_lo(const void *pa, const void *pb)
+{
+	uint64_t a = *(const uint64_t *)pa, b = *(const uint64_t *)pb;
+
+	return a < b ? -1 : a > b;
+}
+
+/* Stretch numbers by lo, in the upper half of a 64-bit sort key. */
+static void sort_by_lo(struct sweep *w)
+{
+	uint64_t *keys = scratch(w->k, &w->k->sort_room, w->s->n * sizeof(*keys));
+
+	for (size_t i = 0; i < w->s->n; i++)
+		keys[i] = (uint64_t)w->s->v[i].lo << 32 | i;
+	qsort(keys, w->s->n, sizeof(*keys), compare_lo);
+	for (size_t i = 0; i < w->s->n; i++)
+		w->by_lo[i] = (uint32_t)keys[i];
+}
+
+static void heap_push(struct sweep *w, uint32_t v)
+{
+	size_t i = w->n_heap++;
+
+	for (; i && w->heap[(i - 1) / 2] > v; i = (i - 1) / 2)
+		w->heap[i] = w->heap[(i - 1) / 2];
+	w->heap[i] = v;
+}
+
+static void heap_pop(struct sweep *w)
+{
+	uint32_t v = w->heap[--w->n_heap];
+	size_t i = 0, child;
+
+	while ((child = 2 * i + 1) < w->n_heap) {
+		if (child + 1 < w->n_heap && w->heap[child + 1] < w->heap[child])
+			child++;
+		if (w->heap[child] >= v)
+			break;
+		w->heap[i] = w->heap[child];
+		i = child;
+	}
+	w->heap[i] = v;
+}
+
+static bool same_decision(const struct ks_decision *a, const struct ks_decision *b)
+{
+	return a->kind == b->kind && a->rule == b->rule && a->first == b->first &&
+	       a->count == b->count;
+}
+
+static void emit(struct sweep *w, uint32_t lo, const struct ks_decision *d)
+{
+	if (w->n_out && same_decision(&w->out[w->n_out - 1].d, d))
+		return;
+	w->out[w->n_out++] = (struct ks_range){ .lo = lo, .d = *d };
+}
+
+/* The borders between which one stretch rules; the last stretch covers what is left. */
+static void run_sweep(struct sweep *w)
+{
+	const struct stretch *v = w->s->v;
+	uint64_t at = 0;
+	size_t next = 0;
+
+	while (at <= UINT32_MAX) {
+		uint64_t end;
+
+		while (next < w->s->n && v[w->by_lo[next]].lo <= at)
+			heap_push(w, w->by_lo[next++]);
+		while (v[w->heap[0]].hi < at)
+			heap_pop(w);
+		emit(w, (uint32_t)at, &v[w->heap[0]].d);
+		end = (uint64_t)v[w->heap[0]].hi + 1;
+		if (next < w->s->n && v[w->by_lo[next]].lo < end)
+			end = v[w->by_lo[next]].lo;
+		at = end;
+	}
+}
+
+/* How far an allowed run reaches, and who refuses what comes behind it. */
+static void fill_runs(struct sweep *w)
+{
+	uint32_t to = UINT32_MAX, refused = 0;
+
+	for (size_t i = w->n_out; i--;) {
+		struct ks_range *r = &w->out[i];
+
+		if (r->d.kind == KS_K_ALLOW) {
+			r->allow_to = to;
+			r->refused_rule = refused;
+		} else {
+			to = r->lo - 1;	/* unused for lo 0: nothing stands before it */
+			refused = r->d.rule;
+		}
+	}
+}
+
+static void mark_used(struct sweep *w, uint32_t used_to)
+{
+	for (size_t i = 0; i < w->n_out && w->out[i].lo <= used_to; i++)
+		if (w->out[i].d.kind != KS_K_SLICE)
+			w->k->c->rule_used[w->out[i].d.rule] = 1;
+}
+
+struct ks_decision compile_slice(struct compiler *k, const struct stretches *s,
+				 uint32_t used_to)
+{
+	struct sweep w = { .k = k, .s = s };
+	struct ks_decision d = { .kind = KS_K_SLICE };
+	uint32_t entry;
+
+	/* every stretch begins and ends at most once: no more than 2n borders */
+	w.out = scratch(k, &k->sweep_room,
+			2 * s->n * (sizeof(*w.out) + sizeof(uint32_t)));
+	w.by_lo = (uint32_t *)(w.out + 2 * s->n);
+	w.heap = w.by_lo + s->n;
+	sort_by_lo(&w);
+	run_sweep(&w);
+	mark_used(&w, used_to);
+	fill_runs(&w);
+	/* a slice in a slice is about attributes: it cannot stand for its parent */
+	if (w.n_out == 1 && w.out[0].d.kind != KS_K_SLICE) {
+		d = w.out[0].d;
+	} else if (w.n_out > KS_SLICE_MAX) {
+		compile_limit(k, KS_SLICE_MAX, "ranges for one function of one client and asset");
+	} else {
+		entry = pool_put(&k->ranges, w.out, (uint32_t)w.n_out);
+		d.first = k->ranges.entry[entry].first;
+		d.count = (uint32_t)w.n_out;
+		if (k->ranges.used > POLICY_RANGES_MAX)
+			compile_limit(k, POLICY_RANGES_MAX, "ranges of addresses, instances or attributes");
+	}
+	return d;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Inside of the policy parser: the YAML tree with positions, the table-driven
+ * reading of mappings, and the parts of the grammar by concern. Only the
+ * policy_parse*.c files include this.
+ */
+#ifndef KEYSWITCH_POLICY_PARSE_H
+#define KEYSWITCH_POLICY_PARSE_H
+
+#include "policy.h"
+
+#define YAML_DEPTH_MAX	16
+#define YAML_NODES_MAX	4000000u	/* aliases counted as often as they are used */
+
+enum ykind { Y_SCALAR, Y_LIST, Y_MAP };
+
+struct ynode {
+	enum ykind kind;
+	bool empty;		/* no value, or a plain null */
+	bool broken;		/* stands for something that was refused already */
+	bool complete;		/* closed: an alias to an open node would be a loop */
+	uint32_t weight;	/* nodes below, this one included */
+	struct pos at;
+	const char *text;	/* scalar: may hold any byte but 0 */
+	size_t len;
+	struct ynode **item;	/* list: members; map: key, value, key, value ... */
+	size_t n;		/* list: members; map: pairs */
+};
+
+/* Open-addressed table from name to number; keeps pointers to the names. */
+struct names {
+	struct name_slot { const char *name; size_t len; uint32_t value; } *slot;
+	size_t size, used;
+	struct arena *mem;
+};
+
+#define NO_NAME UINT32_MAX
+
+void names_init(struct names *t, struct arena *mem);
+/* The value already stored under the name, or NO_NAME after storing this one. */
+uint32_t names_add(struct names *t, const char *name, size_t len, uint32_t value);
+uint32_t names_find(const struct names *t, const char *name, size_t len);
+/* All names, NULL-terminated, for did-you-mean. */
+const char *const *names_list(const struct names *t, struct arena *mem);
+
+/* Sources of a rule share one name space; the value is an index with this bit for groups. */
+#define NAME_IS_GROUP	0x80000000u
+
+struct parser {
+	struct policy *p;
+	struct diags *d;
+	struct names sources;
+	struct names assets;
+	struct names rules;
+};
+
+/* One key of a mapping. Values are read in the order of the table, not of the file. */
+struct ykey {
+	const char *name;
+	void (*read)(struct parser *ps, const struct ynode *value, void *arg);
+	bool required;
+};
+
+/* policy_parse_yaml.c */
+struct ynode *yaml_load(const char *text, size_t len, struct arena *mem,
+			struct diags *d);
+
+/* policy_parse_node.c: checked reading of nodes; false or NULL = said so already */
+const char *node_quote(struct parser *ps, const struct ynode *n);
+bool node_is(const struct ynode *n, const char *word);
+void node_wrong(struct parser *ps, const struct ynode *n, const char *expected);
+void read_map(struct parser *ps, const struct ynode *map, const struct ykey *keys,
+	      void *arg, const char *what);
+bool want_scalar(struct parser *ps, const struct ynode *n, const char *expected);
+bool want_map(struct parser *ps, const struct ynode *n, const char *expected);
+bool read_name(struct parser *ps, const struct ynode *n, const char *what,
+	       const char **out);
+/*
+ * Index of the word in a NULL-terminated list, or -1. Words of `later` (may be
+ * NULL) belong to the language but not to this version.
+ */
+int read_word(struct parser *ps, const struct ynode *n, const char *const *words,
+	      const char *const *later);
+bool text_number(const char *text, size_t len, uint32_t *out);
+bool read_number(struct parser *ps, const struct ynode *n, uint32_t lo, uint32_t hi,
+		 const char *what, uint32_t *out);
+void read_spans(struct parser *ps, const struct ynode *n, uint32_t lo, uint32_t hi,
+		const char *what, struct spans *out);
+void read_prefixes(struct parser *ps, const struct ynode *n, struct prefixes *out);
+bool text_prefix(struct parser *ps, const struct ynode *n, struct prefix *out);
+void prefixes_add(struct parser *ps, struct prefixes *out, const struct prefix *p,
+		  struct pos at);
+/* A list's members, or the node itself as the only member. */
+size_t node_count(const struct ynode *n);
+const struct ynode *node_at(const struct ynode *n, size_t i);
+
+/* policy_parse_assets.c */
+void read_hosts(struct parser *ps, const struct ynode *n, void *arg);
+void read_groups(struct parser *ps, const struct ynode *n, void *arg);
+void read_assets(struct parser *ps, const struct ynode *n, void *arg);
+
+/* policy_parse_top.c: what is neither an asset nor a rule */
+void ethertypes_default(struct policy *p);
+void read_ethertypes(struct parser *ps, const struct ynode *n, void *arg);
+void read_limits(struct parser *ps, const struct ynode *n, void *arg);
+
+/* policy_parse_rules.c, policy_parse_modbus.c, policy_parse_cip.c */
+void read_rules(struct parser *ps, const struct ynode *n, void *arg);
+struct modbus_match *read_modbus_match(struct parser *ps, const struct ynode *n);
+struct cip_match *read_cip_match(struct parser *ps, const struct ynode *n);
+
+#endif

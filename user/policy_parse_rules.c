@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Rules: name, from, to, action, and the io shorthand. What stands under
+ * `modbus` and `cip` is read by files of their own.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy_parse.h"
+
+struct rule_reader {
+	struct policy_rule *r;
+	struct pos action_at;
+	struct pos io_at;
+	bool named, action, io, modbus, cip;
+};
+
+static void rule_name(struct parser *ps, const struct ynode *n, void *arg)
+{
+	struct rule_reader *rr = arg;
+	uint32_t old;
+
+	if (!read_name(ps, n, "a rule name", &rr->r->name))
+		return;
+	rr->r->at = n->at;
+	rr->named = true;
+	if (node_is(n, "default")) {
+		diag_error(ps->d, n->at,
+			   "'default' is what requests without a rule are reported as, expected another name");
+		return;
+	}
+	old = names_add(&ps->rules, n->text, n->len, n->at.line);
+	if (old != NO_NAME)
+		diag_error(ps->d, n->at, "duplicate rule name '%s', first given on line %u",
+			   rr->r->name, old);
+}
+
+/* ---- from ---- */
+
+static void add_source(struct parser *ps, struct policy_rule *r,
+		       const struct ynode *n)
+{
+	static const char expected[] = "a host, a group, an address or 'any'";
+	struct source s = { .at = n->at };
+	const char *near;
+	uint32_t value;
+
+	if (!want_scalar(ps, n, expected))
+		return;
+	value = names_find(&ps->sources, n->text, n->len);
+	if (value != NO_NAME) {
+		s.kind = value & NAME_IS_GROUP ? SOURCE_GROUP : SOURCE_HOST;
+		s.index = value & ~NAME_IS_GROUP;
+	} else if (prefix_parse(n->text, n->len, &s.literal) != PREFIX_SYNTAX) {
+		s.kind = SOURCE_LITERAL;
+		if (!text_prefix(ps, n, &s.literal))
+			return;
+	} else {
+		near = diag_nearest(n->text, n->len,
+				    names_list(&ps->sources, &ps->d->mem));
+		diag_error(ps->d, n->at, "unknown name '%s', expected %s%s%s%s",
+			   node_quote(ps, n), expected,
+			   near ? "; did you mean '" : "", near ? near : "",
+			   near ? "'?" : "");
+		return;
+	}
+	r->from = arena_grow(&ps->p->mem, r->from, r->n_from, sizeof(*r->from));
+	r->from[r->n_from++] = s;
+}
+
+static bool refuse_any_in_list(struct parser *ps, const struct ynode *n)
+{
+	if (!node_is(n, "any"))
+		return false;
+	diag_error(ps->d, n->at, "'any' in a list, expected it alone");
+	return true;
+}
+
+static void rule_from(struct parser *ps, const struct ynode *n, void *arg)
+{
+	if (node_is(n, "any"))
+		return;
+	if (n->kind == Y_LIST && !n->n)
+		diag_error(ps->d, n->at, "empty list, expected a host, a group, an address or 'any'");
+	for (size_t i = 0; i < node_count(n); i++)
+		if (!refuse_any_in_list(ps, node_at(n, i)))
+			add_source(ps, ((struct rule_reader *)arg)->r, node_at(n, i));
+}
+
+/* ---- to ---- */
+
+static void add_target(struct parser *ps, struct policy_rule *r,
+		       const struct ynode *n)
+{
+	const char *near;
+	uint32_t value;
+
+	if (!want_scalar(ps, n, "an asset or 'any'"))
+		return;
+	value = names_find(&ps->assets, n->text, n->len);
+	if (value == NO_NAME) {
+		near = diag_nearest(n->text, n->len,
+				    names_list(&ps->assets, &ps->d->mem));
+		diag_error(ps->d, n->at,
+			   "unknown asset '%s', expected the name of an asset or 'any'%s%s%s",
+			   node_quote(ps, n), near ? "; did you mean '" : "",
+			   near ? near : "", near ? "'?" : "");
+		return;
+	}
+	r->to = arena_grow(&ps->p->mem, r->to, r->n_to, sizeof(*r->to));
+	r->to[r->n_to++] = value;
+}
+
+static int compare_u32(const void *pa, const void *pb)
+{
+	uint32_t a = *(const uint32_t *)pa, b = *(const uint32_t *)pb;
+
+	return a < b ? -1 : a > b;
+}
+
+static void rule_to(struct parser *ps, const struct ynode *n, void *arg)
+{
+	struct policy_rule *r = ((struct rule_reader *)arg)->r;
+	size_t kept = 0;
+
+	r->to_at = n->at;
+	if (node_is(n, "any"))
+		return;
+	if (n->kind == Y_LIST && !n->n)
+		diag_error(ps->d, n->at, "empty list, expected an asset or 'any'");
+	for (size_t i = 0; i < node_count(n); i++)
+		if (!refuse_any_in_list(ps, node_at(n, i)))
+			add_target(ps, r, node_at(n, i));
+	if (!r->n_to)
+		return;
+	qsort(r->to, r->n_to, sizeof(*r->to), compare_u32);
+	for (size_t i = 0; i < r->n_to; i++)
+		if (!i || r->to[i] != r->to[kept - 1])
+			r->to[kept++] = r->to[i];
+	r->n_to = kept;
+}
+
+/* ---- the rest of a rule ---- */
+
+static void rule_action(struct parser *ps, const struct ynode *n, void *arg)
+{
+	static const char *const words[] = { "deny", "allow", NULL };
+	static const char *const later[] = { "alert", NULL };
+	struct rule_reader *rr = arg;
+
+	rr->action = true;
+	rr->action_at = n->at;
+	rr->r->allow = read_word(ps, n, words, later) == 1;
+}
+
+static void rule_modbus(struct parser *ps, const struct ynode *n, void *arg)
+{
+	struct rule_reader *rr = arg;
+
+	rr->modbus = true;
+	rr->r->modbus = read_modbus_match(ps, n);
+}
+
+static void rule_cip(struct parser *ps, const struct ynode *n, void *arg)
+{
+	struct rule_reader *rr = arg;
+
+	rr->cip = true;
+	rr->r->cip = read_cip_match(ps, n);
+}
+
+static void rule_io(struct parser *ps, const struct ynode *n, void *arg)
+{
+	static const char *const words[] = { "deny", "allow", NULL };
+	struct rule_reader *rr = arg;
+
+	rr->io = rr->r->io = true;
+	rr->io_at = n->at;
+	rr->r->allow = read_word(ps, n, words, NULL) == 1;
+}
+
+static const struct ykey rule_keys[] = {
+	{ "name", rule_name, true },
+	{ "from", rule_from, false },
+	{ "to", rule_to, false },
+	{ "action", rule_action, false },
+	{ "modbus", rule_modbus, false },
+	{ "cip", rule_cip, false },
+	{ "io", rule_io, false },
+	{ NULL, NULL, false },
+};
+
+static void read_rule(struct parser *ps, const struct ynode *n)
+{
+	struct policy *p = ps->p;
+	struct rule_reader rr;
+
+	if (!want_map(ps, n, "a rule: 'name', 'from', 'to', 'action', ..."))
+		return;
+	p->rules = arena_grow(&p->mem, p->rules, p->n_rules, sizeof(*p->rules));
+	rr = (struct rule_reader){ .r = &p->rules[p->n_rules++] };
+	*rr.r = (struct policy_rule){ .name = "", .at = n->at };
+	read_map(ps, n, rule_keys, &rr, "rule");
+	if (rr.io && (rr.action || rr.modbus || rr.cip))
+		diag_error(ps->d, rr.io_at,
+			   "'io' beside '%s', expected it alone: io is a rule of its own",
+			   rr.action ? "action" : rr.modbus ? "modbus" : "cip");
+	else if (!rr.io && !rr.action)
+		diag_error(ps->d, n->at,
+			   "rule without 'action', expected 'action: allow', 'action: deny' or 'io: allow'");
+}
+
+void read_rules(struct parser *ps, const struct ynode *n, void *arg)
+{
+	(void)arg;
+	if (n->kind != Y_LIST) {
+		node_wrong(ps, n, "a list of rules");
+		return;
+	}
+	if (n->n > POLICY_RULES_MAX) {
+		diag_error(ps->d, n->at, "%zu rules, expected at most %u", n->n,
+			   POLICY_RULES_MAX);
+		return;
+	}
+	for (size_t i = 0; i < n->n; i++)
+		read_rule(ps, n->item[i]);
+}

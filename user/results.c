@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Helpers of the commands, see results.h.
+ * Must not know any one command.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "command.h"
+#include "options.h"
+#include "results.h"
+
+int print_json(json_t *object)
+{
+	int rc = object ? json_dumpf(object, stdout, JSON_COMPACT) : -1;
+
+	json_decref(object);
+	if (!rc)
+		rc = putchar('\n') == EOF || fflush(stdout);
+	if (rc)
+		complain("cannot print the result");
+	return rc ? EXIT_ENVIRONMENT : EXIT_OK;
+}
+
+static void print_problems(const struct diags *d)
+{
+	json_t *list;
+
+	if (!options.json) {
+		diags_print(d, stderr);
+		return;
+	}
+	list = json_array();
+	if (list && !diags_json(d, list) && json_array_size(list)) {
+		json_dumpf(list, stderr, JSON_COMPACT);
+		fputc('\n', stderr);
+	}
+	json_decref(list);
+}
+
+struct compiled_policy *load_policy(const char *path, int *rc)
+{
+	struct compiled_policy *policy;
+	struct diags d;
+
+	diags_init(&d, path);
+	policy = policy_load(path, &d);
+	diags_sort(&d);
+	print_problems(&d);
+	*rc = EXIT_OK;
+	if (!policy) {
+		complain("the policy '%s' has %zu error%s, nothing was changed", path,
+			 d.errors, d.errors == 1 ? "" : "s");
+		*rc = EXIT_PROBLEM;
+	}
+	diags_free(&d);
+	return policy;
+}
+
+void digest_text(char out[DIGEST_TEXT], const uint8_t digest[32])
+{
+	for (int i = 0; i < 32; i++)
+		sprintf(out + 2 * i, "%02x", digest[i]);
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct one_argument *one = state->input;
+
+	if (key != ARGP_KEY_ARG)
+		return ARGP_ERR_UNKNOWN;
+	if (one->value || !one->expected)
+		argp_error(state, "unexpected argument '%s'", arg);
+	one->value = arg;
+	return 0;
+}
+
+void parse_plain(int argc, char **argv, const char *doc, struct one_argument *arg)
+{
+	const struct argp argp = {
+		.parser = parse, .args_doc = arg->expected, .doc = doc,
+		.children = options_child,
+	};
+
+	argp_parse(&argp, argc, argv, 0, NULL, arg);
+}
