@@ -94,7 +94,7 @@ test: all
 	$(Q)scripts/test
 
 test-kernels: all
-	$(Q)scripts/test-kernels
+	$(Q)scripts/test kernels
 
 # from a fresh Debian: installs what is missing first
 demo:

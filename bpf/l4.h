@@ -101,22 +101,10 @@ struct option_walk {
 	__u32 size;
 	int reason;
 	__u32 mptcp;	/* MPTCP options seen (and overwritten in the copy) */
+	__u32 blank;	/* bytes of one still to be overwritten from pos */
 };
 
-static __always_inline void option_blank(struct ks_work *w, __u32 pos, __u32 len)
-{
-	__u64 at;
-	__u32 i;
-
-	for (i = 0; i < OPT_MAX; i++) {
-		at = OPT_COPY + pos + i;
-		BOUND_OFFSET(at, 128);
-		if (i < len)
-			w->seg[at] = OPT_NOP;
-	}
-}
-
-/* One option a call; 1 ends the walk. */
+/* One option or one byte to blank a call; 1 ends the walk. */
 static long option_step(__u64 i, void *arg)
 {
 	struct option_walk *o = arg;
@@ -126,6 +114,12 @@ static long option_step(__u64 i, void *arg)
 	if (o->pos >= o->size)
 		return 1;
 	BOUND_OFFSET(at, OPT_COPY);
+	if (o->blank) {
+		o->w->seg[OPT_COPY + at] = OPT_NOP;
+		o->blank--;
+		o->pos++;
+		return 0;
+	}
 	kind = o->w->seg[at];
 	if (kind == OPT_END)
 		return 1;
@@ -140,7 +134,8 @@ static long option_step(__u64 i, void *arg)
 	o->reason = KS_GO;
 	if (kind == OPT_MPTCP) {
 		o->mptcp++;
-		option_blank(o->w, o->pos, len);
+		o->blank = len;
+		return 0;
 	}
 	o->pos += len;
 	return 0;
@@ -189,7 +184,7 @@ KS_GLOBAL int l4_options(struct xdp_md *ctx)
 	if (bpf_xdp_load_bytes(ctx, p->l4 + sizeof(struct tcp_hdr), o.w->seg, size) ||
 	    bpf_xdp_load_bytes(ctx, p->l4 + sizeof(struct tcp_hdr), o.w->seg + OPT_COPY, size))
 		return KS_R_internal;
-	ks_loop(OPT_MAX, option_step, &o);
+	ks_loop(2 * OPT_MAX, option_step, &o);
 	if (o.reason != KS_GO)
 		return o.reason;
 	if (o.mptcp && !(p->flags & TCP_SYN))

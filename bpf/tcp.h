@@ -185,11 +185,19 @@ static __always_inline int tcp_stream(struct xdp_md *ctx, struct pkt *p, struct 
 	return tcp_cut(p, reason);
 }
 
+/* Followed connections are tracked even where nothing is allowed: each request gets its verdict. */
+static __always_inline int tcp_pair(struct pkt *p)
+{
+	int r = policy_pair(p->dport);
+
+	return r == KS_R_pair_denied && p->follow ? KS_GO : r;
+}
+
 /* No entry for a client packet: begin one, adopt one, or say why not. */
 static __always_inline int tcp_missing(struct pkt *p)
 {
 	__u8 rule = tcp_rule(p, KS_S_NONE);
-	int r = policy_pair(p->dport);
+	int r = tcp_pair(p);
 
 	if (r != KS_GO)
 		return r;
@@ -217,7 +225,7 @@ static __always_inline int tcp_refresh(struct pkt *p, struct ks_flow *f)
 	if (f->generation == p->generation || f->state == KS_S_NONE || f->state == KS_S_OUTBOUND)
 		return KS_GO;
 	p->resolved = 1;
-	if (policy_pair(p->dport) == KS_GO && p->proto == proto)
+	if (tcp_pair(p) == KS_GO && p->proto == proto)
 		return KS_GO;
 	if (p->follow)
 		return KS_R_policy_changed;

@@ -23,6 +23,7 @@ struct capture {
 	pcap_t *pcap;
 	const char *path;
 	int link;
+	bool muted;
 	uint32_t number;
 	uint8_t *buf;		/* frame behind a made Ethernet header */
 	size_t size;
@@ -70,6 +71,11 @@ void capture_close(struct capture *c)
 		pcap_close(c->pcap);
 	free(c->buf);
 	free(c);
+}
+
+void capture_mute(struct capture *c)
+{
+	c->muted = true;
 }
 
 /* Ethertype of an IP packet by its version; 0xffff: none. */
@@ -139,8 +145,9 @@ int capture_next(struct capture *c, struct frame *frame)
 	if (rc == PCAP_ERROR_BREAK)
 		return 0;
 	if (rc != 1) {
-		complain("capture '%s' is broken after frame %u: %s", c->path, c->number,
-			 pcap_geterr(c->pcap));
+		if (!c->muted)
+			complain("capture '%s' is broken after frame %u: %s", c->path, c->number,
+				 pcap_geterr(c->pcap));
 		return -1;
 	}
 	frame->number = ++c->number;

@@ -24,6 +24,8 @@ struct capture;
 
 /* NULL with a message printed. */
 struct capture *capture_open(const char *path);
+/* A first pass over the file leaves it to the second to tell where it is broken. */
+void capture_mute(struct capture *c);
 /* 1, 0 at the end, -1 with a message printed. Valid until the next call. */
 int capture_next(struct capture *c, struct frame *frame);
 void capture_close(struct capture *c);

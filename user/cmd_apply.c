@@ -151,7 +151,7 @@ static int apply(struct swap *swap, const char *path)
 	struct compiled_policy *policy;
 	int rc;
 
-	policy = load_policy(path, &rc);
+	policy = load_policy(path, DIAG_WARNING, &rc);
 	if (!policy)
 		return rc;
 	swap->policy = policy;

@@ -201,7 +201,7 @@ static int attach(struct arguments *args)
 	if (!rc)
 		rc = each_nic(&args->plan, find_nic);
 	if (!rc)
-		policy = load_policy(args->policy, &rc);
+		policy = load_policy(args->policy, DIAG_WARNING, &rc);
 	if (!rc)
 		rc = each_nic(&args->plan, check_unused);
 	if (!rc) {

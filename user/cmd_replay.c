@@ -47,6 +47,7 @@ struct replay {
 	bool has_server;
 	bool adopt;
 	bool totals_only;
+	bool opened;			/* the capture could be opened */
 	int mode;			/* enum ks_mode, -1: the policy's */
 	const struct compiled_policy *policy;
 	struct replay_object obj;
@@ -243,20 +244,6 @@ static int run_frame(struct replay *r, const struct frame *f)
 
 /* ---- the capture ---- */
 
-static int each_frame(struct replay *r, int (*visit)(struct replay *r, const struct frame *f))
-{
-	struct capture *c = capture_open(r->capture);
-	int rc = EXIT_OK, more = 0;
-	struct frame f;
-
-	if (!c)
-		return EXIT_PROBLEM;
-	while (!rc && (more = capture_next(c, &f)) > 0)
-		rc = visit(r, &f);
-	capture_close(c);
-	return more < 0 ? EXIT_PROBLEM : rc;
-}
-
 static int count_frame(struct replay *r, const struct frame *f)
 {
 	struct packet p;
@@ -266,6 +253,23 @@ static int count_frame(struct replay *r, const struct frame *f)
 	return EXIT_OK;
 }
 
+static int each_frame(struct replay *r, int (*visit)(struct replay *r, const struct frame *f))
+{
+	struct capture *c = capture_open(r->capture);
+	int rc = EXIT_OK, more = 0;
+	struct frame f;
+
+	if (!c)
+		return EXIT_PROBLEM;
+	r->opened = true;
+	if (visit == count_frame)
+		capture_mute(c);
+	while (!rc && (more = capture_next(c, &f)) > 0)
+		rc = visit(r, &f);
+	capture_close(c);
+	return more < 0 ? EXIT_PROBLEM : rc;
+}
+
 /* Every connection of the capture gets its entry and ring, however many there are. */
 static int count_connections(struct replay *r, uint32_t *n)
 {
@@ -273,8 +277,7 @@ static int count_connections(struct replay *r, uint32_t *n)
 
 	*n = r->roles.connections < FLOWS_MAX ? r->roles.connections : FLOWS_MAX;
 	roles_free(&r->roles);
-	/* a broken end of the capture is told by the pass that judges */
-	return r->roles.connections ? EXIT_OK : rc;
+	return r->opened ? EXIT_OK : rc;
 }
 
 static int set_state(struct replay *r)
@@ -345,7 +348,7 @@ static int run(int argc, char **argv)
 		rc = env_check_privileges();
 	if (rc)
 		return rc;
-	policy = load_policy(r.policy_path, &rc);
+	policy = load_policy(r.policy_path, DIAG_ERROR, &rc);
 	if (!policy)
 		return rc;
 	r.policy = policy;

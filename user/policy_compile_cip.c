@@ -24,10 +24,9 @@ static uint32_t tag_id(const struct compiler *k, const char *tag)
 	return (uint32_t)(hit - k->tags) + 1;
 }
 
-void compile_tags(struct compiler *k)
+static void collect_tags(struct compiler *k)
 {
 	const struct policy *p = k->p;
-	struct compiled_policy *c = k->c;
 	size_t n = 0;
 
 	for (size_t r = 0; r < p->n_rules; r++) {
@@ -41,6 +40,14 @@ void compile_tags(struct compiler *k)
 	for (size_t i = 0; i < n; i++)
 		if (!i || strcmp(k->tags[i], k->tags[k->n_tags - 1]))
 			k->tags[k->n_tags++] = k->tags[i];
+}
+
+void compile_tags(struct compiler *k)
+{
+	const struct policy *p = k->p;
+	struct compiled_policy *c = k->c;
+
+	collect_tags(k);
 	c->n_tags = k->n_tags;
 	c->tag_keys = arena_alloc(&c->mem, (k->n_tags + 1) * sizeof(*c->tag_keys));
 	c->tag_ids = arena_alloc(&c->mem, (k->n_tags + 1) * sizeof(*c->tag_ids));

@@ -316,7 +316,8 @@ static void on_event(struct builder *b, struct fy_event *e)
 		b->last = mark_pos(fy_event_end_mark(e));
 }
 
-static void take_errors(struct diags *d, struct fy_diag *fyd)
+/* libfyaml does not explain every refusal: then the end of what it took is named. */
+static void take_errors(struct builder *b, struct fy_diag *fyd)
 {
 	struct fy_diag_error *err;
 	void *it = NULL;
@@ -326,11 +327,11 @@ static void take_errors(struct diags *d, struct fy_diag *fyd)
 		struct pos at = { err->line > 0 ? (uint32_t)err->line : 1,
 				  err->column > 0 ? (uint32_t)err->column : 1 };
 
-		diag_error(d, at, "not YAML: %s", err->msg);
+		diag_error(b->d, at, "not YAML: %s", err->msg);
 		any = true;
 	}
 	if (!any)
-		diag_error(d, ((struct pos){ 0, 0 }), "not YAML");
+		diag_error(b->d, b->last, "not YAML after this place");
 }
 
 static void parse_events(struct builder *b, const char *text, size_t len)
@@ -358,7 +359,7 @@ static void parse_events(struct builder *b, const char *text, size_t len)
 		}
 	}
 	if (!fyp || fy_parser_get_stream_error(fyp)) {
-		take_errors(b->d, fyd);
+		take_errors(b, fyd);
 		b->stop = true;
 	}
 	fy_parser_destroy(fyp);

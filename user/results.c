@@ -22,6 +22,16 @@ int print_json(json_t *object)
 	return rc ? EXIT_ENVIRONMENT : EXIT_OK;
 }
 
+static void keep_level(struct diags *d, enum diag_level level)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < d->n; i++)
+		if (d->v[i].level <= level)
+			d->v[kept++] = d->v[i];
+	d->n = kept;
+}
+
 static void print_problems(const struct diags *d)
 {
 	json_t *list;
@@ -38,7 +48,7 @@ static void print_problems(const struct diags *d)
 	json_decref(list);
 }
 
-struct compiled_policy *load_policy(const char *path, int *rc)
+struct compiled_policy *load_policy(const char *path, enum diag_level level, int *rc)
 {
 	struct compiled_policy *policy;
 	struct diags d;
@@ -46,6 +56,7 @@ struct compiled_policy *load_policy(const char *path, int *rc)
 	diags_init(&d, path);
 	policy = policy_load(path, &d);
 	diags_sort(&d);
+	keep_level(&d, level);
 	print_problems(&d);
 	*rc = EXIT_OK;
 	if (!policy) {

@@ -17,8 +17,11 @@
 /* Prints the object on one line and releases it; NULL is out of memory. */
 int print_json(json_t *object);
 
-/* Loads a policy; problems are printed on stderr (or as JSON). NULL: *rc is the exit code. */
-struct compiled_policy *load_policy(const char *path, int *rc);
+/*
+ * Loads a policy; problems of this level and worse are printed on stderr (text
+ * or JSON). NULL: *rc is the exit code.
+ */
+struct compiled_policy *load_policy(const char *path, enum diag_level level, int *rc);
 
 void digest_text(char out[DIGEST_TEXT], const uint8_t digest[32]);
 

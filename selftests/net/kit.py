@@ -8,6 +8,8 @@ import concurrent.futures
 import socket
 import struct
 
+import tcp_split
+
 READS = {1, 2, 3, 4}
 # unit id and PDU; every public code that writes, configures, controls or programs
 WRITES = {
@@ -70,3 +72,13 @@ def abort(sock):
     """Closes with a RST: an orphan would go on retransmitting."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
+
+
+def denied_write(plant, source=None, wait=0.12):
+    """A write on a new connection; True when it was answered.  The wait ends
+    before the kernel would send it again, so that it is one request."""
+    sock = plant.connect(plant.server4, 502, source)
+    sock.sendall(write_register())
+    answer = tcp_split.receive(sock, 12, wait)
+    abort(sock)
+    return bool(answer)

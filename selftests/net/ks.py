@@ -116,7 +116,9 @@ class Keyswitch:
         return self.packets(reason=name)
 
     def balance(self):
-        """Frames received by each NIC == sum of packets_total of that port."""
+        """Frames received by each NIC == sum of packets_total of that port. The
+        last step of a test: it ends the plant's traffic."""
+        self.plant.silence()
         wait_for(self.balanced, lambda: f"balance: {self.balance_text()}", timeout=3)
 
     def balanced(self):

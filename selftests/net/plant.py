@@ -273,6 +273,11 @@ class Plant:
         link = json.loads(run("ip", "-n", self.gateway, "-s", "-j", "link", "show", port).stdout)
         return link[0]["stats64"]["rx"]["packets"]
 
+    def silence(self):
+        """No frame enters the gateway any more: orphans of denied writes would go on."""
+        for ns, nic in ((self.client, CLIENT_NIC), (self.server, SERVER_NIC)):
+            run("ip", "-n", ns, "link", "set", nic, "down")
+
     # nsenter, not 'ip netns exec': that one hides the bpffs.
     def nsenter(self, ns, *argv, **kwargs):
         return run("nsenter", f"--net=/run/netns/{ns}", *argv, **kwargs)

@@ -7,7 +7,7 @@ import os
 import subprocess
 
 import tcp_split
-from kit import abort, cases, equal, no_writes, write_register
+from kit import abort, cases, denied_write, equal, no_writes, write_register
 from ks import BINARY, READONLY, Keyswitch, metric
 from plant import PORT_C, PORT_S, Plant, run
 
@@ -135,11 +135,12 @@ def test_attach_again():
     """Detach leaves nothing that stands in the way of the next attach."""
     with Plant("router") as plant:
         log = plant.modbus_server()
-        for _ in range(2):
+        for last in (False, True):
             ks = Keyswitch(plant).attach()
             assert not write_arrives(plant, log), "a write while attached"
             equal(plant.mb_client(plant.server4, 3, 0, 1)[0], 0, "a read while attached")
-            ks.balance()
+            if last:
+                ks.balance()
             ks.cmd("detach", "--yes")
 
 
@@ -159,7 +160,7 @@ def test_metrics():
         ks = Keyswitch(plant).attach()
         ks.serve()
         plant.mb_client("-n", "3", plant.server4, 3, 0, 1)
-        plant.mb_client("-t", "120", plant.server4, 6, 0, 1)
+        denied_write(plant)
         text = ks.metrics_text()
         done = subprocess.run(["promtool", "check", "metrics"], input=text, text=True,
                               capture_output=True, timeout=30)

@@ -11,26 +11,24 @@ import time
 import enip_client as ec
 import enip_wire as w
 import tcp_split
-from kit import abort, adu, cases, equal, no_writes, read_registers, side_by_side, write_register
+from kit import (abort, adu, cases, denied_write, equal, no_writes, read_registers,
+                 side_by_side, write_register)
 from ks import READONLY, Keyswitch, events, metric, replay
-from plant import BUILT, CLIENT_NIC, Plant, wait_for
+from plant import BUILT, CLIENT_NIC, VLAN_IDS, Plant, wait_for
 
 TRANSACTIONS, APPLIES = 10000, 100
+# Modbus function, CIP service or encapsulation command of traffic() below;
+# a datagram of the I/O port has none of them
+NAMES = {1: "read_coils", 3: "read_holding_registers", 6: "write_single_register",
+         w.GET_SINGLE: "get_attribute_single", w.READ_TAG: "read_tag",
+         w.WRITE_TAG: "write_tag", w.FORWARD_OPEN: "forward_open",
+         w.REGISTER: "register_session", w.LIST_IDENTITY: "list_identity",
+         None: "implicit_io"}
 WRITES_FOR_ALL = READONLY + """\
   - name: everyone-writes
     action: allow
     modbus: {{functions: [write], addresses: [0-200]}}
 """
-
-
-def denied_write(plant, source=None, wait=0.12):
-    """A write on a new connection; True when it was answered.  The wait ends
-    before the kernel would send it again, so that it is one request."""
-    sock = plant.connect(plant.server4, 502, source)
-    sock.sendall(write_register())
-    answer = tcp_split.receive(sock, 12, wait)
-    abort(sock)
-    return bool(answer)
 
 
 @cases(("wire",), ("router",), weight=10)
@@ -127,6 +125,22 @@ def test_monitor(mode):
         ks.balance()
 
 
+@cases(("bridge",), ("router",))
+def test_adopt_off(mode):
+    """A connection older than the attach ends, its client comes back."""
+    with Plant(mode) as plant:
+        log = plant.modbus_server()
+        sock = plant.connect(plant.server4, 502)
+        ks = Keyswitch(plant).attach("--adopt", "off")
+        sock.sendall(read_registers())
+        assert not tcp_split.receive(sock, 11, 0.3), "an old connection was answered"
+        abort(sock)
+        equal(log.lines(), [], "requests at the server")
+        equal(plant.mb_client(plant.server4, 3, 0, 1)[0], 0, "a read on a new connection")
+        assert ks.reason("no_state") > 0, ks.counters()["packets"]
+        ks.balance()
+
+
 @cases(("bridge",), ("router",), weight=3)
 def test_adopt(mode):
     """Attaching in the middle of a connection: reads go on, writes do not."""
@@ -189,14 +203,23 @@ def record(plant):
 
 
 def verdict_of(line):
-    """What an event, a line of replay and the tests call the same."""
-    return line["proto"], line["verdict"]
+    """(protocol, function, verdict) of a line of replay, in the counters' words."""
+    name = NAMES.get(line.get("service", line.get("function", line.get("command"))))
+    return line["proto"], name, line["verdict"]
 
 
-@cases(("wire",), ("router",), weight=3)
-def test_agreement(mode):
+def counted(ks):
+    """The same of the counters; the object behind a CIP service's name left out."""
+    out = collections.Counter()
+    for row in ks.counters()["requests"]:
+        out[row["proto"], row["function"].split("/")[0], row["verdict"]] += row["requests"]
+    return out
+
+
+@cases(("wire", 0), ("wire", 2), ("bridge", 1), ("router", 0), weight=3)
+def test_agreement(mode, vlans):
     """The line of replay, the live event and the counter name the same verdicts."""
-    with Plant(mode) as plant:
+    with Plant(mode, vlans) as plant:
         modbus, enip = plant.modbus_server(), plant.enip_target()
         ks = Keyswitch(plant).attach()
         _, path = ks.serve()
@@ -205,13 +228,11 @@ def test_agreement(mode):
         time.sleep(0.2)
         tcpdump.stop(signal.SIGINT)
         lines = replay(capture, ks.policy)
-        rows = ks.counters()["requests"]
-        counted = collections.Counter()
-        for row in rows:
-            counted[verdict_of(row)] += row["requests"]
-        equal(dict(counted), dict(collections.Counter(map(verdict_of, lines))),
+        equal(dict(counted(ks)), dict(collections.Counter(map(verdict_of, lines))),
               "requests: counters against replay")
         compare_events(lines, path)
+        equal({tuple(event.get("vlan", ())) for event in events(path)}, {VLAN_IDS[vlans]},
+              "VLAN ids in the events")
         compare_servers(lines, modbus, enip)
         ks.balance()
         return f"{len(lines)} requests"

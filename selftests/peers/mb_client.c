@@ -214,7 +214,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .port = "502", .unit = 1, .loops = 1, .timeout_ms = 1000,
+	struct options o = { .port = "502", .unit = 1, .loops = 1, .timeout_ms = 3000,
 			     .quantity = 1, .value = 1 };
 	struct totals t = { 0 };
 	modbus_t *ctx;

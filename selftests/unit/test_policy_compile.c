@@ -272,6 +272,8 @@ TEST(policy_longest_prefix_gives_the_asset_and_all_sources_count)
 	CHECK(says(&l, q, "default"));
 	q.server = address("10.2.0.1");
 	CHECK(!tab_answer(l.c, &q).known && !ref_answer(l.p, &q).known);
+	CHECK(tab_address(l.c, &q.server).flags == (KS_ADDR_LOCAL | KS_ADDR_PROTECTED));
+	CHECK(tab_address(l.c, &q.server).asset == 0);
 	q.server = address("10.2.0.9");
 	a = tab_answer(l.c, &q);
 	CHECK(a.asset == 1);
