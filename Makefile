@@ -27,7 +27,7 @@ USER_CPPFLAGS := -std=gnu11 -D_GNU_SOURCE -DKEYSWITCH_VERSION='"$(VERSION)"' -I$
 USER_CFLAGS := -O2 -g $(WARN) -Wshadow -Wformat=2 -Wstrict-prototypes -fstack-protector-strong \
 	-D_FORTIFY_SOURCE=2 -fPIE
 USER_LDFLAGS := -pie -Wl,-z,relro,-z,now,--as-needed
-LIBS := -lbpf -lelf -lz -lfyaml -ljansson -lpcap -lmicrohttpd -lsodium -lnettle
+LIBS := -lbpf -lelf -lz -lfyaml -ljansson -lpcap -lmicrohttpd -lnettle
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 USER_SRC := $(sort $(wildcard user/*.c))
@@ -90,7 +90,10 @@ check: all unit
 	$(Q)for p in policy/*.yaml; do $(OUT)/keyswitch check $$p || exit 1; done
 	$(Q)scripts/check-style
 
-test: all
+# from a fresh Debian: installs what is missing first
+test:
+	$(Q)scripts/install-deps
+	$(Q)$(MAKE) --no-print-directory all
 	$(Q)scripts/test
 
 test-kernels: all

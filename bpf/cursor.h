@@ -59,4 +59,15 @@ static __always_inline __u32 view_le32(const struct view *v, __u32 off, __u32 ma
 	return (__u32)view_le16(v, off, max) | (__u32)view_le16(v, off + 2, max) << 16;
 }
 
+/* The first n (1..7) bytes in memory order, on either endianness. */
+static __always_inline __u64 le_mask(__u32 n)
+{
+	__u64 m = (1ull << ((n & 7) * 8)) - 1;
+
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	m = __builtin_bswap64(m);
+#endif
+	return m;
+}
+
 #endif

@@ -25,6 +25,7 @@ static __always_inline void flow_begin(struct ks_flow *f, struct pkt *p, __u8 st
 	f->flags &= KS_F_QFLOW | KS_F_QHALF;
 	f->close = 0;
 	f->mismatches = 0;
+	f->refused = 0;
 	f->proto = p->proto;
 	f->asset = p->asset;
 	f->profile = p->profile;
@@ -150,9 +151,9 @@ static __always_inline int flow_bare(struct ks_flow *f, struct pkt *p)
 		return KS_R_ack;
 	if (d < 0 && !seq_lt(p->seq, f->c_una - 1))
 		return KS_R_ack;
-	if (d < 0 && p->follow)
-		return KS_R_ack;
-	return KS_R_seq_range;
+	if (d < 0)
+		return p->follow ? KS_R_ack : KS_R_seq_range;
+	return KS_R_out_of_order; /* behind data that was dropped */
 }
 
 /* What the stream stage gets: bytes [seq, seq + n) of the payload from `skip`. */
@@ -169,6 +170,7 @@ static __always_inline int flow_claim(struct ks_flow *f, struct pkt *p, __u32 n)
 	t->id = f->id;
 	t->version = f->version;
 	t->slot = f->slot - 1;
+	t->refused_before = f->refused;
 	return KS_GO;
 }
 
@@ -349,6 +351,7 @@ static __always_inline int flow_publish(struct ks_flow *f, struct pkt *p)
 		f->flags |= KS_F_LOST;
 	else if (t->probe)
 		f->flags &= ~KS_F_LOST;
+	f->refused = t->refused;
 	f->c_nxt = t->accept;
 	f->msg_start = t->next_start;
 	if (t->probe && !t->lost)

@@ -62,7 +62,7 @@
 	R(handshake_ack, DROP, KS_EV_STREAM, "handshake not completed with the exact numbers") \
 	R(ack_range, DROP, KS_EV_STREAM, "acknowledgement of bytes never sent or long gone") \
 	R(seq_range, DROP, KS_EV_STREAM, "sequence number outside the connection") \
-	R(out_of_order, DROP, 0, "data ahead of the stream; TCP sends it again in order") \
+	R(out_of_order, DROP, 0, "ahead of the stream; TCP sends it again in order") \
 	R(window_full, DROP, 0, "more unacknowledged data than the ring holds") \
 	R(busy, DROP, 0, "another CPU is judging this connection") \
 	R(commit_conflict, DROP, 0, "connection changed while its data was judged") \

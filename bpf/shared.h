@@ -191,11 +191,13 @@ struct ks_flow {
 	__u32 s_ack;		/* highest server ack, kept for resynchronising in monitor */
 	__u32 ev_second;	/* second and number of this flow's events */
 	__u16 ev_count;
-	__u16 ev_hidden;	/* events not sent since the last one sent */
+	__u16 pad0;
+	__u32 refused;		/* fingerprint of the message refused at c_nxt, 0 = none */
 	__u32 pend_ms;		/* when the pending SYN came, ns >> 20 */
+	__u32 pad1;
 	struct bpf_timer timer;
 };
-_Static_assert(sizeof(struct ks_flow) == 112, "ks_flow is at most two cache lines");
+_Static_assert(sizeof(struct ks_flow) == 120, "ks_flow is at most two cache lines");
 
 struct ks_modbus_ring {
 	__u8 bytes[KS_MB_RING_BYTES];

@@ -80,17 +80,6 @@ struct compare {
 		return c->differs || c->done >= c->len;                 \
 	}
 
-/* The first n (1..7) bytes in memory order, on either endianness. */
-static __always_inline __u64 le_mask(__u32 n)
-{
-	__u64 m = (1ull << ((n & 7) * 8)) - 1;
-
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	m = __builtin_bswap64(m);
-#endif
-	return m;
-}
-
 COMPARE_STEP(compare_modbus, KS_MB_RING)
 COMPARE_STEP(compare_enip, KS_EIP_RING)
 
