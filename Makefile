@@ -3,6 +3,7 @@
 #   make            the binary
 #   make check      unit tests and checks, no root
 #   make test       everything (root)
+#   make fuzz       the dissectors' fuzzers, SECONDS each
 #   make demo       a plant in namespaces (root)
 #   make install    DESTDIR, PREFIX
 # V=1 shows the commands.
@@ -40,7 +41,7 @@ UNIT_BIN := $(UNIT_SRC:selftests/unit/%.c=$(OUT)/unit/%)
 Q := $(if $(filter 1,$(V)),,@)
 msg = $(if $(filter 1,$(V)),,@printf '  %-6s %s\n' '$(1)' '$(patsubst $(CURDIR)/%,%,$(2))';)
 
-.PHONY: all check unit test test-kernels demo install uninstall clean format
+.PHONY: all check unit test test-kernels fuzz demo install uninstall clean format
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -95,6 +96,10 @@ test:
 	$(Q)scripts/install-deps
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)scripts/test
+
+SECONDS ?= 600
+fuzz:
+	$(Q)selftests/fuzz/run --seconds $(SECONDS)
 
 test-kernels: all
 	$(Q)scripts/test kernels

@@ -19,7 +19,7 @@
 #include "../../bpf/states.h"
 #include "../../user/loader_object.h"
 #include "../../user/names.h"
-#include "../../user/policy.h"
+#include "../../user/results.h"
 
 #define FRAME_BYTES	8192
 #define LINE_BYTES	(2 * FRAME_BYTES + 256)
@@ -73,17 +73,7 @@ static void close_all(void)
 		close(d.kinds.btf_fd);
 	memset(&d, 0, sizeof(d));
 	d.kinds.btf_fd = -1;
-}
-
-static struct compiled_policy *read_policy(const char *path)
-{
-	struct diags diags = { 0 };
-	struct compiled_policy *policy = policy_load(path, &diags);
-
-	if (!policy)
-		fprintf(stderr, "driver: the policy '%s' has errors\n", path);
-	diags_free(&diags);
-	return policy;
+	instance_init(&d.in);
 }
 
 static int second_pair(void)
@@ -100,11 +90,12 @@ static int open_instance(const char *kind, const char *path)
 {
 	struct ks_state_rec state = { .abi = KS_ABI };
 	const struct policy_limits *limits;
+	int rc;
 
 	close_all();
-	d.policy = read_policy(path);
+	d.policy = load_policy(path, DIAG_ERROR, &rc);
 	if (!d.policy)
-		return 1;
+		return rc;
 	limits = &d.policy->limits;
 	d.config.load = (struct ks_load_cfg){ .server_port = 1, .trace = !strcmp(kind, "replay") };
 	d.config.limits = *limits;
@@ -125,13 +116,13 @@ static int open_instance(const char *kind, const char *path)
 /* As `keyswitch apply` does: fill a slot that nobody reads, then one write. */
 static int apply(const char *path)
 {
-	struct compiled_policy *policy = read_policy(path);
 	const char *failed = NULL;
 	struct ks_state_rec state;
-	int err;
+	int err, rc;
+	struct compiled_policy *policy = load_policy(path, DIAG_ERROR, &rc);
 
 	if (!policy)
-		return 1;
+		return rc;
 	err = instance_state(&d.in, &state);
 	state.active = (state.active + 1) % KS_SLOTS;
 	if (!err)
