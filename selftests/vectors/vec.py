@@ -7,7 +7,8 @@ A file is lines of text:
     case NAME [KEY=VALUE ...]      keys: runs, client, server, cport, sport, iss, vlan, ...
       open                         the three handshake packets, each `handshake`
       SIDE KIND [PAYLOAD] [| KEY=VALUE ...] => REASON [KEY=VALUE ...]
-      repeat N LINE
+      repeat N LINE [; LINE]
+      next                         another connection of the same client from here
       flow KEY=VALUE ...           what the flow table must hold now; `flow none`
       edit KEY=VALUE               changes the flow's entry (state, flags)
       set KEY VALUE | policy FILE | drop TABLE | sleep MS | clock MS
@@ -23,7 +24,6 @@ Runs: enforce (verdicts in force), replay (the instance of `keyswitch replay`),
 monitor (as attached). Only the connection's own numbers are modelled here.
 """
 import pathlib
-import shlex
 import struct
 
 import wire
@@ -183,7 +183,7 @@ class Player:
         head, _, bends = left.partition("|")
         side, kind, *rest = head.split(None, 2)
         bent = {}
-        for word in shlex.split(bends):
+        for word in bends.split():
             name, equals, text = word.partition("=")
             bent[name] = text if equals else "True"
         words = pairs(["reason=" + w if "=" not in w else w for w in right.split()])
@@ -201,7 +201,8 @@ class Player:
                 self.frame(where, packet + " => handshake")
         elif verb == "repeat":
             for _ in range(int(rest[0])):
-                self.line(where, line.split(None, 2)[2])
+                for part in line.split(None, 2)[2].split(";"):
+                    self.line(where, part.strip())
         elif verb == "flow":
             self.steps.append(Step(where, f"flow {self.key()}", rest, case=self, c=self.c, s=self.s))
         elif verb == "edit":
@@ -211,7 +212,7 @@ class Player:
             self.steps.append(Step(where, f"apply {HERE / rest[0]}"))
         elif verb in ("set", "drop", "sleep", "clock"):
             self.steps.append(Step(where, line))
-        elif verb == "next":  # another connection of the same client
+        elif verb == "next":
             NEXT_PORT[0] += 1
             self.cport, self.c, self.s = NEXT_PORT[0], self.iss, self.irs
         else:
