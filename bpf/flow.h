@@ -42,6 +42,9 @@ static __always_inline int flow_open(struct ks_flow *f, struct pkt *p)
 	if (p->len)
 		return KS_R_syn_payload;
 	flow_begin(f, p, KS_S_SYN_SENT);
+	if (p->quota)
+		f->flags |= KS_F_QFLOW | KS_F_QHALF;
+	p->quota = 0;
 	f->iss = p->seq;
 	p->rearm = 1;
 	return KS_R_handshake;

@@ -62,6 +62,7 @@ struct pkt {
 	__u8 follow;		/* monitor or replay: state follows what was sent */
 	__u8 adopt;		/* connections without a handshake may be adopted */
 	__u8 proto;		/* enum ks_proto of the request stream or datagram */
+	__u8 quota;		/* taken for this SYN, not yet marked in the flow */
 	__u8 rearm;		/* flow's timer must run at its new, shorter limit */
 	__u8 trimmed;		/* verdict: cut the payload to `keep` bytes */
 	__u8 reported;		/* an event was already sent for this packet */

@@ -94,12 +94,15 @@ static __always_inline void table_client_key(struct pkt *p, struct ks_client_key
 }
 
 /* Counts the flow and its half-open handshake against the client (H1 caps). */
-static __always_inline int table_quota_take(struct pkt *p)
+KS_GLOBAL int table_quota_take(void)
 {
+	struct pkt *p = pkt_of(pkt_work());
 	struct ks_state_rec *st = pkt_state();
 	struct ks_client_key key;
 	struct ks_client_use *use;
 
+	if (!p)
+		return KS_R_internal;
 	table_client_key(p, &key);
 	use = table_client(&key);
 	if (!use || !st)
@@ -288,7 +291,7 @@ KS_GLOBAL int table_create(int ring)
 	if (!p)
 		return KS_R_internal;
 	if (ring)
-		r = table_quota_take(p);
+		r = table_quota_take();
 	if (r != KS_GO)
 		return r;
 	if (ring && table_slot(p, &slot))

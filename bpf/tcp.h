@@ -105,11 +105,26 @@ static __always_inline int tcp_apply(struct ks_flow *f, struct pkt *p)
 	return KS_R_state_unexpected;
 }
 
+/* A SYN that begins an ended connection anew counts against its client again. */
+static __always_inline int tcp_quota(struct pkt *p, struct ks_flow *f)
+{
+	int r;
+
+	if (p->class != KS_C_SYN || tcp_rule(p, f->state) != KS_U_open || f->flags & KS_F_QFLOW)
+		return KS_GO;
+	r = table_quota_take();
+	p->quota = r == KS_GO;
+	return r;
+}
+
 /* After the lock: what a state change owes outside the entry. */
 static __always_inline void tcp_settle(struct pkt *p, struct ks_flow *f, __u8 due)
 {
 	struct ks_client_key client;
 
+	if (p->quota)
+		due |= KS_F_QFLOW | KS_F_QHALF;
+	p->quota = 0;
 	if (due) {
 		table_client_key(p, &client);
 		table_quota_give(&client, due);
@@ -127,7 +142,7 @@ static __always_inline int tcp_locked(struct pkt *p, struct ks_flow *f)
 	r = tcp_apply(f, p);
 	due = flow_quota_due(f);
 	bpf_spin_unlock(&f->lock);
-	if (due || p->rearm)
+	if (due || p->rearm || p->quota)
 		tcp_settle(p, f, due);
 	return r;
 }
@@ -246,6 +261,8 @@ static __always_inline int tcp_client(struct xdp_md *ctx, struct pkt *p)
 	p->class = tcp_class(p);
 	f = table_lookup(p);
 	r = f ? tcp_refresh(p, f) : tcp_missing(p);
+	if (r == KS_GO && f)
+		r = tcp_quota(p, f);
 	if (r != KS_GO)
 		return r;
 	if (!f)
