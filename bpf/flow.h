@@ -1,116 +1,36 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The rules of the TCP state machine (design section 2), one function each,
- * named as in states.h. All run under the flow's lock: plain loads and stores
- * only, no helper. Each returns a reason, or KS_GO when the stream stage has
- * bytes to judge (p->take says which).
+ * The rules of the TCP state machine (design section 2) past the SYN-ACK, one
+ * function each, named as in states.h; the ones before are in handshake.h. All
+ * run under the flow's lock: plain loads and stores only, no helper. Each
+ * returns a reason, or KS_GO when the stream stage has bytes to judge (p->take
+ * says which).
  */
 #ifndef KEYSWITCH_FLOW_H
 #define KEYSWITCH_FLOW_H
 
-#include "pkt.h"
+#include "handshake.h"
 
 #define KS_ACK_BEHIND	(1u << 20) /* oldest acknowledgement that a client may send */
 #define KS_MISMATCHES	3
 
-static __always_inline void flow_changed(struct ks_flow *f)
-{
-	f->version++;
-}
-
-/* A new incarnation: everything of the old one is forgotten. */
-static __always_inline void flow_begin(struct ks_flow *f, struct pkt *p, __u8 st)
-{
-	f->state = st;
-	f->flags &= KS_F_QFLOW | KS_F_QHALF;
-	f->close = 0;
-	f->mismatches = 0;
-	f->refused = 0;
-	f->proto = p->proto;
-	f->asset = p->asset;
-	f->profile = p->profile;
-	f->generation = p->generation;
-	f->c_nxt = f->c_una = f->msg_start = p->seq;
-	f->s_ack = p->seq;
-	f->s_nxt = p->ack;
-	flow_changed(f);
-}
-
-/* H1 */
-static __always_inline int flow_open(struct ks_flow *f, struct pkt *p)
-{
-	if (p->len)
-		return KS_R_syn_payload;
-	flow_begin(f, p, KS_S_SYN_SENT);
-	if (p->quota)
-		f->flags |= KS_F_QFLOW | KS_F_QHALF;
-	p->quota = 0;
-	f->iss = p->seq;
-	p->rearm = 1;
-	return KS_R_handshake;
-}
-
-static __always_inline int flow_reopen(struct ks_flow *f, struct pkt *p)
-{
-	if (p->len)
-		return KS_R_syn_payload;
-	if (p->seq == f->iss)
-		return KS_R_handshake;
-	if (p->now - f->t_last < KS_SECOND)
-		return KS_R_syn_conflict;
-	return flow_open(f, p);
-}
-
-static __always_inline int flow_pend(struct ks_flow *f, struct pkt *p)
-{
-	__u32 ms = p->now >> 20;
-
-	if (p->len)
-		return KS_R_syn_payload;
-	if (f->flags & KS_F_PENDING && p->seq != f->pend_iss && ms - f->pend_ms < 1024)
-		return KS_R_syn_conflict;
-	f->flags |= KS_F_PENDING;
-	f->pend_iss = p->seq;
-	f->pend_ms = ms;
-	flow_changed(f);
-	return KS_R_handshake;
-}
-
-/* H2: only for the SYN forwarded last, exact number. */
-static __always_inline int flow_synack(struct ks_flow *f, struct pkt *p)
-{
-	if (p->ack - 1 != f->iss || p->len)
-		return KS_R_state_unexpected;
-	f->state = KS_S_SYNACKED;
-	f->irs = p->seq;
-	f->c_nxt = f->c_una = f->msg_start = f->s_ack = p->ack;
-	f->s_nxt = p->seq + 1;
-	flow_changed(f);
-	return KS_R_handshake;
-}
-
-/* An identical SYN-ACK passes; one for the pending SYN begins a new incarnation. */
-static __always_inline int flow_live_synack(struct ks_flow *f, struct pkt *p)
-{
-	if (!p->len && p->seq == f->irs && p->ack - 1 == f->iss && !(f->flags & KS_F_AUDIT))
-		return KS_R_handshake;
-	if (!(f->flags & KS_F_PENDING) || p->ack - 1 != f->pend_iss || p->len)
-		return KS_R_state_unexpected;
-	f->iss = f->pend_iss;
-	f->flags &= KS_F_QFLOW | KS_F_QHALF;
-	f->close = 0;
-	f->mismatches = 0;
-	return flow_synack(f, p);
-}
-
+/*
+ * A RST that the server may take ends the flow: its socket may be gone, and with
+ * SYN cookies a later ACK alone would make a new one that begins anywhere in the
+ * inspected stream (I2). A RST elsewhere ends no connection and changes nothing.
+ */
 static __always_inline int flow_client_rst(struct ks_flow *f, struct pkt *p)
 {
 	if (p->len)
 		return KS_R_state_unexpected;
-	if (f->state == KS_S_ESTAB) {
-		f->close |= KS_CL_SHORT;
-		p->rearm = 1;
+	if (f->state != KS_S_ESTAB)
+		return KS_R_close;
+	if (!seq_lt(p->seq, f->c_una) && seq_le(p->seq, f->c_nxt + 1) && !p->follow) {
+		f->state = KS_S_CLOSED;
+		flow_changed(f);
 	}
+	f->close |= KS_CL_SHORT;
+	p->rearm = 1;
 	return KS_R_close;
 }
 
@@ -177,29 +97,36 @@ static __always_inline int flow_claim(struct ks_flow *f, struct pkt *p, __u32 n)
 	return KS_GO;
 }
 
-/* Part of a retransmission that the server may still read: [max(seq, c_una), end). */
-static __always_inline void flow_compare(struct ks_flow *f, struct pkt *p, __u32 end)
+/* Goes on as a bare ACK: an honest sender learns from the answer what arrived. */
+static __always_inline int flow_strip(struct pkt *p)
 {
-	struct take *t = &p->take;
-	__u32 from = seq_lt(p->seq, f->c_una) ? f->c_una : p->seq;
-
-	if (!seq_lt(from, end))
-		return;
-	t->cmp_seq = from;
-	t->cmp_off = from - p->seq;
-	t->cmp_len = end - from;
+	p->trimmed = 1;
+	p->keep = 0;
+	return KS_R_retransmit;
 }
 
-/* E4 without new bytes. */
-static __always_inline int flow_resent(struct ks_flow *f, struct pkt *p, __u32 end)
+/* Oldest byte that the ring is sure to hold, whatever another CPU claims now. */
+static __always_inline __u32 flow_floor(const struct ks_flow *f, __u32 kept)
 {
-	if (f->flags & (KS_F_AUDIT | KS_F_LOST) && p->follow)
-		return KS_R_retransmit;
-	flow_compare(f, p, end);
-	if (!p->take.cmp_len)
-		return KS_R_retransmit;
+	__u32 held = f->c_nxt - kept;
+
+	return f->c_nxt - (f->iss + 1) < kept ? f->iss + 1 : held;
+}
+
+/*
+ * E4 without new bytes. What the server has acknowledged it cannot read again,
+ * so it need not be sent; all else must equal the ring from its first byte on.
+ */
+static __always_inline int flow_resent(struct ks_flow *f, struct pkt *p, __u32 end, __u32 kept)
+{
+	if (seq_le(end, f->c_una) || seq_lt(p->seq, flow_floor(f, kept)) || f->flags & KS_F_LOST)
+		return flow_strip(p);
+	if (f->flags & KS_F_SFIN && !p->follow)
+		return KS_R_flow_closed;
 	if (f->flags & KS_F_BUSY)
 		return KS_R_busy;
+	p->take.cmp_seq = p->seq;
+	p->take.cmp_len = p->len;
 	p->take.id = f->id;
 	p->take.version = f->version;
 	p->take.slot = f->slot - 1;
@@ -216,6 +143,15 @@ static __always_inline int flow_probe(struct ks_flow *f, struct pkt *p, __u32 se
 	return flow_claim(f, p, p->len < seg_max ? p->len : seg_max);
 }
 
+/*
+ * After its FIN the server's socket may go at any time (see flow_client_rst):
+ * only data that begins at a message border goes on, the others have no use.
+ */
+static __always_inline int flow_server_left(const struct ks_flow *f, const struct pkt *p)
+{
+	return f->flags & KS_F_SFIN && !p->follow && (p->take.skip || f->msg_start != f->c_nxt);
+}
+
 /* E3, E4 with a tail, E5. ring and seg_max are the protocol's geometry. */
 static __always_inline int flow_data(struct ks_flow *f, struct pkt *p, __u32 ring, __u32 seg_max)
 {
@@ -226,14 +162,18 @@ static __always_inline int flow_data(struct ks_flow *f, struct pkt *p, __u32 rin
 	if (seq_lt(f->c_nxt, p->seq))
 		return p->follow ? flow_probe(f, p, seg_max) : KS_R_out_of_order;
 	if (seq_le(end, f->c_nxt))
-		return flow_resent(f, p, end);
+		return flow_resent(f, p, end, ring - seg_max);
 	if (f->flags & KS_F_LOST)
 		return p->follow ? KS_R_resync : KS_R_no_state;
 	if (f->flags & KS_F_BUSY)
 		return KS_R_busy;
 	p->take.skip = f->c_nxt - p->seq;
-	if (p->take.skip)
-		flow_compare(f, p, f->c_nxt);
+	if (p->take.skip && seq_lt(p->seq, flow_floor(f, ring - seg_max)))
+		return flow_strip(p);
+	if (flow_server_left(f, p))
+		return KS_R_flow_closed;
+	p->take.cmp_seq = p->seq;
+	p->take.cmp_len = p->take.skip;
 	n = p->len - p->take.skip;
 	if (p->follow) /* a capture may lack the acknowledgements */
 		f->c_una = f->msg_start;
@@ -305,6 +245,7 @@ static __always_inline int flow_stray(struct ks_flow *f, struct pkt *p)
 	if (!p->len)
 		return p->adopt || p->follow ? KS_R_ack : KS_R_no_state;
 	flow_begin(f, p, KS_S_ESTAB);
+	f->iss = p->seq - 1;
 	f->flags |= KS_F_AUDIT;
 	p->rearm = 1;
 	return flow_probe(f, p, f->proto == KS_MODBUS ? KS_MB_SEG : KS_EIP_SEG);
@@ -354,11 +295,13 @@ static __always_inline int flow_publish(struct ks_flow *f, struct pkt *p)
 		f->flags |= KS_F_LOST;
 	else if (t->probe)
 		f->flags &= ~KS_F_LOST;
-	f->refused = t->refused;
+	f->refused = p->follow ? 0 : t->refused;
 	f->c_nxt = t->accept;
 	f->msg_start = t->next_start;
-	if (t->probe && !t->lost)
+	if (t->probe && !t->lost) {
 		f->c_una = t->seq;
+		f->iss = t->seq - 1; /* the ring begins here */
+	}
 	if (t->kill) {
 		f->state = KS_S_KILLED;
 		p->rearm = 1;

@@ -16,42 +16,14 @@ static __always_inline void judge_blank(struct pkt *p, struct ks_leaf *leaf)
 	leaf->proto = p->proto == KS_MODBUS ? KS_MODBUS : KS_ENIP;
 }
 
-/* The message's first bytes, for the event and the fingerprint. */
+/* The message's first bytes, for the event. */
 static __always_inline void judge_head(struct ks_work *w, const struct view *v)
 {
 	int i;
 
-	w->message_len = v->len;
 	w->head_len = v->len < KS_HEAD_MAX ? v->len : KS_HEAD_MAX;
 	for (i = 0; i < KS_HEAD_MAX / 8; i++)
 		w->head[i] = load_u64(v->base + 8 * i);
-}
-
-/*
- * What tells a refused message that is sent again from another one in its
- * place: FNV-1a over its length and first bytes. Never 0. It only keeps
- * retransmissions out of events and request counters, no verdict hangs on it.
- */
-static __always_inline __u32 judge_fingerprint(const struct ks_work *w)
-{
-	__u64 h = 0xcbf29ce484222325ull ^ w->message_len, word;
-	__u32 i, left = w->head_len;
-
-	for (i = 0; i < KS_HEAD_MAX / 8 && left; i++) {
-		word = left < 8 ? w->head[i] & le_mask(left) : w->head[i];
-		h = (h ^ word) * 0x100000001b3ull;
-		left -= left < 8 ? left : 8;
-	}
-	return (__u32)(h ^ h >> 32) | 1;
-}
-
-/* Was the message whose head was just taken refused here before? */
-static __always_inline void judge_again(struct ks_work *w)
-{
-	struct take *t = &w->pkt.take;
-
-	w->pkt.again = t->refused_before && t->refused_before == judge_fingerprint(w);
-	t->refused_before = 0;
 }
 
 /*
@@ -80,8 +52,6 @@ KS_GLOBAL int judge_decide(struct xdp_md *ctx)
 	}
 	if (reason == KS_R_ok)
 		return KS_GO;
-	if (!p->follow)
-		p->take.refused = judge_fingerprint(w);
 	p->judged = p->reported = 1;
 	if (p->again)
 		return reason;
@@ -104,7 +74,6 @@ KS_GLOBAL int judge_adu(struct ks_modbus_ring *ring, __u32 pos, __u32 len)
 	BOUND_OFFSET(at, KS_MB_RING);
 	v = (struct view){ .base = ring->bytes + at, .len = len };
 	judge_head(w, &v);
-	judge_again(w);
 	w->refused = modbus_dissect(&v, a->opaque, &w->leaf);
 	byte = w->leaf.unit >> 3;
 	BOUND_OFFSET(byte, 32);
@@ -131,7 +100,6 @@ KS_GLOBAL int judge_envelope(struct ks_enip_ring *ring, __u32 pos, __u32 len)
 	BOUND_OFFSET(at, KS_EIP_RING);
 	v = (struct view){ .base = ring->bytes + at, .len = len };
 	judge_head(w, &v);
-	judge_again(w);
 	w->refused = enip_dissect(&v, p->l4proto == IPPROTO_UDP, &w->msg);
 	if (!w->refused && w->msg.cip) {
 		w->refused = cip_unwrap(&v, w->msg.cip_off, w->msg.cip_len, &w->layers);
@@ -172,16 +140,15 @@ KS_GLOBAL int judge_request(struct ks_enip_ring *ring, __u32 pos, __u32 len, __u
 }
 
 /* Bytes that are no message: one refused request without fields. */
-static __always_inline int judge_unframed(struct xdp_md *ctx, struct pkt *p)
+static __always_inline int judge_unframed(struct xdp_md *ctx, struct pkt *p, int reason)
 {
 	struct ks_work *w = pkt_work();
 
 	if (!w)
 		return KS_R_internal;
 	judge_blank(p, &w->leaf);
-	w->head_len = w->message_len = 0;
-	judge_again(w);
-	w->refused = p->proto == KS_MODBUS ? KS_R_malformed : KS_R_encap_malformed;
+	w->head_len = 0;
+	w->refused = reason;
 	return judge_decide(ctx);
 }
 

@@ -101,10 +101,13 @@ struct option_walk {
 	__u32 size;
 	int reason;
 	__u32 mptcp;	/* MPTCP options seen (and overwritten in the copy) */
-	__u32 blank;	/* bytes of one still to be overwritten from pos */
 };
 
-/* One option or one byte to blank a call; 1 ends the walk. */
+/*
+ * One option or one byte to blank a call; 1 ends the walk. How many are left to
+ * blank stands in map memory: before 6.8 the verifier walks a callback once, with
+ * what o holds before the first call, and removes branches not taken then.
+ */
 static long option_step(__u64 i, void *arg)
 {
 	struct option_walk *o = arg;
@@ -114,9 +117,9 @@ static long option_step(__u64 i, void *arg)
 	if (o->pos >= o->size)
 		return 1;
 	BOUND_OFFSET(at, OPT_COPY);
-	if (o->blank) {
+	if (o->w->blank) {
 		o->w->seg[OPT_COPY + at] = OPT_NOP;
-		o->blank--;
+		o->w->blank--;
 		o->pos++;
 		return 0;
 	}
@@ -134,7 +137,7 @@ static long option_step(__u64 i, void *arg)
 	o->reason = KS_GO;
 	if (kind == OPT_MPTCP) {
 		o->mptcp++;
-		o->blank = len;
+		o->w->blank = len;
 		return 0;
 	}
 	o->pos += len;
@@ -180,6 +183,7 @@ KS_GLOBAL int l4_options(struct xdp_md *ctx)
 	if (size == 0 || size > OPT_MAX)
 		return size ? KS_R_tcp_header : KS_GO;
 	o.size = size;
+	o.w->blank = 0;
 	BOUND1(size, OPT_COPY);
 	if (bpf_xdp_load_bytes(ctx, p->l4 + sizeof(struct tcp_hdr), o.w->seg, size) ||
 	    bpf_xdp_load_bytes(ctx, p->l4 + sizeof(struct tcp_hdr), o.w->seg + OPT_COPY, size))

@@ -39,9 +39,9 @@ struct take {
 	__u32 accept;		/* result: bytes up to here may pass */
 	__u32 next_start;	/* result: start of the message that accept stands in */
 	__u32 cmp_seq;		/* first retransmitted byte to compare with the ring */
-	__u32 refused_before;	/* fingerprint of the message refused at start, 0 = none */
-	__u32 refused;		/* result: that of the one refused now */
-	__u16 cmp_off, cmp_len;	/* its place in the payload, bytes to compare */
+	__u32 refused_before;	/* bytes of the message that was refused at seq, 0 = none */
+	__u32 refused;		/* result: those of the one refused now */
+	__u16 cmp_len;		/* payload bytes to compare, from its start */
 	__u16 skip;		/* payload bytes before seq */
 	__u16 n;		/* new bytes taken into the ring */
 	__u8 claimed;
@@ -67,7 +67,7 @@ struct pkt {
 	__u8 trimmed;		/* verdict: cut the payload to `keep` bytes */
 	__u8 reported;		/* an event was already sent for this packet */
 	__u8 tracked;		/* key names an entry of the flow table */
-	__u8 again;		/* this message was refused and reported before: sent again */
+	__u8 again;		/* the next message was refused and reported before: sent again */
 	__u8 judged;		/* work area holds the refused leaf that the event tells */
 	__u8 class;		/* enum ks_class (TCP) */
 	__u8 resolved;		/* asset and profile below are of `generation` */
@@ -104,7 +104,7 @@ struct ks_work {
 	__u32 refused;			/* why the dissector refused the leaf, 0 = it did not */
 	__u64 head[KS_HEAD_MAX / 8];	/* first bytes of the message being judged */
 	__u32 head_len;
-	__u32 message_len;
+	__u32 blank;			/* bytes of a TCP option still to be overwritten */
 	__u8 seg[KS_EIP_SEG + 64];	/* payload copy for the retransmission compare */
 };
 

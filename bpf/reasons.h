@@ -87,7 +87,6 @@
 	R(msp_members, DROP, KS_EV_DENY, "Multiple_Service_Packet with more members than keyswitch follows") \
 	R(nesting, DROP, KS_EV_DENY, "wrapped requests nested deeper than allowed") \
 	R(message_after_prefix, DROP, KS_EV_DENY, "denied after part of the message had passed: connection killed") \
-	R(message_count, DROP, KS_EV_STREAM, "more messages in one segment than keyswitch follows") \
 	R(internal, DROP, KS_EV_PACKET, "a table that must exist does not")
 
 #define KS_REASON_ENUM(sym, effect, kind, text) KS_R_##sym,

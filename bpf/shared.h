@@ -192,7 +192,7 @@ struct ks_flow {
 	__u32 ev_second;	/* second and number of this flow's events */
 	__u16 ev_count;
 	__u16 pad0;
-	__u32 refused;		/* fingerprint of the message refused at c_nxt, 0 = none */
+	__u32 refused;		/* bytes of the message refused at c_nxt, 0 = none */
 	__u32 pend_ms;		/* when the pending SYN came, ns >> 20 */
 	__u32 pad1;
 	struct bpf_timer timer;

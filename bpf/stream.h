@@ -83,27 +83,44 @@ struct compare {
 COMPARE_STEP(compare_modbus, KS_MB_RING)
 COMPARE_STEP(compare_enip, KS_EIP_RING)
 
-/* KS_GO if the retransmitted bytes equal the ring's. */
-static __always_inline int stream_compare(struct xdp_md *ctx, struct pkt *p, const __u8 *ring,
-					  int modbus)
+/* 1 if payload bytes [off, off + len) are not those of the ring at seq, < 0 = internal. */
+static __always_inline int ring_differs(struct xdp_md *ctx, struct pkt *p, const __u8 *ring,
+					int modbus, __u32 seq, __u32 off, __u32 len)
 {
-	struct compare c = { .ring = ring, .seq = p->take.cmp_seq, .len = p->take.cmp_len };
+	struct compare c = { .ring = ring, .seq = seq, .len = len };
 	struct ks_work *w = pkt_work();
-	__u64 n = p->take.cmp_len;
+	__u64 n = len;
 
-	if (n == 0)
-		return KS_GO;
-	if (!w || n > KS_EIP_SEG)
-		return KS_R_retransmit_mismatch;
+	if (!w || n == 0 || n > KS_EIP_SEG)
+		return 1;
 	c.seg = w->seg;
 	BOUND1(n, KS_EIP_SEG);
-	if (bpf_xdp_load_bytes(ctx, p->pay + p->take.cmp_off, w->seg, n))
-		return KS_R_internal;
+	if (bpf_xdp_load_bytes(ctx, p->pay + off, w->seg, n))
+		return -1;
 	if (modbus)
 		ks_loop(KS_EIP_SEG / 8, compare_modbus, &c);
 	else
 		ks_loop(KS_EIP_SEG / 8, compare_enip, &c);
-	return c.differs ? KS_R_retransmit_mismatch : KS_GO;
+	return c.differs;
+}
+
+/*
+ * KS_GO if retransmitted bytes equal the ring's. Also, before new bytes replace
+ * them there: is the segment the one whose first message was refused last time?
+ */
+static __always_inline int stream_compare(struct xdp_md *ctx, struct pkt *p, const __u8 *ring,
+					  int modbus)
+{
+	struct take *t = &p->take;
+	int r = 0;
+
+	if (t->cmp_len)
+		r = ring_differs(ctx, p, ring, modbus, t->cmp_seq, 0, t->cmp_len);
+	if (r)
+		return r < 0 ? KS_R_internal : KS_R_retransmit_mismatch;
+	if (t->claimed && t->refused_before && t->n >= t->refused_before)
+		p->again = !ring_differs(ctx, p, ring, modbus, t->seq, t->skip, t->refused_before);
+	return KS_GO;
 }
 
 /* The walk over the messages of one segment or datagram, and the requests in each. */
@@ -140,7 +157,8 @@ static __always_inline void walk_view(struct walk *k, struct view *v, const __u8
 static __always_inline int walk_frame(struct walk *k, int total)
 {
 	if (total < 0) {
-		k->reason = k->dry ? KS_R_resync : judge_unframed(k->ctx, k->p);
+		k->reason = k->dry ? KS_R_resync : judge_unframed(k->ctx, k->p, -total);
+		k->p->take.refused = k->end - k->cur;
 		return 1;
 	}
 	k->partial = total == 0 || (__u32)total > k->end - k->cur;
@@ -158,8 +176,11 @@ static __always_inline long walk_next(struct walk *k)
 {
 	if (k->reason == KS_GO)
 		k->reason = k->refused;
-	if (k->refused != KS_GO && !k->p->follow)
+	k->p->again = 0;
+	if (k->refused != KS_GO && !k->p->follow) {
+		k->p->take.refused = k->total;
 		return 1;
+	}
 	k->cur += k->total;
 	k->total = 0;
 	return k->cur == k->end;

@@ -43,7 +43,7 @@ static __always_inline __u8 tcp_class(struct pkt *p)
 /* Policy facts of the flow into p, or p's fresh ones into the flow. Under the lock. */
 static __always_inline int tcp_facts(struct ks_flow *f, struct pkt *p)
 {
-	if (f->state == KS_S_NONE)
+	if (f->state == KS_S_NONE || f->state == KS_S_OUTBOUND)
 		return KS_GO;
 	if (f->generation == p->generation) {
 		p->proto = f->proto;
@@ -62,11 +62,6 @@ static __always_inline int tcp_facts(struct ks_flow *f, struct pkt *p)
 /* The cell of the matrix, applied. Under the lock. */
 static __always_inline int tcp_apply(struct ks_flow *f, struct pkt *p)
 {
-	int r = tcp_facts(f, p);
-
-	if (r != KS_GO)
-		return r;
-	f->t_last = p->now;
 	switch (tcp_rule(p, f->state)) {
 	case KS_U_open:
 		return flow_open(f, p);
@@ -139,7 +134,11 @@ static __always_inline int tcp_locked(struct pkt *p, struct ks_flow *f)
 	int r;
 
 	bpf_spin_lock(&f->lock);
-	r = tcp_apply(f, p);
+	r = tcp_facts(f, p);
+	if (r == KS_GO)
+		r = tcp_apply(f, p);
+	if (r == KS_GO || reason_of(reason_effect, r) == KS_A_PASS)
+		f->t_last = p->now; /* what is dropped keeps no connection alive */
 	due = flow_quota_due(f);
 	bpf_spin_unlock(&f->lock);
 	if (due || p->rearm || p->quota)
@@ -155,7 +154,7 @@ static __always_inline int tcp_finish(struct pkt *p, struct ks_flow *f, int reas
 
 	p->rearm = 0;
 	bpf_spin_lock(&f->lock);
-	if (reason == KS_R_retransmit_mismatch && ++f->mismatches >= KS_MISMATCHES)
+	if (reason == KS_R_retransmit_mismatch && !p->follow && ++f->mismatches >= KS_MISMATCHES)
 		p->take.kill = 1;
 	if (p->take.claimed)
 		r = flow_publish(f, p);
@@ -195,6 +194,8 @@ static __always_inline int tcp_stream(struct xdp_md *ctx, struct pkt *p, struct 
 
 	if (r != KS_GO)
 		return r;
+	if (reason == KS_R_message_after_prefix)
+		p->reported = 0; /* the refusal was told, the end of the connection was not */
 	if (p->take.probe && !p->take.lost && reason == KS_R_ok)
 		reason = KS_R_adopted;
 	return tcp_cut(p, reason);

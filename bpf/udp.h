@@ -8,14 +8,19 @@
 
 #include "stream.h"
 
-/* Exactly one message of `len` bytes, judged as the stream's are. */
-static __always_inline int udp_judge(struct walk *k, __u32 len)
+static __always_inline int udp_malformed(struct pkt *p)
 {
+	return p->proto == KS_MODBUS ? KS_R_malformed : KS_R_encap_malformed;
+}
+
+/* The frame must be the datagram, no more and no less. */
+static __always_inline int udp_judge(struct walk *k, __u32 len, int total)
+{
+	if (total < 0 || (__u32)total != len)
+		return judge_unframed(k->ctx, k->p, total < 0 ? -total : udp_malformed(k->p));
 	k->reason = k->refused = KS_GO;
 	k->end = len;
 	walk_all(k);
-	if (k->partial || (k->whole && k->cur + k->total != len && k->reason == KS_GO))
-		return judge_unframed(k->ctx, k->p);
 	return k->reason;
 }
 
@@ -24,6 +29,7 @@ KS_GLOBAL int udp_modbus(struct xdp_md *ctx)
 	struct pkt *p = pkt_of(pkt_work());
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct walk k = { .ctx = ctx, .p = p };
+	struct view v;
 	__u64 n;
 
 	k.mb = bpf_map_lookup_elem(&mb_rings, &cpu);
@@ -31,11 +37,12 @@ KS_GLOBAL int udp_modbus(struct xdp_md *ctx)
 		return KS_R_internal;
 	n = p->len;
 	if (n == 0 || n >= KS_MB_VIEW)
-		return judge_unframed(ctx, p);
+		return judge_unframed(ctx, p, udp_malformed(p));
+	v = (struct view){ .base = k.mb->bytes, .len = n };
 	BOUND1(n, KS_MB_VIEW);
 	if (bpf_xdp_load_bytes(ctx, p->pay, k.mb->bytes, n))
 		return KS_R_internal;
-	return udp_judge(&k, n);
+	return udp_judge(&k, v.len, modbus_frame(&v));
 }
 
 KS_GLOBAL int udp_enip(struct xdp_md *ctx)
@@ -43,6 +50,7 @@ KS_GLOBAL int udp_enip(struct xdp_md *ctx)
 	struct pkt *p = pkt_of(pkt_work());
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct walk k = { .ctx = ctx, .p = p };
+	struct view v;
 	__u64 n;
 
 	k.eip = bpf_map_lookup_elem(&eip_rings, &cpu);
@@ -50,11 +58,12 @@ KS_GLOBAL int udp_enip(struct xdp_md *ctx)
 		return KS_R_internal;
 	n = p->len;
 	if (n == 0 || n > KS_EIP_SEG)
-		return judge_unframed(ctx, p);
+		return judge_unframed(ctx, p, udp_malformed(p));
+	v = (struct view){ .base = k.eip->bytes, .len = n };
 	BOUND1(n, KS_EIP_SEG);
 	if (bpf_xdp_load_bytes(ctx, p->pay, k.eip->bytes, n))
 		return KS_R_internal;
-	return udp_judge(&k, n);
+	return udp_judge(&k, v.len, enip_frame(&v));
 }
 
 static __always_inline int udp_client(struct xdp_md *ctx, struct pkt *p)

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Rules H1 and H2 of the TCP state machine: SYN and SYN-ACK, new connections and
+ * such as begin anew. All run under the flow's lock, like those of flow.h.
+ */
+#ifndef KEYSWITCH_HANDSHAKE_H
+#define KEYSWITCH_HANDSHAKE_H
+
+#include "pkt.h"
+
+static __always_inline void flow_changed(struct ks_flow *f)
+{
+	f->version++;
+}
+
+/* A new incarnation: everything of the old one is forgotten. */
+static __always_inline void flow_begin(struct ks_flow *f, struct pkt *p, __u8 st)
+{
+	f->state = st;
+	f->flags &= KS_F_QFLOW | KS_F_QHALF;
+	f->close = 0;
+	f->mismatches = 0;
+	f->refused = 0;
+	f->proto = p->proto;
+	f->asset = p->asset;
+	f->profile = p->profile;
+	f->generation = p->generation;
+	f->c_nxt = f->c_una = f->msg_start = p->seq;
+	f->s_ack = p->seq;
+	f->s_nxt = p->ack;
+	flow_changed(f);
+}
+
+/* H1 */
+static __always_inline int flow_open(struct ks_flow *f, struct pkt *p)
+{
+	if (p->len)
+		return KS_R_syn_payload;
+	flow_begin(f, p, KS_S_SYN_SENT);
+	if (p->quota)
+		f->flags |= KS_F_QFLOW | KS_F_QHALF;
+	p->quota = 0;
+	f->iss = p->seq;
+	p->rearm = 1;
+	return KS_R_handshake;
+}
+
+static __always_inline int flow_reopen(struct ks_flow *f, struct pkt *p)
+{
+	if (p->len)
+		return KS_R_syn_payload;
+	if (p->seq == f->iss)
+		return KS_R_handshake;
+	if (p->now - f->t_last < KS_SECOND)
+		return KS_R_syn_conflict;
+	return flow_open(f, p);
+}
+
+static __always_inline int flow_pend(struct ks_flow *f, struct pkt *p)
+{
+	__u32 ms = p->now >> 20;
+
+	if (p->len)
+		return KS_R_syn_payload;
+	if (f->flags & KS_F_PENDING && p->seq != f->pend_iss && ms - f->pend_ms < 1024)
+		return KS_R_syn_conflict;
+	f->flags |= KS_F_PENDING;
+	f->pend_iss = p->seq;
+	f->pend_ms = ms;
+	flow_changed(f);
+	return KS_R_handshake;
+}
+
+/* H2: only for the SYN forwarded last, exact number. */
+static __always_inline int flow_synack(struct ks_flow *f, struct pkt *p)
+{
+	if (p->ack - 1 != f->iss || p->len)
+		return KS_R_state_unexpected;
+	f->state = KS_S_SYNACKED;
+	f->irs = p->seq;
+	f->c_nxt = f->c_una = f->msg_start = f->s_ack = p->ack;
+	f->s_nxt = p->seq + 1;
+	flow_changed(f);
+	return KS_R_handshake;
+}
+
+/* An identical SYN-ACK passes; one for the pending SYN begins a new incarnation. */
+static __always_inline int flow_live_synack(struct ks_flow *f, struct pkt *p)
+{
+	if (!p->len && p->seq == f->irs && p->ack - 1 == f->iss && !(f->flags & KS_F_AUDIT))
+		return KS_R_handshake;
+	if (!(f->flags & KS_F_PENDING) || p->ack - 1 != f->pend_iss || p->len)
+		return KS_R_state_unexpected;
+	f->iss = f->pend_iss;
+	f->flags &= KS_F_QFLOW | KS_F_QHALF;
+	f->close = 0;
+	f->mismatches = 0;
+	return flow_synack(f, p);
+}
+
+#endif
