@@ -239,6 +239,9 @@ static __always_inline int cip_classify(const struct view *v, const struct cip_h
 {
 	int err = cip_path_rules(leaf, flags);
 
+	if (!err && ((leaf->has & KS_HAS_INSTANCE && leaf->instance == KS_NO_VALUE) ||
+		     (leaf->has & KS_HAS_ATTRIBUTE && leaf->attribute == KS_NO_VALUE)))
+		err = KS_R_epath_malformed; /* policy calls a path without one so */
 	if (err)
 		return err;
 	if (leaf->has & KS_HAS_CLASS)

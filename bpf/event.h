@@ -40,13 +40,6 @@ static __always_inline __u8 reason_of(const __u8 *table, __u32 reason)
 	return table[i];
 }
 
-static __always_inline struct ks_misc_count *verdict_misc(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&misc, &zero);
-}
-
 static __always_inline struct ks_misc_count *event_misc(void)
 {
 	__u32 zero = 0;

@@ -25,7 +25,7 @@ static __always_inline int flow_client_rst(struct ks_flow *f, struct pkt *p)
 		return KS_R_state_unexpected;
 	if (f->state != KS_S_ESTAB)
 		return KS_R_close;
-	if (!seq_lt(p->seq, f->c_una) && seq_le(p->seq, f->c_nxt + 1) && !p->follow) {
+	if (!seq_lt(p->seq, f->c_una - 1) && seq_le(p->seq, f->c_nxt + 1) && !p->follow) {
 		f->state = KS_S_CLOSED;
 		flow_changed(f);
 	}
@@ -66,6 +66,8 @@ static __always_inline int flow_bare(struct ks_flow *f, struct pkt *p)
 {
 	__s32 d = p->seq - f->c_nxt;
 
+	if (d < 0 && p->flags & TCP_FIN && !p->follow)
+		return KS_R_seq_range; /* no stack sends its FIN before its last byte */
 	if (d == 0 && p->flags & TCP_FIN)
 		flow_client_fin(f, p, p->seq);
 	if (d == 0 || d == -1)
@@ -86,6 +88,7 @@ static __always_inline int flow_claim(struct ks_flow *f, struct pkt *p, __u32 n)
 
 	f->flags |= KS_F_BUSY;
 	flow_changed(f);
+	f->claim = f->version;
 	t->claimed = 1;
 	t->n = n;
 	t->seq = p->seq + t->skip;
@@ -105,26 +108,24 @@ static __always_inline int flow_strip(struct pkt *p)
 	return KS_R_retransmit;
 }
 
-/* Oldest byte that the ring is sure to hold, whatever another CPU claims now. */
-static __always_inline __u32 flow_floor(const struct ks_flow *f, __u32 kept)
-{
-	__u32 held = f->c_nxt - kept;
-
-	return f->c_nxt - (f->iss + 1) < kept ? f->iss + 1 : held;
-}
-
 /*
  * E4 without new bytes. What the server has acknowledged it cannot read again,
  * so it need not be sent; all else must equal the ring from its first byte on.
+ * The ring holds everything from `border`, whatever another CPU claims now.
  */
-static __always_inline int flow_resent(struct ks_flow *f, struct pkt *p, __u32 end, __u32 kept)
+static __always_inline int flow_resent(struct ks_flow *f, struct pkt *p, __u32 end)
 {
-	if (seq_le(end, f->c_una) || seq_lt(p->seq, flow_floor(f, kept)) || f->flags & KS_F_LOST)
+	if (p->flags & TCP_FIN && end != f->c_nxt && !p->follow)
+		return KS_R_seq_range; /* no stack sends its FIN before its last byte */
+	if (seq_le(end, f->c_una) || seq_lt(p->seq, f->border) || f->flags & KS_F_LOST)
 		return flow_strip(p);
 	if (f->flags & KS_F_SFIN && !p->follow)
 		return KS_R_flow_closed;
 	if (f->flags & KS_F_BUSY)
 		return KS_R_busy;
+	if (p->flags & TCP_FIN && end == f->c_nxt)
+		flow_client_fin(f, p, end);
+	p->take.border = f->border;
 	p->take.cmp_seq = p->seq;
 	p->take.cmp_len = p->len;
 	p->take.id = f->id;
@@ -138,7 +139,7 @@ static __always_inline int flow_probe(struct ks_flow *f, struct pkt *p, __u32 se
 {
 	if (f->flags & KS_F_BUSY)
 		return KS_R_busy;
-	f->flags |= KS_F_LOST;
+	f->flags |= KS_F_LOST | KS_F_AUDIT;
 	p->take.probe = 1;
 	return flow_claim(f, p, p->len < seg_max ? p->len : seg_max);
 }
@@ -155,32 +156,37 @@ static __always_inline int flow_server_left(const struct ks_flow *f, const struc
 /* E3, E4 with a tail, E5. ring and seg_max are the protocol's geometry. */
 static __always_inline int flow_data(struct ks_flow *f, struct pkt *p, __u32 ring, __u32 seg_max)
 {
-	__u32 low, room, n, end = p->seq + p->len;
+	__u32 room, n, end = p->seq + p->len;
 
+	if (f->flags & KS_F_LOST && !p->follow && p->seq != f->c_nxt)
+		return KS_R_no_state;
 	if (f->flags & KS_F_LOST && !seq_lt(p->seq, f->c_nxt))
 		return flow_probe(f, p, seg_max);
 	if (seq_lt(f->c_nxt, p->seq))
 		return p->follow ? flow_probe(f, p, seg_max) : KS_R_out_of_order;
 	if (seq_le(end, f->c_nxt))
-		return flow_resent(f, p, end, ring - seg_max);
+		return flow_resent(f, p, end);
 	if (f->flags & KS_F_LOST)
-		return p->follow ? KS_R_resync : KS_R_no_state;
+		return KS_R_resync;
 	if (f->flags & KS_F_BUSY)
 		return KS_R_busy;
 	p->take.skip = f->c_nxt - p->seq;
-	if (p->take.skip && seq_lt(p->seq, flow_floor(f, ring - seg_max)))
+	if (p->take.skip && seq_lt(p->seq, f->border))
 		return flow_strip(p);
 	if (flow_server_left(f, p))
 		return KS_R_flow_closed;
+	p->take.border = f->border;
 	p->take.cmp_seq = p->seq;
 	p->take.cmp_len = p->take.skip;
 	n = p->len - p->take.skip;
-	if (p->follow) /* a capture may lack the acknowledgements */
-		f->c_una = f->msg_start;
-	low = seq_lt(f->msg_start, f->c_una) ? f->msg_start : f->c_una;
-	room = ring - (f->c_nxt - low);
+	room = ring - (f->c_nxt - f->border);
 	if (room > ring)
 		room = 0;
+	if (p->follow && n > room) { /* the acknowledgements were not seen */
+		f->flags |= KS_F_AUDIT;
+		f->c_una = f->border = f->mark = f->msg_start;
+		room = ring - (f->c_nxt - f->border);
+	}
 	n = n < room ? n : room;
 	if (!n)
 		return KS_R_window_full;
@@ -206,7 +212,7 @@ static __always_inline int flow_accept(struct ks_flow *f, struct pkt *p)
 	if (!(p->flags & TCP_ACK))
 		return KS_R_state_unexpected;
 	if (f->flags & KS_F_AUDIT || p->follow) {
-		if (seq_lt(f->s_nxt, p->ack))
+		if (seq_lt(f->s_nxt, p->ack) && seq_lt(p->ack, f->s_nxt + KS_ACK_BEHIND))
 			f->s_nxt = p->ack;
 	} else if (seq_lt(f->s_nxt, p->ack) || seq_lt(p->ack, f->s_nxt - KS_ACK_BEHIND)) {
 		return KS_R_ack_range;
@@ -219,6 +225,8 @@ static __always_inline int flow_accept(struct ks_flow *f, struct pkt *p)
 	}
 	if (!p->len)
 		return flow_bare(f, p);
+	if (f->flags & KS_F_AUDIT && !p->adopt && !p->follow)
+		return KS_R_no_state;
 	if (f->state != KS_S_ESTAB)
 		return KS_R_flow_closed;
 	if (f->proto == KS_MODBUS)
@@ -237,18 +245,50 @@ static __always_inline int flow_complete(struct ks_flow *f, struct pkt *p)
 }
 
 /*
- * No handshake seen. Only data can be adopted, and only where adoption is on:
- * the connection counts from the first segment that is whole messages.
+ * No handshake seen. Where nothing is enforced the connection counts from the
+ * first segment that is whole messages.
  */
 static __always_inline int flow_stray(struct ks_flow *f, struct pkt *p)
 {
-	if (!p->len)
-		return p->adopt || p->follow ? KS_R_ack : KS_R_no_state;
+	if (!p->follow || !p->len)
+		return KS_R_no_state;
 	flow_begin(f, p, KS_S_ESTAB);
 	f->iss = p->seq - 1;
 	f->flags |= KS_F_AUDIT;
 	p->rearm = 1;
 	return flow_probe(f, p, f->proto == KS_MODBUS ? KS_MB_SEG : KS_EIP_SEG);
+}
+
+/*
+ * Adoption where policy is enforced: the server's acknowledgement, nothing that
+ * a client says, tells where its stream stands. Whole messages from there on
+ * are judged; until then no data passes.
+ */
+static __always_inline int flow_adopt(struct ks_flow *f, struct pkt *p)
+{
+	flow_begin(f, p, KS_S_ESTAB);
+	flow_place(f, p->ack);
+	f->iss = p->ack - 1;
+	f->s_nxt = p->seq + p->len;
+	f->flags |= KS_F_AUDIT | KS_F_LOST;
+	p->rearm = 1;
+	return KS_R_reply;
+}
+
+/* What the server has acknowledged: frees the ring, moves the known border along. */
+static __always_inline void flow_acked(struct ks_flow *f, struct pkt *p)
+{
+	if (f->flags & KS_F_LOST && !p->follow) {
+		if (seq_lt(f->c_nxt, p->ack))
+			flow_place(f, p->ack);
+		return;
+	}
+	if (seq_lt(f->c_una, p->ack) && seq_le(p->ack, f->c_nxt))
+		f->c_una = p->ack;
+	if (!seq_lt(f->c_una, f->mark)) {
+		f->border = seq_le(f->msg_start, f->c_una) ? f->msg_start : f->mark;
+		f->mark = f->msg_start;
+	}
 }
 
 /* S1: the server's numbers; its acknowledgement frees the ring. Version untouched. */
@@ -270,11 +310,8 @@ static __always_inline int flow_track(struct ks_flow *f, struct pkt *p)
 		return KS_R_reply;
 	if (f->flags & KS_F_PENDING && !seq_lt(p->ack, f->c_una) && !seq_lt(f->c_nxt, p->ack))
 		f->flags &= ~KS_F_PENDING;
-	if (seq_lt(f->c_una, p->ack) && seq_le(p->ack, f->c_nxt))
-		f->c_una = p->ack;
-	if (seq_lt(f->s_ack, p->ack))
-		f->s_ack = p->ack;
-	if (f->flags & KS_F_CFIN && p->ack == f->c_fin + 1) {
+	flow_acked(f, p);
+	if (f->flags & KS_F_CFIN && f->c_fin == f->c_nxt && p->ack == f->c_nxt + 1) {
 		f->c_una = f->c_nxt;
 		f->close |= KS_CL_CACK;
 		flow_check_closed(f, p);
@@ -288,20 +325,25 @@ static __always_inline int flow_publish(struct ks_flow *f, struct pkt *p)
 	struct take *t = &p->take;
 	__u32 got = t->accept - t->seq;
 
-	if (f->id != t->id || f->version != t->version || !(f->flags & KS_F_BUSY))
+	if (f->id != t->id || !(f->flags & KS_F_BUSY) || f->claim != t->version)
 		return KS_R_commit_conflict;
-	f->flags &= ~KS_F_BUSY;
-	if (t->lost)
+	f->flags &= ~KS_F_BUSY; /* the claim was ours, whatever became of the rest */
+	if (f->version != t->version)
+		return KS_R_commit_conflict;
+	if (t->lost) {
 		f->flags |= KS_F_LOST;
-	else if (t->probe)
+		if (!p->follow)
+			return KS_GO;
+	} else if (t->probe) {
 		f->flags &= ~KS_F_LOST;
+		flow_place(f, t->seq);
+		f->iss = t->seq - 1; /* the ring begins here */
+	}
+	if (got)
+		f->flags &= ~KS_F_CFIN; /* data behind it: that FIN never arrived */
 	f->refused = p->follow ? 0 : t->refused;
 	f->c_nxt = t->accept;
 	f->msg_start = t->next_start;
-	if (t->probe && !t->lost) {
-		f->c_una = t->seq;
-		f->iss = t->seq - 1; /* the ring begins here */
-	}
 	if (t->kill) {
 		f->state = KS_S_KILLED;
 		p->rearm = 1;

@@ -13,6 +13,12 @@ static __always_inline void flow_changed(struct ks_flow *f)
 	f->version++;
 }
 
+/* The client's stream stands at seq, a message border; nothing before it counts. */
+static __always_inline void flow_place(struct ks_flow *f, __u32 seq)
+{
+	f->c_nxt = f->c_una = f->msg_start = f->border = f->mark = seq;
+}
+
 /* A new incarnation: everything of the old one is forgotten. */
 static __always_inline void flow_begin(struct ks_flow *f, struct pkt *p, __u8 st)
 {
@@ -25,8 +31,7 @@ static __always_inline void flow_begin(struct ks_flow *f, struct pkt *p, __u8 st
 	f->asset = p->asset;
 	f->profile = p->profile;
 	f->generation = p->generation;
-	f->c_nxt = f->c_una = f->msg_start = p->seq;
-	f->s_ack = p->seq;
+	flow_place(f, p->seq);
 	f->s_nxt = p->ack;
 	flow_changed(f);
 }
@@ -78,7 +83,7 @@ static __always_inline int flow_synack(struct ks_flow *f, struct pkt *p)
 		return KS_R_state_unexpected;
 	f->state = KS_S_SYNACKED;
 	f->irs = p->seq;
-	f->c_nxt = f->c_una = f->msg_start = f->s_ack = p->ack;
+	flow_place(f, p->ack);
 	f->s_nxt = p->seq + 1;
 	flow_changed(f);
 	return KS_R_handshake;
@@ -95,6 +100,8 @@ static __always_inline int flow_live_synack(struct ks_flow *f, struct pkt *p)
 	f->flags &= KS_F_QFLOW | KS_F_QHALF;
 	f->close = 0;
 	f->mismatches = 0;
+	f->refused = 0;
+	p->rearm = 1;
 	return flow_synack(f, p);
 }
 

@@ -10,20 +10,26 @@
 #include "modbus.h"
 
 /* A leaf without any field yet, for what is refused before a dissector wrote one. */
-static __always_inline void judge_blank(struct pkt *p, struct ks_leaf *leaf)
+static __always_inline void judge_blank(struct pkt *p, struct ks_work *w)
 {
-	__builtin_memset(leaf, 0, sizeof(*leaf));
-	leaf->proto = p->proto == KS_MODBUS ? KS_MODBUS : KS_ENIP;
+	__builtin_memset(&w->leaf, 0, sizeof(w->leaf));
+	w->leaf.proto = p->proto == KS_MODBUS ? KS_MODBUS : KS_ENIP;
+	__builtin_memset(w->head, 0, sizeof(w->head));
+	w->head_len = 0;
 }
 
 /* The message's first bytes, for the event. */
 static __always_inline void judge_head(struct ks_work *w, const struct view *v)
 {
-	int i;
+	__u32 i, left = v->len < KS_HEAD_MAX ? v->len : KS_HEAD_MAX;
 
-	w->head_len = v->len < KS_HEAD_MAX ? v->len : KS_HEAD_MAX;
-	for (i = 0; i < KS_HEAD_MAX / 8; i++)
+	w->head_len = left;
+	for (i = 0; i < KS_HEAD_MAX / 8; i++) {
 		w->head[i] = load_u64(v->base + 8 * i);
+		if (left < 8)
+			w->head[i] &= le_mask(left);
+		left -= left < 8 ? left : 8;
+	}
 }
 
 /*
@@ -83,7 +89,7 @@ KS_GLOBAL int judge_adu(struct ks_modbus_ring *ring, __u32 pos, __u32 len)
 }
 
 /*
- * Envelope and wrappers of the PDU at ring position pos into w->msg, w->layers.
+ * Envelope and wrappers of the PDU at ring position pos into w->cip.msg, w->cip.layers.
  * Returns the number of requests in it, to be dissected one by one; 0 = the PDU
  * itself is the one request, w->leaf holds it and w->refused why it is refused (0 =
  * it is not).
@@ -100,13 +106,13 @@ KS_GLOBAL int judge_envelope(struct ks_enip_ring *ring, __u32 pos, __u32 len)
 	BOUND_OFFSET(at, KS_EIP_RING);
 	v = (struct view){ .base = ring->bytes + at, .len = len };
 	judge_head(w, &v);
-	w->refused = enip_dissect(&v, p->l4proto == IPPROTO_UDP, &w->msg);
-	if (!w->refused && w->msg.cip) {
-		w->refused = cip_unwrap(&v, w->msg.cip_off, w->msg.cip_len, &w->layers);
+	w->refused = enip_dissect(&v, p->l4proto == IPPROTO_UDP, &w->cip.msg);
+	if (!w->refused && w->cip.msg.cip) {
+		w->refused = cip_unwrap(&v, w->cip.msg.cip_off, w->cip.msg.cip_len, &w->cip.layers);
 		if (!w->refused)
-			return w->layers.members ? w->layers.members : 1;
+			return w->cip.layers.members ? w->cip.layers.members : 1;
 	}
-	enip_leaf_command(&w->msg, len, &w->leaf);
+	enip_leaf_command(&w->cip.msg, len, &w->leaf);
 	return 0;
 }
 
@@ -122,19 +128,19 @@ KS_GLOBAL int judge_request(struct ks_enip_ring *ring, __u32 pos, __u32 len, __u
 		return 0;
 	BOUND_OFFSET(at, KS_EIP_RING);
 	v = (struct view){ .base = ring->bytes + at, .len = len };
-	off = w->layers.off;
-	n = w->layers.len;
+	off = w->cip.layers.off;
+	n = w->cip.layers.len;
 	w->refused = 0;
-	if (w->layers.members)
-		w->refused = cip_member(&v, &w->layers, i, &off, &n);
+	if (w->cip.layers.members)
+		w->refused = cip_member(&v, &w->cip.layers, i, &off, &n);
 	else
-		flags = w->msg.cip == 1 && !w->layers.routed ? CIP_UCMM : 0;
+		flags = w->cip.msg.cip == 1 && !w->cip.layers.routed ? CIP_UCMM : 0;
 	if (w->refused) {
-		enip_leaf_command(&w->msg, len, &w->leaf);
+		enip_leaf_command(&w->cip.msg, len, &w->leaf);
 		return 0;
 	}
-	w->refused = cip_leaf(&v, off, n, flags, &w->leaf, &w->epath);
-	w->leaf.function = w->msg.command;
+	w->refused = cip_leaf(&v, off, n, flags, &w->leaf, &w->cip.path);
+	w->leaf.function = w->cip.msg.command;
 	w->leaf.has |= KS_HAS_FUNCTION;
 	return 0;
 }
@@ -146,8 +152,7 @@ static __always_inline int judge_unframed(struct xdp_md *ctx, struct pkt *p, int
 
 	if (!w)
 		return KS_R_internal;
-	judge_blank(p, &w->leaf);
-	w->head_len = 0;
+	judge_blank(p, w);
 	w->refused = reason;
 	return judge_decide(ctx);
 }
@@ -159,9 +164,8 @@ static __always_inline int judge_io(struct xdp_md *ctx, struct pkt *p)
 
 	if (!w)
 		return KS_R_internal;
-	judge_blank(p, &w->leaf);
+	judge_blank(p, w);
 	w->leaf.key_class = KS_CLASS_IO;
-	w->head_len = 0;
 	w->refused = 0;
 	return judge_decide(ctx);
 }

@@ -13,9 +13,6 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-#define PORT_VXLAN	4789
-#define PORT_GENEVE	6081
-#define PORT_L2TP	1701
 
 /*
  * The packet's record with run-time state and policy in force. NULL cannot be:
@@ -46,15 +43,25 @@ static __always_inline struct pkt *packet_begin(__u8 role)
 	return p;
 }
 
-/* IP protocols that carry packets or streams past us (IPIP, 6in4, GRE, ESP, L2TP, SCTP). */
+/* UDP ports of tunnels: L2TP, Teredo, VXLAN (IANA, VXLAN-GPE, Linux), GUE, Geneve. */
+static __always_inline int is_tunnel_port(__u16 port)
+{
+	return port == 1701 || port == 3544 || port == 4789 || port == 4790 || port == 8472 ||
+	       port == 6080 || port == 6081;
+}
+
+/*
+ * IP protocols that carry packets or streams past us: IPIP, 6in4, GRE, ESP, AH,
+ * MinEnc, IPIP (94), EtherIP, ENCAP, IPComp, L2TP, SCTP, MPLS.
+ */
 static __always_inline int is_tunnel(struct pkt *p)
 {
 	switch (p->l4proto) {
-	case 4: case 41: case 47: case 50: case 97: case 98: case 115: case 132: case 137:
+	case 4: case 41: case 47: case 50: case 51: case 55: case 94: case 97: case 98:
+	case 108: case 115: case 132: case 137:
 		return 1;
 	case IPPROTO_UDP:
-		return p->fragment != 2 && (p->dport == PORT_VXLAN || p->dport == PORT_GENEVE ||
-					    p->dport == PORT_L2TP);
+		return p->fragment != 2 && is_tunnel_port(p->dport);
 	}
 	return 0;
 }

@@ -138,14 +138,17 @@ static __always_inline int modbus_opaque(const __u8 *opaque, __u32 fc)
 	return KS_R_function_opaque;
 }
 
-/* FC 8: one word of data, but "return query data" (0) echoes whatever it gets. */
+/*
+ * FC 8: one word of data. "Return query data" (0) may carry more by V1.1b3 6.8.1,
+ * but servers that do not know the function take what is behind it for a request.
+ */
 static __always_inline int modbus_diagnostics(const struct view *v, __u32 n, struct ks_leaf *leaf)
 {
 	if (n < 2)
 		return KS_R_length_mismatch;
 	leaf->sub = view_be16(v, MB_DATA, KS_MB_VIEW);
 	leaf->has |= KS_HAS_SUB;
-	return n == 4 || leaf->sub == 0 ? 0 : KS_R_length_mismatch;
+	return n == 4 ? 0 : KS_R_length_mismatch;
 }
 
 /* FC 43: only MEI 14 has a length of its own. FC 90: UMAS has none. */

@@ -38,6 +38,7 @@ struct take {
 	__u32 start;		/* first byte of the message it belongs to */
 	__u32 accept;		/* result: bytes up to here may pass */
 	__u32 next_start;	/* result: start of the message that accept stands in */
+	__u32 border;		/* message border at or below what is compared */
 	__u32 cmp_seq;		/* first retransmitted byte to compare with the ring */
 	__u32 refused_before;	/* bytes of the message that was refused at seq, 0 = none */
 	__u32 refused;		/* result: those of the one refused now */
@@ -64,6 +65,7 @@ struct pkt {
 	__u8 proto;		/* enum ks_proto of the request stream or datagram */
 	__u8 quota;		/* taken for this SYN, not yet marked in the flow */
 	__u8 rearm;		/* flow's timer must run at its new, shorter limit */
+	__u8 backstep;		/* verdict: seq - 1, which makes the server say where it stands */
 	__u8 trimmed;		/* verdict: cut the payload to `keep` bytes */
 	__u8 reported;		/* an event was already sent for this packet */
 	__u8 tracked;		/* key names an entry of the flow table */
@@ -96,10 +98,8 @@ struct pkt {
  */
 struct ks_work {
 	struct pkt pkt;
-	struct enip_msg msg;
-	struct cip_layers layers;
+	struct cip_work cip;
 	struct ks_leaf leaf;		/* request being judged */
-	struct epath_work epath;
 	struct ks_tag_key tag;		/* tag path in lower case, for the lookup */
 	__u32 refused;			/* why the dissector refused the leaf, 0 = it did not */
 	__u64 head[KS_HEAD_MAX / 8];	/* first bytes of the message being judged */

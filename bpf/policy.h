@@ -139,13 +139,16 @@ KS_GLOBAL int policy_pair(__u32 port)
 	struct ks_pol_cfg *pol;
 	struct ks_pair_key pair = {};
 	struct ks_profile_rec *prof;
-	struct ks_addr_rec *rec;
+	struct ks_addr_rec *client, *rec;
 	struct ks_asset_rec *a;
 	__u32 *profile;
 
 	pol = p ? bpf_map_lookup_elem(&pol_cfg, &p->slot) : NULL;
 	if (!pol)
 		return KS_R_internal;
+	client = policy_address(p, 0);
+	if (client && client->flags & KS_ADDR_PROTECTED && p->role == KS_CLIENT)
+		return KS_R_spoofed;
 	rec = policy_address(p, 1);
 	p->asset = rec && !(rec->flags & KS_ADDR_LOCAL) ? rec->asset : 0;
 	if (!p->asset)
@@ -158,11 +161,8 @@ KS_GLOBAL int policy_pair(__u32 port)
 		return pol->unlisted == KS_ALLOW ? KS_R_unlisted_allowed : KS_R_unlisted;
 	pair.asset = p->asset;
 	p->profile = a->profile;
-	rec = policy_address(p, 0);
-	if (rec && rec->flags & KS_ADDR_PROTECTED && p->role == KS_CLIENT)
-		return KS_R_spoofed;
-	if (rec) {
-		pair.client_class = rec->client_class;
+	if (client) {
+		pair.client_class = client->client_class;
 		profile = policy_entry(&pol_pairs, p->slot, &pair);
 		if (profile)
 			p->profile = *profile;

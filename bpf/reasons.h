@@ -20,6 +20,7 @@
 	R(retransmit, PASS, 0, "retransmission equal to what was judged") \
 	R(carried, PASS, 0, "part of a message whose last byte is still to come") \
 	R(adopted, PASS, KS_EV_FLOW, "running connection adopted without its handshake") \
+	R(adopting, PASS, 0, "running connection: the server is asked where its stream stands") \
 	R(resync, PASS, 0, "monitor: packet passed while the stream position is unknown") \
 	R(ethertype_pass, PASS, 0, "non-IP frame on the pass list") \
 	R(group_management, PASS, 0, "IGMP or MLD with Router Alert") \

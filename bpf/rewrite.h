@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Changes to a packet that goes on: cutting the payload at a message border.
+ * Changes to a packet that goes on: cutting the payload at a message border,
+ * or wholly, and then stepping one byte back (a keepalive probe).
  * Lengths and checksums are mended incrementally (RFC 1624), so that a packet
  * that came with a wrong checksum leaves with a wrong one.
  */
@@ -103,6 +104,11 @@ KS_GLOBAL int rewrite_trim(struct xdp_md *ctx)
 	sum = csum_add(sum, tcp_len - cut);
 	sum = csum_add(sum, (__u16)~flags);
 	sum = csum_add(sum, flags & ~TCP_FIN);
+	if (p->backstep) {
+		sum = csum_add(csum_add(sum, (__u16)~(p->seq >> 16)), (__u16)~p->seq);
+		sum = csum_add(csum_add(sum, (p->seq - 1) >> 16), (p->seq - 1) & 0xffff);
+		th->seq = bpf_htonl(p->seq - 1);
+	}
 	th->csum = bpf_htons(csum_fold(sum));
 	return bpf_xdp_adjust_tail(ctx, (int)(p->pay + p->keep) - (int)bpf_xdp_get_buff_len(ctx));
 }

@@ -188,16 +188,18 @@ struct ks_flow {
 	__u32 pend_iss;
 	__u32 c_fin;		/* sequence number of the FIN itself */
 	__u32 s_fin;
-	__u32 s_ack;		/* highest server ack, kept for resynchronising in monitor */
 	__u32 ev_second;	/* second and number of this flow's events */
 	__u16 ev_count;
 	__u16 pad0;
 	__u32 refused;		/* bytes of the message refused at c_nxt, 0 = none */
 	__u32 pend_ms;		/* when the pending SYN came, ns >> 20 */
+	__u32 claim;		/* version under which KS_F_BUSY was set */
+	__u32 border;		/* a message border that the server has acknowledged */
+	__u32 mark;		/* a message border to become that once acknowledged */
 	__u32 pad1;
 	struct bpf_timer timer;
 };
-_Static_assert(sizeof(struct ks_flow) == 120, "ks_flow is at most two cache lines");
+_Static_assert(sizeof(struct ks_flow) == 128, "ks_flow is at most two cache lines");
 
 struct ks_modbus_ring {
 	__u8 bytes[KS_MB_RING_BYTES];

@@ -30,11 +30,11 @@
 #define KS_RULE_LIST(U) \
 	U(unexpected, "drop: the packet does not fit the state") \
 	U(open, "H1: first SYN of a connection that policy allows") \
-	U(reopen, "H1: SYN again in SYN_SENT") \
+	U(reopen, "H1: SYN again before the handshake is complete") \
 	U(pend, "H1: SYN on a live connection") \
 	U(complete, "H3: ACK that completes the handshake") \
 	U(accept, "E1 to E5: acknowledgement and data of the client") \
-	U(client_rst, "client RST without payload: passes, shortens the idle limit") \
+	U(client_rst, "client RST: passes; one that the server may take ends the connection") \
 	U(last, "last ACK or FIN of a closed connection") \
 	U(closed, "drop: data on a closed connection") \
 	U(killed, "drop: the connection was killed") \
@@ -43,6 +43,7 @@
 	U(live_synack, "H2: SYN-ACK on a live connection") \
 	U(server_rst, "server RST: closed") \
 	U(track, "S1: server acknowledgement and data") \
+	U(adopt, "adoption of a running connection, by what its server acknowledges") \
 	U(outbound, "connection opened from the protected side") \
 	U(pass, "passes, changes nothing")
 
@@ -50,13 +51,13 @@
 #define KS_STATE_MATRIX(M) \
 	M(CLIENT, NONE,     client_rst, open,       unexpected,  stray,      stray,      stray) \
 	M(CLIENT, SYN_SENT, client_rst, reopen,     unexpected,  unexpected, unexpected, unexpected) \
-	M(CLIENT, SYNACKED, client_rst, unexpected, unexpected,  complete,   complete,   complete) \
+	M(CLIENT, SYNACKED, client_rst, reopen,     unexpected,  complete,   complete,   complete) \
 	M(CLIENT, ESTAB,    client_rst, pend,       unexpected,  accept,     accept,     accept) \
 	M(CLIENT, CLOSED,   client_rst, open,       unexpected,  closed,     last,       last) \
 	M(CLIENT, KILLED,   client_rst, open,       killed,      killed,     killed,     killed) \
 	M(CLIENT, OUTBOUND, outbound,   unexpected, outbound,    outbound,   outbound,   outbound) \
 	M(CLIENT, DEAD,     client_rst, unexpected, unexpected,  unexpected, unexpected, unexpected) \
-	M(SERVER, NONE,     pass,       outbound,   unexpected,  pass,       pass,       pass) \
+	M(SERVER, NONE,     pass,       outbound,   unexpected,  adopt,      pass,       adopt) \
 	M(SERVER, SYN_SENT, server_rst, unexpected, synack,      pass,       pass,       pass) \
 	M(SERVER, SYNACKED, server_rst, unexpected, synack,      pass,       pass,       pass) \
 	M(SERVER, ESTAB,    server_rst, unexpected, live_synack, track,      track,      track) \

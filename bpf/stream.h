@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Client bytes of a tracked connection: copy them into the ring (the claim is
- * ours), compare what is sent again, cut the stream into messages and have each
- * judged, and say how far the segment may pass. Knows nothing of flow rules.
+ * ours), compare what is sent again, have the messages judged, and say how far
+ * the segment may pass. Knows nothing of flow rules.
  */
 #ifndef KEYSWITCH_STREAM_H
 #define KEYSWITCH_STREAM_H
 
-#include "judge.h"
+#include "walk.h"
 
 /* key: ring slot, value: last client bytes. Written under a claim. Miss: `internal`. */
 struct {
@@ -121,117 +121,6 @@ static __always_inline int stream_compare(struct xdp_md *ctx, struct pkt *p, con
 	if (t->claimed && t->refused_before && t->n >= t->refused_before)
 		p->again = !ring_differs(ctx, p, ring, modbus, t->seq, t->skip, t->refused_before);
 	return KS_GO;
-}
-
-/* The walk over the messages of one segment or datagram, and the requests in each. */
-struct walk {
-	struct xdp_md *ctx;
-	struct pkt *p;
-	struct ks_modbus_ring *mb;	/* one of the two is set */
-	struct ks_enip_ring *eip;
-	__u32 cur;		/* start of the message being looked at */
-	__u32 end;		/* beyond the last byte in the ring */
-	__u32 total;		/* bytes of the message at cur, 0 = not looked at yet */
-	__u32 request;		/* next request in it */
-	__u32 requests;		/* how many there are, 0 = the message itself */
-	int refused;		/* first reason found in it, else KS_GO */
-	int reason;		/* first reason of the walk, else KS_GO */
-	__u8 partial;		/* bytes [cur, end) are an incomplete message */
-	__u8 dry;		/* borders only, nothing judged (probe) */
-	__u8 whole;		/* at least one whole message was seen */
-	__u8 carry;		/* an incomplete message passes piece by piece */
-};
-
-static __always_inline void walk_view(struct walk *k, struct view *v, const __u8 *ring,
-				      __u32 ring_size, __u32 max)
-{
-	__u64 pos = k->cur;
-	__u32 have = k->end - k->cur;
-
-	BOUND_OFFSET(pos, ring_size);
-	v->base = ring + pos;
-	v->len = have < max ? have : max;
-}
-
-/* total: frame's length, 0 = header incomplete, < 0 = no frame. 0 = it is whole. */
-static __always_inline int walk_frame(struct walk *k, int total)
-{
-	if (total < 0) {
-		k->reason = k->dry ? KS_R_resync : judge_unframed(k->ctx, k->p, -total);
-		k->p->take.refused = k->end - k->cur;
-		return 1;
-	}
-	k->partial = total == 0 || (__u32)total > k->end - k->cur;
-	if (k->partial)
-		return 1;
-	k->whole = 1;
-	k->total = total;
-	k->request = k->requests = 0;
-	k->refused = KS_GO;
-	return 0;
-}
-
-/* The message at cur is judged. 1 ends the walk: refused and enforced, or all done. */
-static __always_inline long walk_next(struct walk *k)
-{
-	if (k->reason == KS_GO)
-		k->reason = k->refused;
-	k->p->again = 0;
-	if (k->refused != KS_GO && !k->p->follow) {
-		k->p->take.refused = k->total;
-		return 1;
-	}
-	k->cur += k->total;
-	k->total = 0;
-	return k->cur == k->end;
-}
-
-static long walk_modbus(__u64 i, void *arg)
-{
-	struct walk *k = arg;
-	struct view v;
-
-	walk_view(k, &v, k->mb->bytes, KS_MB_RING, KS_MB_VIEW);
-	if (walk_frame(k, modbus_frame(&v)))
-		return 1;
-	if (!k->dry) {
-		judge_adu(k->mb, k->cur, k->total);
-		k->refused = judge_decide(k->ctx);
-	}
-	return walk_next(k);
-}
-
-/* One request a call: the message's own, or the next member. */
-static long walk_enip(__u64 i, void *arg)
-{
-	struct walk *k = arg;
-	struct view v;
-	int r;
-
-	if (!k->total) {
-		walk_view(k, &v, k->eip->bytes, KS_EIP_RING, KS_EIP_VIEW);
-		if (walk_frame(k, enip_frame(&v)))
-			return 1;
-		if (k->dry)
-			return walk_next(k);
-		k->requests = judge_envelope(k->eip, k->cur, k->total);
-	}
-	if (k->requests)
-		judge_request(k->eip, k->cur, k->total, k->request);
-	r = judge_decide(k->ctx);
-	if (k->refused == KS_GO)
-		k->refused = r;
-	k->request++;
-	return k->request < k->requests ? 0 : walk_next(k);
-}
-
-/* Smallest message or member: 8 bytes Modbus, 2 a CIP member with its offset 4. */
-static __always_inline void walk_all(struct walk *k)
-{
-	if (k->mb)
-		ks_loop(KS_MB_SEG / 8 + 1, walk_modbus, k);
-	else
-		ks_loop(KS_EIP_VIEW / 4, walk_enip, k);
 }
 
 /*
@@ -359,6 +248,52 @@ KS_GLOBAL int stream_walk_modbus(struct xdp_md *ctx)
 	return stream_judge(&k);
 }
 
+/* Dry walk over what the ring holds from k->cur on, as far as whole messages go. */
+static __always_inline void stream_borders(struct walk *k, __u32 end)
+{
+	k->end = end;
+	k->total = 0;
+	if (k->cur != end)
+		walk_all(k);
+}
+
+/*
+ * A retransmission where messages are not carried in pieces: it too must begin
+ * and end at message borders. libmodbus forgets the rest of a message that it
+ * does not know and takes what comes later for a new one; and a server that has
+ * lost its socket may begin one, by SYN cookie, wherever the segment begins.
+ * KS_GO: it does. Else what goes on is a bare ACK, or nothing.
+ */
+KS_GLOBAL int stream_border_modbus(struct xdp_md *ctx)
+{
+	struct pkt *p = pkt_of(pkt_work());
+	struct walk k = { .ctx = ctx, .p = p, .reason = KS_GO, .dry = 1 };
+	struct ks_asset_rec *a;
+
+	if (!p)
+		return KS_R_internal;
+	k.mb = bpf_map_lookup_elem(&mb_rings, &p->take.slot);
+	a = policy_asset(p);
+	if (!k.mb || !a)
+		return KS_R_internal;
+	if (a->modbus_split == KS_CARRY)
+		return KS_GO;
+	k.cur = p->take.border;
+	stream_borders(&k, p->seq);
+	p->trimmed = k.cur != p->seq;
+	p->keep = 0;
+	if (p->trimmed)
+		return KS_R_retransmit;
+	stream_borders(&k, p->seq + p->take.cmp_len);
+	if (k.cur == k.end)
+		return KS_GO;
+	if (k.cur == p->seq)
+		return KS_R_split_held;
+	p->trimmed = 1;
+	p->keep = k.cur - p->seq;
+	return KS_R_retransmit;
+}
+
 KS_GLOBAL int stream_walk_enip(struct xdp_md *ctx)
 {
 	struct pkt *p = pkt_of(pkt_work());
@@ -375,13 +310,15 @@ KS_GLOBAL int stream_walk_enip(struct xdp_md *ctx)
 static __always_inline int stream_segment(struct xdp_md *ctx, struct pkt *p)
 {
 	int modbus = p->proto == KS_MODBUS;
-	int r;
+	int r, border = KS_GO;
 
 	p->take.accept = p->take.seq;
 	p->take.next_start = p->take.start;
 	r = modbus ? stream_store_modbus(ctx) : stream_store_enip(ctx);
-	if (r != KS_GO)
-		return r;
+	if (modbus && p->take.cmp_len && !p->follow && (r == KS_GO || r == KS_R_retransmit))
+		border = stream_border_modbus(ctx);
+	if (r != KS_GO || border != KS_GO)
+		return border != KS_GO ? border : r;
 	return modbus ? stream_walk_modbus(ctx) : stream_walk_enip(ctx);
 }
 

@@ -167,12 +167,17 @@ static __always_inline int flow_expire(struct ks_flow *f, const struct ks_client
 	__u32 slot = 0;
 
 	bpf_spin_lock(&f->lock);
-	idle = now - f->t_last;
+	idle = now > f->t_last ? now - f->t_last : 0;
 	proto = f->proto;
 	if (f->state == KS_S_DEAD && !(f->flags & KS_F_BUSY)) {
 		gone = 1;
 		slot = f->slot;
 		f->slot = 0;
+	} else if (f->state == KS_S_ESTAB && f->flags & (KS_F_CFIN | KS_F_SFIN) &&
+		   idle >= flow_limit(f)) {
+		f->state = KS_S_CLOSED; /* half-closed for too long: last ACKs may still come */
+		f->version++;
+		next = KS_T_CLOSING;
 	} else if (f->state != KS_S_DEAD && idle >= flow_limit(f)) {
 		f->state = KS_S_DEAD;
 		f->version++;

@@ -43,7 +43,7 @@ static __always_inline __u8 tcp_class(struct pkt *p)
 /* Policy facts of the flow into p, or p's fresh ones into the flow. Under the lock. */
 static __always_inline int tcp_facts(struct ks_flow *f, struct pkt *p)
 {
-	if (f->state == KS_S_NONE || f->state == KS_S_OUTBOUND)
+	if (f->state == KS_S_NONE || f->state == KS_S_OUTBOUND || p->role == KS_SERVER)
 		return KS_GO;
 	if (f->generation == p->generation) {
 		p->proto = f->proto;
@@ -91,6 +91,8 @@ static __always_inline int tcp_apply(struct ks_flow *f, struct pkt *p)
 		return flow_server_rst(f, p);
 	case KS_U_track:
 		return flow_track(f, p);
+	case KS_U_adopt:
+		return flow_adopt(f, p);
 	case KS_U_outbound:
 		f->state = KS_S_OUTBOUND;
 		return KS_R_outbound;
@@ -110,6 +112,21 @@ static __always_inline int tcp_quota(struct pkt *p, struct ks_flow *f)
 	r = table_quota_take();
 	p->quota = r == KS_GO;
 	return r;
+}
+
+/* Passed in monitor although a stream rule refused it: what the server has is not known. */
+static __always_inline int flow_unsound(__u32 reason)
+{
+	return reason != KS_R_policy_deny && reason_of(reason_effect, reason) == KS_A_DROP;
+}
+
+static __always_inline void flow_mismatch(struct ks_flow *f, struct pkt *p)
+{
+	if (p->follow || ++f->mismatches < KS_MISMATCHES)
+		return;
+	f->state = KS_S_KILLED;
+	p->rearm = 1;
+	flow_changed(f);
 }
 
 /* After the lock: what a state change owes outside the entry. */
@@ -139,6 +156,8 @@ static __always_inline int tcp_locked(struct pkt *p, struct ks_flow *f)
 		r = tcp_apply(f, p);
 	if (r == KS_GO || reason_of(reason_effect, r) == KS_A_PASS)
 		f->t_last = p->now; /* what is dropped keeps no connection alive */
+	if (p->follow && r != KS_GO && flow_unsound(r))
+		f->flags |= KS_F_AUDIT;
 	due = flow_quota_due(f);
 	bpf_spin_unlock(&f->lock);
 	if (due || p->rearm || p->quota)
@@ -154,16 +173,14 @@ static __always_inline int tcp_finish(struct pkt *p, struct ks_flow *f, int reas
 
 	p->rearm = 0;
 	bpf_spin_lock(&f->lock);
-	if (reason == KS_R_retransmit_mismatch && !p->follow && ++f->mismatches >= KS_MISMATCHES)
-		p->take.kill = 1;
 	if (p->take.claimed)
 		r = flow_publish(f, p);
 	else if (f->id != p->take.id || f->version != p->take.version)
 		r = KS_R_commit_conflict;
-	if (p->take.kill && f->id == p->take.id) {
-		f->state = KS_S_KILLED;
-		p->rearm = 1;
-	}
+	if (r == KS_GO && reason == KS_R_retransmit_mismatch)
+		flow_mismatch(f, p);
+	if (p->follow && flow_unsound(reason))
+		f->flags |= KS_F_AUDIT;
 	due = flow_quota_due(f);
 	bpf_spin_unlock(&f->lock);
 	if (due || p->rearm)
@@ -177,7 +194,7 @@ static __always_inline int tcp_cut(struct pkt *p, int reason)
 	struct take *t = &p->take;
 	__u32 keep = t->skip + (t->accept - t->seq);
 
-	if (!t->claimed || p->follow || t->kill || reason == KS_R_retransmit_mismatch ||
+	if (!t->claimed || p->trimmed || p->follow || t->kill || reason == KS_R_retransmit_mismatch ||
 	    reason == KS_R_internal || reason == KS_R_no_state)
 		return reason;
 	if (keep < p->len && keep) {
@@ -209,6 +226,18 @@ static __always_inline int tcp_pair(struct pkt *p)
 	return r == KS_R_pair_denied && p->follow ? KS_GO : r;
 }
 
+/*
+ * Data of a connection older than the attach: goes on as a keepalive probe (no
+ * data, seq - 1), whose answer lets tcp_server adopt the connection at the
+ * place that the server names. The client sends its data again.
+ */
+static __always_inline int tcp_ask(struct pkt *p)
+{
+	p->trimmed = p->backstep = 1;
+	p->keep = 0;
+	return KS_R_adopting;
+}
+
 /* No entry for a client packet: begin one, adopt one, or say why not. */
 static __always_inline int tcp_missing(struct pkt *p)
 {
@@ -224,11 +253,13 @@ static __always_inline int tcp_missing(struct pkt *p)
 		return KS_R_state_unexpected;
 	if (rule == KS_U_open && p->len)
 		return KS_R_syn_payload;
-	if (rule == KS_U_stray && !p->adopt)
+	if (rule != KS_U_stray)
+		return table_create(1);
+	if (!p->adopt)
 		return KS_R_no_state;
-	if (rule == KS_U_stray && !p->len)
+	if (!p->len)
 		return KS_R_ack;
-	return table_create(1);
+	return p->follow ? table_create(1) : tcp_ask(p);
 }
 
 /* A flow judged under an older policy: who is it now, and may it still talk? */
@@ -236,9 +267,11 @@ static __always_inline int tcp_refresh(struct pkt *p, struct ks_flow *f)
 {
 	__u8 proto = f->proto;
 
+	if (f->state == KS_S_NONE)
+		return KS_R_busy; /* its creator has not locked it yet */
 	if (f->pair != cfg.client_port)
 		return KS_R_wrong_port;
-	if (f->generation == p->generation || f->state == KS_S_NONE || f->state == KS_S_OUTBOUND)
+	if (f->generation == p->generation || f->state == KS_S_OUTBOUND)
 		return KS_GO;
 	p->resolved = 1;
 	if (tcp_pair(p) == KS_GO && p->proto == proto)
@@ -294,10 +327,16 @@ static __always_inline int tcp_server_missing(struct pkt *p)
 
 	if (p->class == KS_C_SYN)
 		return tcp_outbound(p, 1);
-	if (p->class != KS_C_SYNACK)
+	if (p->class == KS_C_SYNACK) {
+		rec = policy_address(p, 1);
+		return rec && rec->asset ? KS_R_state_unexpected : KS_R_from_server;
+	}
+	if (!p->adopt || p->follow || !(p->flags & TCP_ACK) ||
+	    (p->class != KS_C_DATA && p->class != KS_C_ACK))
 		return KS_R_from_server;
-	rec = policy_address(p, 1);
-	return rec && rec->asset ? KS_R_state_unexpected : KS_R_from_server;
+	if (policy_pair(p->sport) != KS_GO || table_create(1) != KS_GO)
+		return KS_R_from_server; /* a reply is not dropped for our want of room */
+	return KS_GO;
 }
 
 /* Server side; tracked = the source port is one that some asset speaks on. */
@@ -320,7 +359,6 @@ static __always_inline int tcp_server(struct xdp_md *ctx, struct pkt *p, int tra
 		return KS_R_internal;
 	if (f->pair != cfg.client_port)
 		return KS_R_wrong_port;
-	p->generation = f->generation; /* replies are judged by no policy */
 	if (p->class == KS_C_SYNACK) {
 		r = l4_options(ctx);
 		if (r == KS_R_internal)

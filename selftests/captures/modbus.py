@@ -89,12 +89,8 @@ def file_length(pdu):
 
 
 def diagnostic_length(pdu):
-    """FC 8: echo carries any number of words, the rest exactly one."""
-    if len(pdu) < 3:
-        return None
-    if pdu[1:3] == b'\0\0' and len(pdu) % 2 == 1:
-        return len(pdu)
-    return 5
+    """FC 8: one word of data; we hold the echo (0) to that as well."""
+    return None if len(pdu) < 3 else 5
 
 
 def has_length_rule(pdu):

@@ -26,6 +26,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PEERS = ROOT / "selftests" / "peers"
 BUILT = ROOT / ".output" / "peers"
 sys.path.insert(0, str(PEERS))
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
 CLIENT_NIC, SERVER_NIC, PORT_C, PORT_S = "c0", "s0", "kc", "ks"
 VLAN_IDS = {0: (), 1: (101,), 2: (202, 101)}

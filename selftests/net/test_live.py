@@ -169,6 +169,8 @@ def traffic(plant):
     plant.mb_client("-q", "-n", "5", plant.server6, 1, 0, 10)
     plant.mb_client("-b", plant.other4, plant.server4, 6, 100, 5)
     side_by_side([lambda: denied_write(plant)] * 5)
+    # long enough for the client's kernel to send it again: still one request
+    denied_write(plant, wait=0.8)
     for message in (read_registers() + write_register(tid=2),
                     adu(bytes.fromhex("0300000001") + bytes(12))):
         sock = plant.connect(plant.server4, 502)
@@ -196,8 +198,8 @@ def traffic(plant):
 
 def record(plant):
     path = plant.dir / "client.pcap"
-    process = plant.spawn(plant.client, "tcpdump", "-i", CLIENT_NIC, "-U", "-s", "0",
-                          "--immediate-mode", "-Z", "root", "-w", path)
+    process = plant.spawn(plant.client, "tcpdump", "-i", CLIENT_NIC, "-U", "-s", "2048",
+                          "-B", "16384", "--immediate-mode", "-Z", "root", "-w", path)
     wait_for(lambda: "listening on" in process.text(), "tcpdump listens")
     return process, path
 
@@ -227,6 +229,7 @@ def test_agreement(mode, vlans):
         traffic(plant)
         time.sleep(0.2)
         tcpdump.stop(signal.SIGINT)
+        assert "\n0 packets dropped by kernel" in tcpdump.text(), tcpdump.text()
         lines = replay(capture, ks.policy)
         equal(dict(counted(ks)), dict(collections.Counter(map(verdict_of, lines))),
               "requests: counters against replay")

@@ -62,8 +62,7 @@ static int connect_to(const struct options *o)
 	/* SO_SNDTIMEO bounds connect() too */
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (bind_source(fd, ai->ai_family, o->bind) ||
-	    connect(fd, ai->ai_addr, ai->ai_addrlen)) {
+	if (bind_source(fd, ai->ai_family, o->bind) || connect(fd, ai->ai_addr, ai->ai_addrlen)) {
 		close(fd);
 		fd = -1;
 	}
@@ -188,15 +187,32 @@ static int parse_options(int argc, char **argv, struct options *o)
 
 	while ((opt = getopt(argc, argv, "p:b:u:n:i:t:qk")) != -1) {
 		switch (opt) {
-		case 'p': o->port = optarg; break;
-		case 'b': o->bind = optarg; break;
-		case 'u': o->unit = atoi(optarg); break;
-		case 'n': o->loops = atoi(optarg); break;
-		case 'i': o->interval_us = atoi(optarg); break;
-		case 't': o->timeout_ms = atoi(optarg); break;
-		case 'q': o->quiet = 1; break;
-		case 'k': o->stay = 1; break;
-		default: return -1;
+		case 'p':
+			o->port = optarg;
+			break;
+		case 'b':
+			o->bind = optarg;
+			break;
+		case 'u':
+			o->unit = atoi(optarg);
+			break;
+		case 'n':
+			o->loops = atoi(optarg);
+			break;
+		case 'i':
+			o->interval_us = atoi(optarg);
+			break;
+		case 't':
+			o->timeout_ms = atoi(optarg);
+			break;
+		case 'q':
+			o->quiet = 1;
+			break;
+		case 'k':
+			o->stay = 1;
+			break;
+		default:
+			return -1;
 		}
 	}
 	if (argc - optind < 2)
@@ -214,8 +230,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .port = "502", .unit = 1, .loops = 1, .timeout_ms = 3000,
-			     .quantity = 1, .value = 1 };
+	struct options o = {
+		.port = "502", .unit = 1, .loops = 1, .timeout_ms = 3000, .quantity = 1, .value = 1
+	};
 	struct totals t = { 0 };
 	modbus_t *ctx;
 	int fd;

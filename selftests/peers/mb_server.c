@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #define MAP_SIZE 2000
-#define BACKLOG 64
+#define BACKLOG	 64
 
 struct server {
 	modbus_t *ctx;
@@ -46,8 +46,8 @@ static void log_request(struct server *s, int fd, const uint8_t *req, int len)
 	char host[NI_MAXHOST] = "?", port[NI_MAXSERV] = "?";
 
 	if (!getpeername(fd, (struct sockaddr *)&sa, &salen))
-		getnameinfo((struct sockaddr *)&sa, salen, host, sizeof(host), port,
-			    sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
+		getnameinfo((struct sockaddr *)&sa, salen, host, sizeof(host), port, sizeof(port),
+			    NI_NUMERICHOST | NI_NUMERICSERV);
 	fprintf(s->log, "{\"client\":\"%s\",\"port\":%s,\"unit\":%d,\"function\":%d,\"bytes\":\"",
 		strncmp(host, "::ffff:", 7) ? host : host + 7, port, req[6], req[7]);
 	for (int i = 0; i < len; i++)

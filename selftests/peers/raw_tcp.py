@@ -77,19 +77,22 @@ class RawTcp:
         self.snd_nxt = random.getrandbits(32) if iss is None else iss
         self.rcv_nxt = 0
 
-    def frame(self, flags, payload=b"", seq=None, ack=None, options=b"", window=65535,
-              urgent=0, bad_checksum=False):
+    def frame(self, flags, payload=b"", **fields):
+        return self.link() + self.network(self.segment(flags, payload, **fields))
+
+    def segment(self, flags, payload=b"", seq=None, ack=None, options=b"", window=65535,
+                urgent=0, bad_checksum=False, doff=None):
+        """The TCP bytes; doff overrides the header length in 32-bit words."""
         seq = self.snd_nxt if seq is None else seq
         ack = self.rcv_nxt if ack is None else ack
         options += b"\1" * (-len(options) % 4)
         head = struct.pack(">HHIIBBHHH", self.sport, self.dport, seq & 0xFFFFFFFF,
-                           ack & 0xFFFFFFFF, (5 + len(options) // 4) << 4, flags, window,
-                           0, urgent)
+                           ack & 0xFFFFFFFF, (doff or 5 + len(options) // 4) << 4, flags,
+                           window, 0, urgent)
         tcp = head + options + payload
         pseudo = self.src + self.dst + struct.pack(">II", len(tcp), 6)
         total = checksum(pseudo + tcp) ^ (0x5555 if bad_checksum else 0)
-        tcp = tcp[:16] + struct.pack(">H", total) + tcp[18:]
-        return self.link() + self.network(tcp)
+        return tcp[:16] + struct.pack(">H", total) + tcp[18:]
 
     def link(self):
         source, destination = self.macs

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A TCP server that logs exactly the bytes its application read, one JSON line
 a read: {"conn": N, "client": ..., "port": ..., "bytes": hex}; an empty `bytes`
-is the end of the connection.  With --echo it sends them back.  It must not
-interpret a byte.
+is the end of the connection.  With --echo it sends them back; with --close-after
+it closes first, after so many bytes.  It must not interpret a byte.
 """
 import argparse
 import json
@@ -14,8 +14,9 @@ import sys
 
 
 class Server:
-    def __init__(self, log, port, echo):
-        self.log, self.echo, self.count = log, echo, 0
+    def __init__(self, log, port, echo, limit):
+        self.log, self.echo, self.limit, self.count = log, echo, limit, 0
+        self.sizes = {}
         self.selector = selectors.DefaultSelector()
         listener = socket.socket(socket.AF_INET6)
         listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
@@ -41,7 +42,8 @@ class Server:
                 "port": address[1], "bytes": data.hex()}
         self.log.write(json.dumps(line) + "\n")
         self.log.flush()
-        if not data:
+        self.sizes[number] = size = self.sizes.get(number, 0) + len(data)
+        if not data or self.limit and size >= self.limit:
             self.selector.unregister(sock)
             sock.close()
         elif self.echo:
@@ -58,10 +60,11 @@ def main():
     parser.add_argument("--log")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--echo", action="store_true")
+    parser.add_argument("--close-after", type=int, default=0, metavar="BYTES")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     log = open(args.log, "a", encoding="utf-8") if args.log else sys.stdout
-    Server(log, args.port, args.echo).run()
+    Server(log, args.port, args.echo, args.close_after).run()
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@
 
 #define FRAME_BYTES	8192
 #define LINE_BYTES	(2 * FRAME_BYTES + 256)
-#define COUNTERS	(KS_PORTS_MAX * KS_REASONS * KS_A_MAX)
+#define PORTS		4	/* two pairs */
+#define COUNTERS	(PORTS * KS_REASONS * KS_A_MAX)
 #define CLOCK_STEP	1000000	/* ns of replay time between two frames */
 
 static struct {
@@ -104,7 +105,7 @@ static int open_instance(const char *kind, const char *path)
 	state.half_open_per_client = limits->half_open_per_client;
 	state.event_rate = limits->event_rate;
 	instance_init(&d.in);
-	if (object_load(&d.skel[0], &d.config, &d.in, &d.kinds) || second_pair() ||
+	if (object_load(&d.skel[0], &d.config, &d.in, &d.kinds) ||
 	    object_prepare(&d.in, &d.kinds, d.policy, limits, &state))
 		return 1;
 	d.generation = 1;
@@ -205,6 +206,7 @@ static void print_counters(uint32_t port)
 			printf("(port %u, %llu times)", at, (unsigned long long)moved);
 		gap = ",";
 	}
+	memcpy(d.before, d.after, sizeof(d.before));
 }
 
 static int print_leaves(void)
@@ -265,16 +267,16 @@ static int frame(const char *side, const char *hex)
 {
 	static uint8_t in[FRAME_BYTES], out[FRAME_BYTES];
 	int pair = side[0] == 'C' || side[0] == 'S', role = side[0] == 's' || side[0] == 'S';
-	struct keyswitch_bpf *skel = d.skel[pair];
+	struct keyswitch_bpf *skel = pair && !d.skel[1] && second_pair() ? NULL : d.skel[pair];
 	int len = hex_bytes(hex, in, sizeof(in)), err;
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in, .data_out = out,
 		    .data_size_in = (uint32_t)len, .data_size_out = sizeof(out), .repeat = 1);
 
 	if (len < 0)
 		return fail("hex", len);
-	err = read_counters(d.before);
-	if (!err && d.config.load.trace)
-		err = arm_trace();
+	if (!skel)
+		return fail("side", EINVAL);
+	err = d.config.load.trace ? arm_trace() : 0;
 	if (!err)
 		err = bpf_prog_test_run_opts(bpf_program__fd(role ? skel->progs.ks_server :
 							     skel->progs.ks_client), &opts);
@@ -405,6 +407,7 @@ int main(int argc, char **argv)
 		return fail("affinity", errno);
 	d.kinds.btf_fd = -1;
 	instance_init(&d.in);
+	setlinebuf(stdout);
 	while (!err && fgets(line, sizeof(line), stdin))
 		err = command(line);
 	fflush(stdout);

@@ -26,7 +26,7 @@ PACKET = {"RST": "rst", "SYN": "syn", "SYNACK": "synack", "FIN": "fin", "ACK": "
 RULES = {
     "unexpected": ("state_unexpected", None),
     "open": ("handshake", "SYN_SENT"),
-    "reopen": ("handshake", "SYN_SENT"),
+    "reopen": ("handshake", None),
     "pend": ("handshake", "ESTAB"),
     "complete": ({"DATA": "ok", "FIN": "close", "ACK": "handshake"}, "ESTAB"),
     "accept": ({"DATA": "ok", "FIN": "close", "ACK": "ack"}, "ESTAB"),
@@ -40,19 +40,20 @@ RULES = {
     "server_rst": ("close", "CLOSED"),
     "track": ({"DATA": "reply", "FIN": "close", "ACK": "ack"}, "ESTAB"),
     "outbound": ("outbound", "OUTBOUND"),
+    "adopt": ("from_server", None),  # adoption is off in these cases
     "pass": ("from_server", None),
 }
 
 
-def cases(cells, run):
-    """(name, case) of each cell; other runs follow the connection differently."""
-    if run != "enforce":
-        return
+def cases(cells):
+    """(name, case) of each cell, for the enforce run: others follow a connection."""
     for side, state, name, rule in cells:
         reason, after = RULES[rule]
         if isinstance(reason, dict):
             reason = reason[name]
         after = after or state
+        if (state, rule) == ("ESTAB", "client_rst"):
+            after = "CLOSED"  # its number is exact, the server takes it
         letter = side[0].lower()
         packet = "data " + ("read(0)" if letter == "c" else "reply()") if name == "DATA" else \
             PACKET[name]

@@ -17,8 +17,8 @@ SIDE: c, s; C, S for a second pair of NICs on the same tables.
 KIND: syn synack ack data fin rst tcp udp raw. PAYLOAD and values are Python
 expressions over wire.py. Left of =>: seq and ack move the number by so much,
 all else bends the frame. Right of it: trim=N (action trim, N payload bytes go
-on), opt=BYTES (options changed to these), rule=NAME, events=N, leaves=N,
-replay=REASON and monitor=REASON where those runs differ.
+on), back=N (its number steps back by N), opt=BYTES (options changed to these), rule=NAME, event=REASON (of the event,
+where it is another one or none), events=N, leaves=N, replay=REASON and monitor=REASON where those runs differ.
 
 Runs: enforce (verdicts in force), replay (the instance of `keyswitch replay`),
 monitor (as attached). Only the connection's own numbers are modelled here.
@@ -166,7 +166,7 @@ class Player:
             size = int(words["trim"])
         elif action == "drop":
             return
-        if kind in ("raw", "udp", "ip") or "stay" in bent:
+        if kind in ("raw", "udp", "ip", "rst") or "stay" in bent:
             return
         if kind in ("syn", "synack") or (kind == "fin" or "F" in bent.get("flags", "")) and \
                 action == "pass":
@@ -242,15 +242,15 @@ class Outcome:
 
 def changed_frame(step, got, action):
     words, data = step.facts["words"], step.facts["data"]
-    if action != "trim" and "opt" not in words:
+    if action != "trim" and ("opt" not in words or step.facts["run"] != "enforce"):
         return None if got.frame == "same" else f"the frame changed: {got.frame}"
     if got.frame == "same":
         return "the frame did not change"
     before, after = wire.parse(data), wire.parse(bytes.fromhex(got.frame))
-    if after["numbers"] != before["numbers"]:
+    seq = (int.from_bytes(before["numbers"][4:8], "big") - int(words.get("back", 0))) & 0xffffffff
+    if after["numbers"] != before["numbers"][:4] + seq.to_bytes(4, "big") + before["numbers"][8:]:
         return "ports or numbers changed"
-    if "opt" in words and step.facts["run"] == "enforce" and \
-            after["options"] != value_of(words["opt"]):
+    if "opt" in words and after["options"] != value_of(words["opt"]):
         return f"options {after['options'].hex()}"
     if action == "trim":
         keep = int(words["trim"])
@@ -270,8 +270,9 @@ def told(step, got, reason, action, reasons):
         return f"{len(got.events)} events"
     case.events += len(got.events)
     names = {e[1] for e in got.events}
-    if kinds and reason not in names and case.events < 10:
-        return f"no event of '{reason}', but {sorted(names)}"
+    want = words.get("event", reason if kinds else "")
+    if want and want not in names and case.events < 10:
+        return f"no event of '{want}', but {sorted(names)}"
     if not kinds and reasons[reason]["effect"] == "PASS" and names:
         return f"events {sorted(names)}"
     return None
@@ -279,8 +280,8 @@ def told(step, got, reason, action, reasons):
 
 def judged(step, got):
     words = step.facts["words"]
-    found = got.leaves if step.facts["run"] == "replay" else [e[2:] for e in got.events]
-    rules = [f[2] for f in found]
+    rules = [x[2] for x in got.leaves] if step.facts["run"] == "replay" else \
+        [e[3] for e in got.events]
     if "rule" in words and words["rule"] not in rules:
         return f"rules {rules}"
     if "leaves" in words and step.facts["run"] == "replay" and len(got.leaves) != \

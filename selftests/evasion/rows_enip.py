@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""EtherNet/IP and CIP messages whose layers contradict each other, and the stream
+rules where messages are carried over segment borders.
+
+Owns no state.  `read` and `write` are CIP requests that differ in their service.
+"""
+import struct
+
+import enip_wire as w
+from attacker import ACK, FIN, PSH
+from scene import ENIP, row
+
+TAG = w.tag_path("Setpoint")
+READ = w.request(w.READ_TAG, TAG, b"\x01\0")
+WRITE = w.request(w.WRITE_TAG, TAG, b"\xc4\0\x01\0\x07\0\0\0")
+RESET = w.request(w.RESET, w.path(1, 1))
+SET = w.request(w.SET_SINGLE, w.path(0x6B, 1, 1), b"\x07\0")
+GET = w.request(w.GET_SINGLE, w.path(1, 1, 7))
+RING = 16384
+NULL = (w.ITEM_NULL, b"")
+
+
+def data(cip):
+    return (w.ITEM_UNCONN_DATA, cip)
+
+
+def rr(*items, count=None, tail=b""):
+    """SendRRData with these CPF items."""
+    cpf = w.cpf(*items)
+    if count is not None:
+        cpf = struct.pack("<H", count) + cpf[2:]
+    return w.encap(w.SEND_RR, struct.pack("<IH", 0, 10) + cpf + tail, 1)
+
+
+def resized(message, size):
+    """The message with another encapsulation length."""
+    return message[:2] + struct.pack("<H", size) + message[4:]
+
+
+def messages(name, rule, *rows, families=(4,), control=True):
+    """A row that sends each message on a connection of its own."""
+    def attack(s):
+        for message in rows:
+            s.open(ENIP).put(0, message)
+    row(f"CIP: {name}", rule, control, families)(attack)
+
+
+def plain(cip):
+    return w.send_rr(1, cip)
+
+
+def msp(offsets, body, count=None):
+    """Multiple_Service_Packet with these offsets in its table."""
+    table = struct.pack(f"<H{len(offsets)}H", len(offsets) if count is None else count,
+                        *offsets)
+    return plain(w.request(w.MSP, w.ROUTER_PATH, table + body))
+
+
+def routed(length, embedded, route=b"\1\0\1\0"):
+    """Unconnected_Send with a length field of our own."""
+    body = b"\x0a\x05" + struct.pack("<H", length) + embedded + route
+    return plain(w.request(w.UNCONNECTED_SEND, w.MANAGER_PATH, body))
+
+
+messages("denied requests as they are", "policy", *(plain(cip) for cip in (
+    WRITE, RESET, SET, w.request(w.WRITE_FRAG, TAG, b"\xc4\0\1\0\0\0\0\0\7\0\0\0"),
+    w.request(w.RMW_TAG, TAG, b"\1\0\xff\xff"))), families=(4, 6))
+messages("denied requests, connected", "policy", *(
+    w.send_unit(1, 7, 1, cip) for cip in (WRITE, RESET, SET)))
+messages("denied requests, unconnected send", "policy", *(
+    plain(w.unconnected_send(cip)) for cip in (WRITE, RESET, SET)))
+messages("denied member of a Multiple_Service_Packet, each place", "policy", *(
+    plain(w.msp([READ] * n + [WRITE] + [READ] * (3 - n))) for n in range(4)))
+messages("denied member, routed and connected", "policy",
+         plain(w.unconnected_send(w.msp([READ, WRITE]))), w.send_unit(1, 7, 1, w.msp([WRITE])))
+messages("encapsulation length beyond the items", "I4",
+         rr(NULL, data(READ), tail=plain(WRITE)), rr(NULL, data(READ), tail=b"\0"))
+messages("encapsulation length short of the items", "I4", *(
+    resized(plain(READ), size) + plain(WRITE) for size in (0, 6, 16, len(plain(READ)) - 25)))
+messages("encapsulation length over the next message", "I4",
+         resized(plain(READ), len(plain(READ) + plain(WRITE)) - 24) + plain(WRITE))
+messages("encapsulation options, unknown commands", "I4",
+         plain(READ)[:20] + b"\1\0\0\0" + plain(READ)[24:], w.encap(0x72, plain(WRITE)[24:], 1),
+         w.encap(0x6E, plain(WRITE)[24:], 1))
+messages("two data items", "I4", rr(NULL, data(READ), data(WRITE)),
+         rr(NULL, data(WRITE), data(READ)), rr(data(WRITE), NULL, data(READ)),
+         rr(NULL, data(READ), (0x8000, bytes(16)), data(WRITE)))
+messages("item count below and above the items", "I4",
+         rr(NULL, data(READ), data(WRITE), count=2), rr(NULL, data(READ), count=3),
+         rr(NULL, data(READ), count=1), rr(NULL, data(READ), count=0))
+messages("item length beyond the message, and 0", "I4",
+         plain(READ)[:38] + struct.pack("<H", 200) + plain(READ)[40:],
+         plain(READ)[:38] + b"\0\0" + plain(READ)[40:])
+messages("address item with data, of another kind", "I4", rr((0, WRITE), data(READ)),
+         rr((w.ITEM_CONNECTED, bytes(4)), data(WRITE)), rr((0x8000, bytes(16)), data(WRITE)))
+messages("connected data in SendRRData and the other way round", "I4",
+         rr(NULL, (w.ITEM_CONN_DATA, b"\1\0" + WRITE)),
+         w.encap(w.SEND_UNIT, plain(WRITE)[24:], 1))
+messages("MSP offsets outside the packet", "MSP", msp([4, 200], READ), msp([200], WRITE),
+         msp([4, 0xFFFF], READ + WRITE))
+messages("MSP offsets that overlap", "MSP", msp([6, 6], READ + WRITE),
+         msp([6, 8], READ + WRITE), msp([6, 6 + len(READ) - 2], READ + WRITE))
+messages("MSP offsets backwards", "MSP", msp([6 + len(READ), 6], READ + WRITE))
+messages("MSP offsets into the table", "MSP", msp([2, 6], READ + WRITE), msp([0, 6], READ))
+messages("MSP with bytes between table and first member", "MSP",
+         msp([4 + len(WRITE)], WRITE + READ))
+messages("MSP with bytes behind the last member's request", "MSP",
+         msp([6, 6 + len(READ)], READ + GET + WRITE), msp([4], READ + WRITE))
+messages("MSP count above and below the offsets", "MSP",
+         msp([4], READ, count=2), msp([6, 6 + len(READ)], READ + WRITE, count=1),
+         msp([], b"", count=0))
+messages("MSP within an MSP, MSP at another path", "nesting",
+         plain(w.msp([READ, w.msp([WRITE])])),
+         plain(w.request(w.MSP, w.path(2), w.msp([WRITE])[6:])))
+messages("path size lies", "EPATH", plain(b"\x4c\0" + TAG + b"\1\0"),
+         plain(b"\x4c\1" + TAG + b"\1\0"), plain(b"\x4d\xff" + TAG + b"\xc4\0\1\0\7\0\0\0"),
+         plain(bytes([0x4C, len(TAG) // 2 + 1]) + TAG + b"\1\0"))
+messages("path that names class, instance or attribute twice", "EPATH", *(
+    plain(w.request(w.GET_SINGLE, path)) for path in (
+        w.path(1, 1) + w.path(0x6B, 1, 1), b"\x20\1\x20\x6b\x24\1\x30\1",
+        b"\x20\1\x24\1\x24\2\x30\1", b"\x20\1\x24\1\x30\1\x30\2")))
+messages("write at a path of 8, 16 and 32 bits, with a nonzero pad", "EPATH", *(
+    plain(w.request(w.SET_SINGLE, path, b"\7\0")) for path in (
+        b"\x20\x6b\x24\1\x30\1", b"\x21\0\x6b\0\x25\0\1\0\x31\0\1\0",
+        b"\x21\xff\x6b\0\x25\xff\1\0", b"\x22\0\x6b\0\0\0\x26\0\1\0\0\0")))
+messages("request with the reply bit", "CIP", plain(bytes([0xCD]) + WRITE[1:]))
+messages("unconnected send with a length that lies", "CIP",
+         routed(len(READ), READ + WRITE), routed(len(READ) - 2, READ),
+         routed(len(READ) + 200, READ), routed(0, WRITE), routed(0xFFFF, WRITE))
+messages("unconnected send with an odd length", "CIP", routed(len(WRITE), WRITE),
+         routed(len(READ + b"\1"), READ + b"\1"), routed(len(WRITE) - 1, WRITE))
+messages("unconnected send whose route size lies", "CIP",
+         routed(len(READ), READ, b"\x09\0\1\0"), routed(len(READ), READ, b"\0\0" + WRITE),
+         routed(len(READ), READ, b"\1\7\1\0"))
+messages("unconnected send nested", "nesting",
+         plain(w.unconnected_send(w.unconnected_send(WRITE))),
+         plain(w.unconnected_send(w.unconnected_send(READ))))
+messages("a write in the data of NOP, then as it is", "framing",
+         w.encap(w.NOP, plain(WRITE)) + plain(WRITE))
+messages("RegisterSession with a request behind its data", "I4",
+         w.encap(w.REGISTER, b"\1\0\0\0" + plain(WRITE)))
+messages("denied behind allowed, one segment", "E3", plain(READ) + plain(WRITE),
+         plain(READ) * 20 + plain(WRITE) + plain(READ))
+
+
+@row("CIP: every cut in two", "framing", families=(4,))
+def cut_in_two(s):
+    message = plain(WRITE)
+    for cut in range(1, len(message)):
+        c = s.open(ENIP)
+        c.put(0, message[:cut])
+        c.put(cut, message[cut:])
+
+
+@row("CIP: byte dribble", "framing")
+def dribble(s):
+    c = s.open(ENIP)
+    for at, byte in enumerate(plain(READ) + plain(w.msp([READ, WRITE]))):
+        c.put(at, bytes([byte]))
+
+
+@row("CIP: out of order", "E5")
+def backwards(s):
+    message = plain(WRITE)
+    c = s.open(ENIP)
+    c.put(44, message[44:])
+    c.put(24, message[24:44])
+    c.put(0, message[:24])
+
+
+COUNTED, DENIED = plain(READ), plain(bytes([w.WRITE_TAG]) + READ[1:])
+SERVICE = 40  # where they differ
+assert [n for n, (a, b) in enumerate(zip(COUNTED, DENIED)) if a != b] == [SERVICE]
+
+
+def carried(s, cut):
+    """The first part of an allowed request, judged and refused by the server."""
+    c = s.open(ENIP)
+    c.put(0, COUNTED[:cut], bad_checksum=True)
+    return c
+
+
+@row("CIP: carried part sent again with another service", "E4")
+def carried_again(s):
+    for cut in (SERVICE + 1, SERVICE + 3, len(COUNTED) - 1):
+        c = carried(s, cut)
+        c.put(0, DENIED)
+        c.put(0, DENIED[:cut])
+        c.put(cut, DENIED[cut:])
+
+
+@row("CIP: carried part sent again with another service across the ring's end", "E4")
+def carried_ring_end(s):
+    for left in (1, SERVICE - 1, SERVICE, SERVICE + 1, SERVICE + 2):
+        c = s.open(ENIP, iss=3 * RING - 1 - left)
+        c.put(0, COUNTED[:SERVICE + 3], bad_checksum=True)
+        c.put(0, DENIED)
+        c.put(0, DENIED[:SERVICE + 3])
+        c.put(SERVICE + 3, DENIED[SERVICE + 3:])
+
+
+@row("CIP: carried part sent again byte by byte, one other", "E4")
+def carried_dribble(s):
+    c = carried(s, SERVICE + 2)
+    for at, byte in enumerate(DENIED):
+        c.put(at, bytes([byte]))
+
+
+@row("CIP: carried length sent again with another length", "E4")
+def carried_length(s):
+    c = carried(s, 24)
+    c.put(0, resized(COUNTED, 0)[:24])
+    c.put(24, plain(WRITE))
+
+
+@row("CIP: FIN in a carried request, then data", "E2", "Linux reads nothing behind a FIN")
+def carried_fin(s):
+    c = s.open(ENIP)
+    c.put(0, COUNTED[:SERVICE], FIN | PSH | ACK)
+    c.put(SERVICE, DENIED[SERVICE:])
+    c.put(SERVICE + 1, DENIED[SERVICE:])
+
+
+@row("CIP: longer than is inspected", "framing")
+def too_long(s):
+    c = s.open(ENIP)
+    c.put(0, rr(NULL, data(READ + bytes(1200))))
+    c = s.open(ENIP)
+    c.put(0, resized(plain(READ), 0xFFFF))
+    c.put(len(plain(READ)), plain(WRITE) * 15)
