@@ -25,11 +25,12 @@ static __always_inline int flow_client_rst(struct ks_flow *f, struct pkt *p)
 		return KS_R_state_unexpected;
 	if (f->state != KS_S_ESTAB)
 		return KS_R_close;
-	if (!seq_lt(p->seq, f->c_una - 1) && seq_le(p->seq, f->c_nxt + 1) && !p->follow) {
+	if (seq_lt(p->seq, f->c_una - 1) || seq_lt(f->c_nxt + 1, p->seq))
+		return KS_R_close;
+	if (!p->follow)
 		f->state = KS_S_CLOSED;
-		flow_changed(f);
-	}
 	f->close |= KS_CL_SHORT;
+	flow_changed(f);
 	p->rearm = 1;
 	return KS_R_close;
 }

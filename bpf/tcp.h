@@ -114,10 +114,26 @@ static __always_inline int tcp_quota(struct pkt *p, struct ks_flow *f)
 	return r;
 }
 
-/* Passed in monitor although a stream rule refused it: what the server has is not known. */
+/*
+ * Passed in monitor although a rule refused it, so that what the server has, or
+ * where it sees message borders, is not known. Requests refused for what they
+ * ask leave both known.
+ */
 static __always_inline int flow_unsound(__u32 reason)
 {
-	return reason != KS_R_policy_deny && reason_of(reason_effect, reason) == KS_A_DROP;
+	switch (reason) {
+	case KS_R_policy_deny:
+	case KS_R_unit_unlisted:
+	case KS_R_cip_malformed:
+	case KS_R_epath_malformed:
+	case KS_R_epath_ambiguous:
+	case KS_R_epath_long:
+	case KS_R_msp_malformed:
+	case KS_R_msp_members:
+	case KS_R_nesting:
+		return 0;
+	}
+	return reason_of(reason_effect, reason) == KS_A_DROP;
 }
 
 static __always_inline void flow_mismatch(struct ks_flow *f, struct pkt *p)
@@ -265,7 +281,7 @@ static __always_inline int tcp_missing(struct pkt *p)
 /* A flow judged under an older policy: who is it now, and may it still talk? */
 static __always_inline int tcp_refresh(struct pkt *p, struct ks_flow *f)
 {
-	__u8 proto = f->proto;
+	__u8 due, proto = f->proto;
 
 	if (f->state == KS_S_NONE)
 		return KS_R_busy; /* its creator has not locked it yet */
@@ -280,8 +296,11 @@ static __always_inline int tcp_refresh(struct pkt *p, struct ks_flow *f)
 		return KS_R_policy_changed;
 	bpf_spin_lock(&f->lock);
 	f->state = KS_S_KILLED;
-	f->version++;
+	flow_changed(f);
+	due = flow_quota_due(f);
 	bpf_spin_unlock(&f->lock);
+	p->rearm = 1;
+	tcp_settle(p, f, due);
 	return KS_R_policy_changed;
 }
 
@@ -349,6 +368,8 @@ static __always_inline int tcp_server(struct xdp_md *ctx, struct pkt *p, int tra
 	if (!tracked)
 		return p->class == KS_C_SYN ? tcp_outbound(p, 0) : KS_R_from_server;
 	f = table_lookup(p);
+	if (f && f->state == KS_S_NONE)
+		return KS_R_from_server; /* its creator has not locked it yet */
 	if (!f)
 		r = tcp_server_missing(p);
 	if (r != KS_GO)

@@ -16,7 +16,7 @@ import oracle
 import raw_tcp
 from attacker import Attacker
 from ks import Keyswitch
-from plant import CLIENT_NIC, PEERS, SERVER_NIC, Log, Plant, netns, run
+from plant import CLIENT_NIC, PEERS, SERVER_NIC, Log, Plant, PlantError, netns, run
 
 MODBUS, CLOSING, LIBMODBUS, ENIP, IO = 502, 504, 1502, 44818, 2222
 DATAGRAM_ORACLES = {MODBUS: oracle.modbus_datagram, ENIP: oracle.enip_datagram, IO: oracle.io}
@@ -117,6 +117,8 @@ class Scene:
                 self.row.attack(self)
         except Blocked as why:
             self.failure = f"got no further than: {why}"
+        except (OSError, PlantError) as why:
+            self.failure = f"{type(why).__name__}: {why}"
         finally:
             for sock in self.open_sockets:
                 sock.close()

@@ -43,7 +43,7 @@ static void log_request(struct server *s, int fd, const uint8_t *req, int len)
 {
 	struct sockaddr_storage sa = { 0 };
 	socklen_t salen = sizeof(sa);
-	char host[NI_MAXHOST] = "?", port[NI_MAXSERV] = "?";
+	char host[NI_MAXHOST] = "?", port[NI_MAXSERV] = "0";
 
 	if (!getpeername(fd, (struct sockaddr *)&sa, &salen))
 		getnameinfo((struct sockaddr *)&sa, salen, host, sizeof(host), port, sizeof(port),
