@@ -14,6 +14,7 @@
 #define ETH_QINQ_OLD	0x9100
 #define ETH_IPV4	0x0800
 #define ETH_IPV6	0x86dd
+#define ETH_HSR		0x892f /* IEC 62439-3: path and size, sequence, then the inner ethertype */
 #define ETH_MIN_TYPE	0x0600 /* below: IEEE 802.3 length field */
 
 static __always_inline int l2_is_vlan(__u16 type)
@@ -39,6 +40,18 @@ static __always_inline int l2_llc(struct xdp_md *ctx, struct pkt *p, const struc
 	return pol->llc ? KS_R_ethertype_pass : KS_R_ethertype_denied;
 }
 
+/* An HSR node unpacks the frame: what is inside must not be IP, or a tag before it. */
+static __always_inline int l2_hsr_carries_ip(struct xdp_md *ctx, struct pkt *p)
+{
+	__be16 *tag = pkt_at(ctx, p->l3, 6);
+	__u16 inner;
+
+	if (!tag)
+		return 1;
+	inner = bpf_ntohs(tag[2]);
+	return inner == ETH_IPV4 || inner == ETH_IPV6 || l2_is_vlan(inner);
+}
+
 static __always_inline int l2_non_ip(struct xdp_md *ctx, struct pkt *p, const struct ks_pol_cfg *pol)
 {
 	__u64 byte = p->ethertype >> 3;
@@ -47,6 +60,8 @@ static __always_inline int l2_non_ip(struct xdp_md *ctx, struct pkt *p, const st
 		return KS_R_ethertype_pass;
 	if (p->ethertype < ETH_MIN_TYPE)
 		return l2_llc(ctx, p, pol);
+	if (p->ethertype == ETH_HSR && l2_hsr_carries_ip(ctx, p))
+		return KS_R_tunnel;
 	BOUND_OFFSET(byte, 8192);
 	if (pol->ethertypes[byte] & (1 << (p->ethertype & 7)))
 		return KS_R_ethertype_pass;

@@ -23,6 +23,7 @@
 #define KS_FLOWS_PER_CLIENT	64
 #define KS_HALF_OPEN_PER_CLIENT	16
 #define KS_CLIENTS		16384	/* clients with a quota record */
+#define KS_ORPHANS		32768	/* flows waiting for a timer */
 #define KS_EVENT_RING		(4 << 20)
 #define KS_EVENT_RATE		100	/* events per second, CPU and reason */
 #define KS_FLOW_EVENT_RATE	10	/* events per second and flow */
@@ -208,6 +209,13 @@ struct ks_modbus_ring {
 struct ks_enip_ring {
 	__u8 bytes[KS_EIP_RING_BYTES];
 };
+
+/* A flow whose timer could not be had; see `orphans` in table.h. */
+struct ks_orphan {
+	struct ks_key6 key;	/* IPv4: a struct ks_key4 in its first bytes */
+	__u32 v6;
+};
+_Static_assert(sizeof(struct ks_orphan) == 44, "ks_orphan");
 
 struct ks_client_key {
 	__u8 addr[16];		/* wire order, IPv4 as ::ffff:a.b.c.d */

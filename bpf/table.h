@@ -37,6 +37,17 @@ struct {
 	__type(value, __u32);
 } eip_free SEC(".maps");
 
+/*
+ * value: flows without a timer, for bpf_timer_init may fail at any time (on 6.18
+ * it allocates without waiting: every second time in a burst). Pushed and popped
+ * by table_create: each new connection looks after two of them.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, KS_ORPHANS);
+	__type(value, struct ks_orphan);
+} orphans SEC(".maps");
+
 /* key: client address, value: its connections. Miss: none yet. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -208,8 +219,8 @@ static int flow_timer4(void *map, struct ks_key4 *key, struct ks_flow *f)
 	f = bpf_map_lookup_elem(&flows4, key);
 	client.addr[10] = client.addr[11] = 0xff;
 	__builtin_memcpy(client.addr + 12, &key->client, 4);
-	if (f && flow_expire(f, &client))
-		bpf_map_delete_elem(map, key);
+	if (f && flow_expire(f, &client) && bpf_map_delete_elem(map, key))
+		bpf_timer_start(&f->timer, KS_T_TOMBSTONE, 0); /* bucket locked: later */
 	return 0;
 }
 
@@ -219,8 +230,8 @@ static int flow_timer6(void *map, struct ks_key6 *key, struct ks_flow *f)
 
 	f = bpf_map_lookup_elem(&flows6, key);
 	__builtin_memcpy(client.addr, key->client, 16);
-	if (f && flow_expire(f, &client))
-		bpf_map_delete_elem(map, key);
+	if (f && flow_expire(f, &client) && bpf_map_delete_elem(map, key))
+		bpf_timer_start(&f->timer, KS_T_TOMBSTONE, 0); /* bucket locked: later */
 	return 0;
 }
 
@@ -232,11 +243,77 @@ static __always_inline void table_first(struct pkt *p, struct ks_flow *f, __u32 
 	f->flags = ring ? KS_F_QFLOW | KS_F_QHALF : 0;
 	f->pair = cfg.client_port;
 	f->t_last = p->now;
-	if (!cfg.trace)
-		bpf_timer_start(&f->timer, KS_T_OPENING, 0);
 }
 
-/* The verifier wants a timer and its map from one branch: once for each family. */
+/*
+ * Gives the element its timer; 0 = it runs. Once for each family: the verifier
+ * wants a timer and its map from one branch.
+ */
+static __always_inline long table_timer4(struct ks_flow *f, __u64 ns)
+{
+	bpf_timer_init(&f->timer, &flows4, 1 /* CLOCK_MONOTONIC */);
+	bpf_timer_set_callback(&f->timer, flow_timer4);
+	return bpf_timer_start(&f->timer, ns, 0);
+}
+
+static __always_inline long table_timer6(struct ks_flow *f, __u64 ns)
+{
+	bpf_timer_init(&f->timer, &flows6, 1 /* CLOCK_MONOTONIC */);
+	bpf_timer_set_callback(&f->timer, flow_timer6);
+	return bpf_timer_start(&f->timer, ns, 0);
+}
+
+/* A flow that has no timer yet: gets one, or ages here, or waits for the next look. */
+static __always_inline void table_orphan4(struct ks_orphan *o)
+{
+	struct ks_key4 *key = (struct ks_key4 *)&o->key;
+	struct ks_flow *f = bpf_map_lookup_elem(&flows4, key);
+	struct ks_client_key client = {};
+
+	if (!f || !table_timer4(f, KS_T_TOMBSTONE))
+		return;
+	client.addr[10] = client.addr[11] = 0xff;
+	__builtin_memcpy(client.addr + 12, &key->client, 4);
+	if (!flow_expire(f, &client) || bpf_map_delete_elem(&flows4, key))
+		bpf_map_push_elem(&orphans, o, 0);
+}
+
+static __always_inline void table_orphan6(struct ks_orphan *o)
+{
+	struct ks_flow *f = bpf_map_lookup_elem(&flows6, &o->key);
+	struct ks_client_key client;
+
+	if (!f || !table_timer6(f, KS_T_TOMBSTONE))
+		return;
+	__builtin_memcpy(client.addr, o->key.client, 16);
+	if (!flow_expire(f, &client) || bpf_map_delete_elem(&flows6, &o->key))
+		bpf_map_push_elem(&orphans, o, 0);
+}
+
+KS_GLOBAL int table_look_after(void)
+{
+	struct ks_orphan o = {};
+
+	if (cfg.trace || bpf_map_pop_elem(&orphans, &o))
+		return 0;
+	if (o.v6)
+		table_orphan6(&o);
+	else
+		table_orphan4(&o);
+	return 0;
+}
+
+static __always_inline void table_no_timer(struct pkt *p)
+{
+	struct ks_orphan o = { .v6 = p->v6 };
+
+	if (p->v6)
+		o.key = p->key.k6;
+	else
+		__builtin_memcpy(&o.key, &p->key.k4, sizeof(p->key.k4));
+	bpf_map_push_elem(&orphans, &o, 0);
+}
+
 static __always_inline int table_insert4(struct pkt *p, __u32 slot, int ring)
 {
 	struct ks_flow *f;
@@ -246,9 +323,9 @@ static __always_inline int table_insert4(struct pkt *p, __u32 slot, int ring)
 	f = bpf_map_lookup_elem(&flows4, &p->key.k4);
 	if (!f)
 		return KS_R_internal;
-	bpf_timer_init(&f->timer, &flows4, 1 /* CLOCK_MONOTONIC */);
-	bpf_timer_set_callback(&f->timer, flow_timer4);
 	table_first(p, f, slot, ring);
+	if (!cfg.trace && table_timer4(f, KS_T_OPENING))
+		table_no_timer(p);
 	return KS_GO;
 }
 
@@ -261,9 +338,9 @@ static __always_inline int table_insert6(struct pkt *p, __u32 slot, int ring)
 	f = bpf_map_lookup_elem(&flows6, &p->key.k6);
 	if (!f)
 		return KS_R_internal;
-	bpf_timer_init(&f->timer, &flows6, 1 /* CLOCK_MONOTONIC */);
-	bpf_timer_set_callback(&f->timer, flow_timer6);
 	table_first(p, f, slot, ring);
+	if (!cfg.trace && table_timer6(f, KS_T_OPENING))
+		table_no_timer(p);
 	return KS_GO;
 }
 
@@ -295,6 +372,8 @@ KS_GLOBAL int table_create(int ring)
 
 	if (!p)
 		return KS_R_internal;
+	table_look_after();
+	table_look_after();
 	if (ring)
 		r = table_quota_take();
 	if (r != KS_GO)
