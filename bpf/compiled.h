@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The compiled policy: keys and values of the tables that the policy compiler
+ * fills and the data path reads. Part of shared.h, which includes it; same rules.
+ */
+#ifndef KEYSWITCH_COMPILED_H
+#define KEYSWITCH_COMPILED_H
+
+/*
+ * ---- Compiled policy ----
+ *
+ * Every table below exists once per policy slot: `pol_cfg` and `pol_ports` are
+ * plain arrays indexed by slot, all others are inner maps of an
+ * ARRAY_OF_MAPS[KS_SLOTS] of the same name. Walk of the data path:
+ *
+ *  connection (once, and again after a policy swap)
+ *   port    pol_ports[slot].proto[dport] says which protocols any asset speaks there
+ *   dst     pol_addrs (exact) or else pol_prefixes (LPM) -> asset id (0 = none)
+ *   src     the same tables -> client class (0 = in no host entry), and
+ *           KS_ADDR_PROTECTED = source of an asset or protected prefix (spoof)
+ *   pair    pol_pairs{class, asset} -> profile; miss: pol_assets[asset].profile
+ *  Modbus request
+ *   unit    pol_profiles[profile]: units != 0 ? pol_units[units].row[unit] : mb_row
+ *   fc      pol_modbus[row * 128 + fc] -> decision; kind KS_SLICE: the element is
+ *           looked up in pol_ranges[first .. first + count): the address span where
+ *           the function has one, else the sub-function (FC 8, 43, 90).
+ *           FC 23: FC 3 over its read span and FC 16 over its write span.
+ *  CIP leaf
+ *   class   pol_classes{key_class} -> class index, miss = 0 (any class not named)
+ *   leaf    pol_leaves[class index * 128 + service] -> leaf class: pairs that no rule
+ *           and no group tells apart share one number
+ *   tag     symbolic paths: pol_tags{lower-case path} -> tag id (miss = 0), used as
+ *           the instance; key_class is KS_CLASS_TAG
+ *   rule    pol_cip[cip_row * leaves + leaf] -> decision; kind KS_SLICE: ranges over
+ *           the instance (KS_NO_VALUE when the path has none), whose entries may be
+ *           slices over the attribute (KS_NO_VALUE likewise)
+ *
+ * Ranges of a slice are sorted by lo, disjoint, and cover 0..0xffffffff: entry i
+ * holds [lo_i, lo_i+1 - 1]. allow_to and refused_rule make a span a single look:
+ * a span that starts in an allowed entry is allowed if it ends at or below
+ * allow_to, else refused by refused_rule.
+ */
+#define KS_NO_VALUE 0xffffffffu
+
+enum ks_decision_kind { KS_K_DENY = 0, KS_K_ALLOW = 1, KS_K_SLICE = 2 };
+
+struct ks_decision {
+	__u32 rule;		/* deciding rule (kinds deny, allow) */
+	__u32 first;		/* slice: index into pol_ranges */
+	__u32 count;		/* slice: entries, at least 1, at most KS_SLICE_MAX */
+	__u8 kind;
+	__u8 pad[3];
+};
+_Static_assert(sizeof(struct ks_decision) == 16, "ks_decision");
+
+#define KS_SLICE_BITS	16	/* steps of the binary search */
+#define KS_SLICE_MAX	((1u << KS_SLICE_BITS) - 1)
+
+struct ks_range {
+	__u32 lo;
+	__u32 allow_to;		/* kind allow: last element of the allowed run from here */
+	__u32 refused_rule;	/* kind allow: rule of the first refused element after it */
+	struct ks_decision d;	/* kind slice only one level deep (CIP attribute) */
+};
+_Static_assert(sizeof(struct ks_range) == 28, "ks_range");
+
+struct ks_pol_cfg {
+	__u32 generation;	/* 1, 2, ...; 0 = slot never filled */
+	__u32 rules;		/* rule numbers are 1..rules */
+	__u32 assets;		/* asset ids are 1..assets */
+	__u32 leaves;		/* columns of pol_cip */
+	__u8 dflt;		/* enum ks_default */
+	__u8 unlisted;		/* enum ks_choice */
+	__u8 other;		/* enum ks_choice */
+	__u8 outbound;		/* enum ks_choice */
+	__u8 has_prefixes;	/* pol_prefixes is not empty */
+	__u8 llc;		/* 802.3 length frames pass toward the protected side */
+	__u8 pad[2];
+	__u8 digest[32];	/* SHA-256 of the policy file */
+	__u64 applied_at;	/* CLOCK_REALTIME seconds */
+	__u8 ethertypes[8192];	/* bitmap, ethertype e at byte e >> 3, bit e & 7 */
+};
+
+#define KS_PORT_MODBUS	0x01	/* TCP and UDP */
+#define KS_PORT_ENIP	0x02	/* TCP and UDP */
+#define KS_PORT_IO	0x04	/* UDP */
+
+struct ks_pol_ports {
+	__u8 proto[65536];	/* KS_PORT_*, union over all assets and the defaults */
+};
+
+struct ks_addr_key {
+	__u8 addr[16];		/* wire order, IPv4 as ::ffff:a.b.c.d */
+};
+
+struct ks_lpm_key {
+	__u32 prefixlen;	/* 0..128, IPv4 prefix n as 96 + n */
+	__u8 addr[16];		/* wire order */
+};
+
+#define KS_ADDR_PROTECTED	0x01	/* behind the gateway: spoofed when a source on the client side */
+#define KS_ADDR_LOCAL		0x02	/* the gateway's own address */
+
+struct ks_addr_rec {
+	__u32 client_class;
+	__u32 asset;
+	__u8 flags;		/* KS_ADDR_* */
+	__u8 pad[3];
+};
+
+struct ks_asset_rec {
+	__u32 profile;		/* for clients without an entry in pol_pairs */
+	__u16 modbus_ports[KS_ASSET_PORTS]; /* host order, 0 ends the list */
+	__u16 enip_ports[KS_ASSET_PORTS];
+	__u16 io_ports[KS_ASSET_PORTS];
+	__u8 modbus_framing;	/* enum ks_framing */
+	__u8 modbus_split;	/* enum ks_split */
+	__u8 has_units;		/* units below is a list; else every unit id is taken */
+	__u8 pad;
+	__u8 units[32];		/* bitmap of unit ids that the asset answers to */
+	__u8 opaque[16];	/* bitmap of function codes let through without a length rule */
+};
+
+struct ks_pair_key {
+	__u32 client_class;
+	__u32 asset;
+};
+
+#define KS_PROFILE_MODBUS	0x01	/* at least one Modbus element may be allowed */
+#define KS_PROFILE_ENIP		0x02
+#define KS_PROFILE_IO		0x04
+
+struct ks_profile_rec {
+	__u32 mb_row;
+	__u32 units;		/* index into pol_units, 0 = none (entry 0 is unused) */
+	__u32 cip_row;
+	__u32 flags;		/* KS_PROFILE_* */
+};
+
+struct ks_units_rec {
+	__u32 row[256];
+};
+
+struct ks_tag_key {
+	__u8 name[KS_TAG_MAX];	/* lower case, zero padded */
+};
+
+struct ks_leaf_class {
+	__u16 leaf;
+	__u8 group;		/* enum ks_group, for events and documents */
+	__u8 pad;
+};
+
+struct ks_name_rec {
+	char name[KS_NAME_MAX];	/* [0] "default", [1..rules] rules, [rules + id] assets */
+};
+
+struct ks_rule_hits {
+	__u64 requests[KS_V_MAX]; /* per enum ks_verdict */
+};
+
+#endif
