@@ -40,8 +40,11 @@ struct {
 /*
  * value: flows without a timer, for bpf_timer_init may fail at any time (on 6.18
  * it allocates without waiting: every second time in a burst). Pushed and popped
- * by table_create: each new connection looks after two of them.
+ * by table_create: each new connection looks after KS_LOOK_AFTER of them, one
+ * more than an entry may need until it is gone.
  */
+#define KS_LOOK_AFTER 4
+
 struct {
 	__uint(type, BPF_MAP_TYPE_QUEUE);
 	__uint(max_entries, KS_ORPHANS);
@@ -180,19 +183,20 @@ static __always_inline int flow_expire(struct ks_flow *f, const struct ks_client
 	bpf_spin_lock(&f->lock);
 	idle = now > f->t_last ? now - f->t_last : 0;
 	proto = f->proto;
-	if (f->state == KS_S_DEAD && !(f->flags & KS_F_BUSY)) {
-		gone = 1;
-		slot = f->slot;
-		f->slot = 0;
+	if (f->state == KS_S_DEAD) {
+		gone = idle >= KS_T_TOMBSTONE && !(f->flags & KS_F_BUSY);
+		slot = gone ? f->slot : 0;
+		f->slot = gone ? 0 : f->slot;
 	} else if (f->state == KS_S_ESTAB && f->flags & (KS_F_CFIN | KS_F_SFIN) &&
 		   idle >= flow_limit(f)) {
 		f->state = KS_S_CLOSED; /* half-closed for too long: last ACKs may still come */
 		f->version++;
 		next = KS_T_CLOSING;
-	} else if (f->state != KS_S_DEAD && idle >= flow_limit(f)) {
+	} else if (idle >= flow_limit(f)) {
 		f->state = KS_S_DEAD;
+		f->t_last = now;
 		f->version++;
-	} else if (f->state != KS_S_DEAD) {
+	} else {
 		next = flow_limit(f) - idle;
 	}
 	due = flow_quota_due(f);
@@ -368,12 +372,12 @@ KS_GLOBAL int table_create(int ring)
 	struct pkt *p = pkt_of(pkt_work());
 	struct ks_client_key key;
 	__u32 slot = 0;
-	int r = KS_GO;
+	int i, r = KS_GO;
 
 	if (!p)
 		return KS_R_internal;
-	table_look_after();
-	table_look_after();
+	for (i = 0; i < KS_LOOK_AFTER; i++)
+		table_look_after();
 	if (ring)
 		r = table_quota_take();
 	if (r != KS_GO)

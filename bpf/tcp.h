@@ -170,7 +170,7 @@ static __always_inline int tcp_locked(struct pkt *p, struct ks_flow *f)
 	r = tcp_facts(f, p);
 	if (r == KS_GO)
 		r = tcp_apply(f, p);
-	if (r == KS_GO || reason_of(reason_effect, r) == KS_A_PASS)
+	if (f->state != KS_S_DEAD && (r == KS_GO || reason_of(reason_effect, r) == KS_A_PASS))
 		f->t_last = p->now; /* what is dropped keeps no connection alive */
 	if (p->follow && r != KS_GO && flow_unsound(r))
 		f->flags |= KS_F_AUDIT;
