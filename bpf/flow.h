@@ -157,7 +157,7 @@ static __always_inline int flow_server_left(const struct ks_flow *f, const struc
 /* E3, E4 with a tail, E5. ring and seg_max are the protocol's geometry. */
 static __always_inline int flow_data(struct ks_flow *f, struct pkt *p, __u32 ring, __u32 seg_max)
 {
-	__u32 room, n, end = p->seq + p->len;
+	__u32 room, n, below, end = p->seq + p->len;
 
 	if (f->flags & KS_F_LOST && !p->follow && p->seq != f->c_nxt)
 		return KS_R_no_state;
@@ -172,13 +172,14 @@ static __always_inline int flow_data(struct ks_flow *f, struct pkt *p, __u32 rin
 	if (f->flags & KS_F_BUSY)
 		return KS_R_busy;
 	p->take.skip = f->c_nxt - p->seq;
-	if (p->take.skip && seq_lt(p->seq, f->border))
+	below = p->take.skip && seq_lt(p->seq, f->border);
+	if (below && !p->follow)
 		return flow_strip(p);
 	if (flow_server_left(f, p))
 		return KS_R_flow_closed;
 	p->take.border = f->border;
 	p->take.cmp_seq = p->seq;
-	p->take.cmp_len = p->take.skip;
+	p->take.cmp_len = below ? 0 : p->take.skip;
 	n = p->len - p->take.skip;
 	room = ring - (f->c_nxt - f->border);
 	if (room > ring)

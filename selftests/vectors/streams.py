@@ -12,12 +12,14 @@ it may use any byte of any packet that went on. After each packet must hold
       does each segment then, first or sent again
 Which messages are allowed is decided here; keyswitch is not asked.
 """
+import itertools
 import random
 
 import vec
 import wire
 
 POLICY = "plant.yaml"
+PORTS = itertools.count(20000)
 
 
 def modbus_pool():
@@ -132,8 +134,7 @@ class Episode:
     def __init__(self, driver, kind, seed):
         self.driver, self.kind = driver, kind
         self.rng = random.Random(f"{kind[0]} {seed}")
-        vec.NEXT_PORT[0] += 1
-        self.cport = vec.NEXT_PORT[0]
+        self.cport = next(PORTS)
         self.passed = 0
         self.seen = set()
         self.server = Server(kind)
@@ -220,8 +221,7 @@ class Episode:
         self.iss = self.rng.choice([self.rng.getrandbits(32), 0xffffff00 + self.rng.randrange(250)])
         self.irs = self.rng.getrandbits(32)
         if self.send("c", wire.SYN, self.iss, 0) is None:  # another one waits for its answer
-            vec.NEXT_PORT[0] += 1
-            self.cport = vec.NEXT_PORT[0]
+            self.cport = next(PORTS)
             self.send("c", wire.SYN, self.iss, 0)
         self.send("s", wire.SYN | wire.ACK, self.irs, self.iss + 1)
         self.send("c", wire.ACK, self.iss + 1, self.irs + 1)
