@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -25,6 +26,7 @@
 #define LINE_BYTES	(2 * FRAME_BYTES + 256)
 #define PORTS		4	/* two pairs */
 #define COUNTERS	(PORTS * KS_REASONS * KS_A_MAX)
+#define RACE_ROUNDS	20000
 #define CLOCK_STEP	1000000	/* ns of replay time between two frames */
 
 static struct {
@@ -297,6 +299,49 @@ static int frame(const char *side, const char *hex)
 	return err ? fail("frame", err) : 0;
 }
 
+/* The same client frame RACE_ROUNDS times on the given CPU. */
+static int repeat_on(int cpu, const char *hex)
+{
+	static uint8_t in[FRAME_BYTES], out[FRAME_BYTES];
+	int len = hex_bytes(hex, in, sizeof(in)), err = len < 0 ? len : 0;
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in, .data_out = out,
+		    .data_size_in = (uint32_t)len, .repeat = 1);
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (!err && sched_setaffinity(0, sizeof(set), &set))
+		err = -errno;
+	for (int i = 0; i < RACE_ROUNDS && !err; i++) {
+		opts.data_size_out = sizeof(out);
+		err = bpf_prog_test_run_opts(bpf_program__fd(d.skel[0]->progs.ks_client), &opts);
+	}
+	return err;
+}
+
+/* Two client frames at once, each on a CPU of its own; prints all that they moved. */
+static int race(const char *one, const char *other)
+{
+	int status = 0, err;
+	pid_t child = fork();
+
+	if (child < 0)
+		return fail("fork", errno);
+	if (!child)
+		_exit(repeat_on(1, other) ? 1 : 0);
+	err = repeat_on(0, one);
+	if (waitpid(child, &status, 0) < 0 || status)
+		err = -ECHILD;
+	if (!err)
+		err = read_counters(d.after, PORTS / 2);
+	if (err)
+		return fail("race", err);
+	print_counters(0);
+	ring_buffer__consume(d.events);
+	putchar('\n');
+	return 0;
+}
+
 /* ---- flows ---- */
 
 static const char *const states[] = {
@@ -372,6 +417,8 @@ static int command(char *line)
 	value = n == 4 ? (uint32_t)strtoul(words[3], NULL, 0) : 0;
 	if (n == 3 && !strcmp(words[0], "frame"))
 		return frame(words[1], words[2]);
+	if (n == 3 && !strcmp(words[0], "race"))
+		return race(words[1], words[2]);
 	if (n == 2 && !strcmp(words[0], "flow"))
 		return flow(words[1], NULL, 0);
 	if (n == 4 && !strcmp(words[0], "flow"))
