@@ -84,7 +84,7 @@ enum ks_event_kind { KS_EV_DENY = 1, KS_EV_STREAM = 2, KS_EV_PACKET = 3, KS_EV_F
 #define KS_HAS_ATTRIBUTE	0x0080
 #define KS_HAS_TAG		0x0100
 #define KS_HAS_TAG_LONG		0x0200	/* path longer than KS_TAG_MAX: matches no tag rule */
-#define KS_HAS_MEMBER		0x0400	/* a member segment or connection point was seen */
+#define KS_HAS_MEMBER		0x0400	/* a member segment (array index) was seen */
 #define KS_HAS_UNIT		0x0800
 
 /*
