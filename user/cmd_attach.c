@@ -14,6 +14,7 @@
 #include "nic.h"
 #include "options.h"
 #include "results.h"
+#include "running.h"
 
 enum { KEY_POLICY = 0x2000, KEY_WIRE, KEY_INLINE, KEY_ADOPT, KEY_GENERIC };
 
@@ -23,9 +24,9 @@ static const struct argp_option table[] = {
 	  "Two NICs as a bump in the wire (repeatable)", 0 },
 	{ "inline", KEY_INLINE, "CLIENT:PROTECTED", 0,
 	  "Two NICs of a router or bridge (repeatable)", 0 },
-	{ "adopt", KEY_ADOPT, "audit|off", 0,
-	  "Running connections: taken at a message border and named unsound, or refused "
-	  "(audit)", 0 },
+	{ "adopt", KEY_ADOPT, "audit|reset|off", 0,
+	  "Connections older than the attach: taken at a message border and named unsound, "
+	  "ended at both ends, or their data dropped; over the policy's 'adopt'", 0 },
 	{ "generic", KEY_GENERIC, NULL, 0,
 	  "Allow generic XDP where a driver has no native one", 0 },
 	{ 0 }
@@ -60,9 +61,10 @@ static void parse_adopt(struct argp_state *state, struct attach_plan *plan, cons
 	else if (!strcmp(arg, "off"))
 		plan->adopt = KS_ADOPT_OFF;
 	else if (!strcmp(arg, "reset"))
-		argp_error(state, "'--adopt reset' is not yet supported");
+		plan->adopt = KS_ADOPT_RESET;
 	else
-		argp_error(state, "'%s' is no way to adopt, expected 'audit' or 'off'", arg);
+		argp_error(state, "'%s' is no way to adopt, expected 'audit', 'reset' or 'off'",
+			   arg);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -166,6 +168,28 @@ static int check_free(void)
 	return EXIT_PROBLEM;
 }
 
+/*
+ * A running connection cannot be told from an attack by looking at it: the operator
+ * says what becomes of those. Monitor takes them all.
+ */
+static int choose_adoption(struct attach_plan *plan, const struct compiled_policy *policy)
+{
+	if (plan->adopt == ADOPT_UNSAID)
+		plan->adopt = policy->adopt;
+	if (plan->adopt != ADOPT_UNSAID)
+		return EXIT_OK;
+	if (policy->mode == KS_MONITOR) {
+		plan->adopt = KS_ADOPT_AUDIT;
+		return EXIT_OK;
+	}
+	running_list(plan, policy);
+	complain("what becomes of running connections is not said, expected --adopt audit, reset "
+		 "or off (or 'adopt' in the policy)");
+	hint("audit lets them go on, unsound until they reconnect; reset ends them; off drops "
+	     "their data");
+	return EXIT_PROBLEM;
+}
+
 static int report(const struct attach_plan *plan)
 {
 	json_t *pairs = json_array();
@@ -204,6 +228,8 @@ static int attach(struct arguments *args)
 		policy = load_policy(args->policy, DIAG_WARNING, &rc);
 	if (!rc)
 		rc = each_nic(&args->plan, check_unused);
+	if (!rc)
+		rc = choose_adoption(&args->plan, policy);
 	if (!rc) {
 		args->plan.policy = policy;
 		rc = loader_attach(&args->plan);
@@ -218,7 +244,7 @@ static int run(int argc, char **argv)
 		.options = table, .parser = parse, .children = options_child,
 		.doc = "Starts enforcing a policy between pairs of NICs.",
 	};
-	struct arguments args = { .plan.adopt = KS_ADOPT_AUDIT };
+	struct arguments args = { .plan.adopt = ADOPT_UNSAID };
 	int lock, rc;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &args);

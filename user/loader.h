@@ -26,7 +26,7 @@ struct port_pair {
 struct attach_plan {
 	struct port_pair pairs[PAIRS_MAX];
 	size_t n_pairs;
-	enum ks_adopt adopt;
+	int adopt;			/* enum ks_adopt, ADOPT_UNSAID */
 	bool generic;			/* fall back to generic XDP */
 	const struct compiled_policy *policy;
 };

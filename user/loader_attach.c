@@ -187,7 +187,7 @@ static int prepare(struct attachment *a)
 {
 	const struct compiled_policy *policy = a->plan->policy;
 	const struct ks_state_rec state = {
-		.abi = KS_ABI, .mode = policy->mode, .adopt = a->plan->adopt,
+		.abi = KS_ABI, .mode = policy->mode, .adopt = (uint32_t)a->plan->adopt,
 		.flows_per_client = policy->limits.flows_per_client,
 		.half_open_per_client = policy->limits.half_open_per_client,
 		.event_rate = policy->limits.event_rate,
