@@ -257,4 +257,10 @@ static __always_inline void *pkt_at(struct xdp_md *ctx, __u64 off, __u32 n)
 
 #define PKT_HEADERS_END 448
 
+/* The client's NIC alone is attached: what the server says is not seen. */
+static __always_inline int pkt_blind(void)
+{
+	return cfg.sight == KS_SIGHT_CLIENT;
+}
+
 #endif

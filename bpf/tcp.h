@@ -46,6 +46,8 @@ static __always_inline int tcp_apply(struct ks_flow *f, struct pkt *p)
 		return flow_pend(f, p);
 	case KS_U_complete:
 		return flow_complete(f, p);
+	case KS_U_unseen:
+		return flow_unseen(f, p);
 	case KS_U_accept:
 		return flow_accept(f, p);
 	case KS_U_client_rst:

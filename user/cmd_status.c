@@ -19,12 +19,28 @@
 #include "options.h"
 #include "results.h"
 
+/* The least that any port sees. */
+static enum ks_sight sight(const struct counters *c)
+{
+	enum ks_sight least = KS_SIGHT_BOTH;
+
+	for (int i = 0; i < KS_PORTS_MAX; i++)
+		if (c->ports[i].used && c->ports[i].sight > least)
+			least = (enum ks_sight)c->ports[i].sight;
+	return least;
+}
+
 /* What holds for the present attachment, and why (design section 2). */
 static void guarantee(char *buf, size_t size, const struct counters *c,
 		      const struct flow_count *flows)
 {
 	if (c->state.mode == KS_MONITOR)
 		snprintf(buf, size, "none: mode monitor, everything passes and verdicts are only reported");
+	else if (sight(c) == KS_SIGHT_TAP)
+		snprintf(buf, size, "none: a tap sees copies, verdicts are only reported there");
+	else if (sight(c) == KS_SIGHT_CLIENT)
+		snprintf(buf, size, "monitor-grade: the client's NIC alone, the server's numbers are not "
+			 "seen; no reset, no assembling");
 	else if (flows->adopted)
 		snprintf(buf, size, "full on both NICs for every connection whose handshake was seen; "
 			 "monitor-grade for the %llu adopted without one, until they reconnect",
@@ -129,7 +145,8 @@ static json_t *port_list(const struct counters *c)
 		json_array_append_new(list, json_pack(
 			"{s:s, s:I, s:s, s:s, s:s, s:s}", "name", p->name, "ifindex",
 			(json_int_t)p->ifindex, "role", name_role(p->role), "attach",
-			p->wire ? "wire" : "inline", "peer",
+			name_attach(p->wire, p->sight), "peer",
+			p->peer == i ? "nothing" :
 			p->peer < KS_PORTS_MAX ? c->ports[p->peer].name : "?", "xdp",
 			nic_xdp_name(xdp)));
 	}

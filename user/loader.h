@@ -21,7 +21,11 @@ struct port_pair {
 	char name[2][IFNAMSIZ];		/* by enum ks_role */
 	uint32_t ifindex[2];
 	bool wire;			/* else inline */
+	enum ks_sight sight;		/* not both: the client's role alone has a NIC */
 };
+
+/* Roles that have a NIC: 2, or the client's alone. */
+int pair_roles(const struct port_pair *pair);
 
 struct attach_plan {
 	struct port_pair pairs[PAIRS_MAX];

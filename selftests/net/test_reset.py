@@ -267,3 +267,56 @@ def test_connect_read_close(mode, family):
         tracked = ks.json("status")["flows"]["tracked"]
         assert tracked <= 1024, tracked
         return f"{cycles} cycles, {tracked} entries, slowest {slowest * 1000:.0f} ms"
+
+
+@cases((4,), (6,))
+def test_client_only(family):
+    """The client's NIC alone: denied writes do not arrive, reads go on, status says how far
+    that can be trusted."""
+    with Plant("router") as plant:
+        log = plant.modbus_server()
+        ks = Keyswitch(plant)
+        ks.cmd("attach", "--policy", ks.policy, "--client-only", "kc", "--adopt", "off")
+        host = plant.server6 if family == 6 else plant.server4
+        for _ in range(3):  # a ring of bytes and more on each
+            sock = plant.connect(host, 502)
+            for number in range(400):
+                sock.sendall(read_registers(tid=number))
+                equal(len(tcp_split.receive(sock, 11, 2) or b""), 11, f"answer {number}")
+            sock.sendall(write_register())
+            assert not tcp_split.receive(sock, 12, 0.4), "a write was answered"
+            abort(sock)
+        equal(log.count(function=3), 1200, "reads at the server")
+        no_writes(log)
+        status = ks.json("status")
+        assert status["guarantee"].startswith("monitor-grade"), status["guarantee"]
+        equal(status["ports"][0]["attach"], "client-only", "attach")
+        assert ks.reason("policy_deny") >= 3, ks.counters()["packets"]
+
+
+@cases()
+def test_tap():
+    """A port that gets copies of both directions judges them and stops nothing."""
+    with Plant("bridge") as plant:
+        log = plant.modbus_server()
+        gateway = plant.gateway
+        plant.nsenter(gateway, "ip", "link", "add", "tap0", "type", "veth", "peer", "name", "span0")
+        for nic in ("tap0", "span0"):
+            plant.nsenter(gateway, "ip", "link", "set", nic, "up")
+        for port in ("kc", "ks"):
+            plant.nsenter(gateway, "tc", "qdisc", "add", "dev", port, "clsact")
+            plant.nsenter(gateway, "tc", "filter", "add", "dev", port, "ingress", "protocol", "all",
+                          "u32", "match", "u32", "0", "0", "action", "mirred", "egress", "mirror",
+                          "dev", "span0")
+        ks = Keyswitch(plant)
+        ks.cmd("attach", "--policy", ks.policy, "--tap", "tap0", "--adopt", "audit")
+        for function in (3, 6):
+            equal(plant.mb_client("-t", "1000", plant.server4, function, 10, 1)[0], 0, function)
+        equal(log.count(function=6), 1, "writes at the server")
+        wait_for(lambda: ks.requests(verdict="would_deny"), "the write's verdict")
+        equal(ks.requests(verdict="would_deny"), 1, "would_deny")
+        equal(ks.requests(verdict="allow"), 1, "allow")
+        status = ks.json("status")
+        assert status["guarantee"].startswith("none: a tap"), status["guarantee"]
+        equal([p["attach"] for p in status["ports"]], ["tap"], "ports")
+        equal({row["action"] for row in ks.counters()["packets"]}, {"pass"}, "actions")
