@@ -73,6 +73,7 @@ def build():
     for name in ("mb_server", "mb_client"):
         _compile(f"{name}.c", name, "gcc", "-O2", "-Wall", "-Wextra", "-Werror",
                  last=["-lmodbus"])
+    _compile("stream_server.c", "stream_server", "gcc", "-O2", "-Wall", "-Wextra", "-Werror")
     for name in ("xdp_pass", "xdp_wire", "vlan"):
         _compile(f"{name}.bpf.c", f"{name}.bpf.o", "clang", "-O2", "-g", "-Wall",
                  "-Wextra", "-Werror", "-target", "bpf", f"-I/usr/include/{multiarch}", "-c")
