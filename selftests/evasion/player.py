@@ -39,8 +39,15 @@ def packet_socket(namespace, interface):
     return sock
 
 
+def signed(number):
+    """A difference of sequence numbers."""
+    return (number + (1 << 31) & MASK) - (1 << 31)
+
+
 class Speaker(Attacker):
     """One conversation on the wire."""
+
+    show = False  # every frame is printed
 
     def __init__(self, sock, macs, source, case, sport):
         super().__init__(sock, macs, (source, case.target.addresses[case.family]),
@@ -54,7 +61,16 @@ class Speaker(Attacker):
     def out(self, flags, payload=b"", **fields):
         self.number = self.number % NUMBERS + 1
         self.frames.send(self.number, len(payload))
+        if self.show:
+            known = {name: value for name, value in fields.items() if name not in ("seq", "ack")}
+            self.tell("sends", flags, fields["seq"], fields["ack"], payload.hex(), known)
         super().out(flags, payload, **fields)
+
+    def tell(self, what, flags, seq, ack, *more):
+        """A line of a replay; numbers count from the first SYN and its answer."""
+        names = "".join(name for bit, name in enumerate("FSRPAU") if flags >> bit & 1)
+        print(f"{self.number:3} {what} {names:3} seq {signed(seq - self.case.iss - 1)} ack "
+              f"{signed(ack - self.irs - 1)}", *more, flush=True)
 
     def wrap(self, ip_payload, protocol=6, padding=b"", **lies):
         lies["ident" if self.family == 4 else "flow"] = self.number
@@ -125,6 +141,8 @@ class Speaker(Attacker):
     # -- what comes back ----------------------------------------------------
 
     def hear(self, got):
+        if self.show:
+            self.tell("    hears", got.flags, got.ack, got.seq, got.payload.hex())
         if got.flags & SYN:
             if got.flags & ACK and self.syn_at is not None and not self.heard:
                 self.heard = True
@@ -134,7 +152,7 @@ class Speaker(Attacker):
         if got.flags & RST or not got.flags & ACK:
             return
         self.last_ack = got.ack
-        offset = (got.ack - self.base + (1 << 31) & MASK) - (1 << 31)
+        offset = signed(got.ack - self.base)
         if abs(offset) < 1 << 20:
             self.acked = max(self.acked, offset)
 
@@ -241,7 +259,10 @@ class Player:
         sport, _, seq, _, doff, flags = struct.unpack(">HHIIBB", frame[ip:ip + 14])
         speaker = self.speakers.get((address, sport))
         if speaker:
-            speaker.frames.arrived(number, seq, size - ip - 4 * (doff >> 4), flags & SYN)
+            size -= ip + 4 * (doff >> 4)
+            speaker.frames.arrived(number, seq, size, flags & SYN)
+            if speaker.show:
+                print(f"        frame {number} arrives with {size} bytes")
 
     def retire(self):
         now = time.monotonic()
