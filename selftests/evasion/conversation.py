@@ -7,10 +7,11 @@ Owns the dice: the same seed gives the same script on every run.  Sends nothing
 (player.py does) and knows nothing of what comes back: where a step depends on what
 the server has acknowledged it only says so (`heal`, `strike`, `rst`).
 
-Steps, each a tuple, offsets counted from the stream's first byte: ("syn", offset, fields) ("synack", seconds) ("put", offset, bytes,
-flags, ack, fields) ("heal", bytes) ("strike", bytes) ("rst",) ("until", offset,
-seconds) ("wait", seconds) ("base", offset).  ack: (base, delta), base "live" or
-"first" (the server's first byte).
+Steps, each a tuple, offsets counted from the stream's first byte: ("syn", offset,
+fields) ("synack", seconds) ("put", offset, bytes, flags, ack, fields) ("heal", bytes)
+("strike", bytes) ("rst",) ("until", offset, seconds) ("answer", seconds) ("revive",
+offset) ("wait", seconds) ("base", offset).  ack: (base, delta), base "live" or "first"
+(the server's first byte).
 """
 import random
 
@@ -24,11 +25,16 @@ SEGMENT = 1380
 RING = {"modbus": 4096, "enip": 16384}
 GROUP = 256  # conversations that share the server's SYN cookie setting
 COOKIES = (0, 1, 2)
+ON_DENY = ("reset", "drop")  # the policy's, of so many cookie settings in a row
 MD5 = b"\x13\x12" + bytes(16) + b"\x01\x01"
 
 
 def cookies(seed):
     return COOKIES[seed // GROUP % len(COOKIES)]
+
+
+def on_deny(seed):
+    return ON_DENY[seed // GROUP // len(COOKIES) % len(ON_DENY)]
 
 
 class Conversation:
@@ -93,7 +99,8 @@ class Conversation:
         """Good bytes up to there are on their way; mostly waits for them."""
         self.at = max(self.at, upto)
         if self.dice.random() < 0.7:
-            self.steps.append(("until", self.at, 0.008))
+            self.steps.append(("answer", 0.016) if self.target.single else
+                              ("until", self.at, 0.008))
 
     def whole(self):
         end = min(self.border(self.at, self.dice.choice((1, 1, 1, 2, 4))), self.at + SEGMENT)
@@ -126,6 +133,14 @@ class Conversation:
             REFUSED[self.target.proto](self.dice)
         self.put(self.at, (self.good[self.at:end] + tail)[:SEGMENT])
         self.sent(end)
+        self.revive()
+
+    def revive(self):
+        """What was refused may have ended the connection: mostly a new one."""
+        if self.dice.random() < 0.7:
+            self.at = next((border for border in self.borders if border >= self.at), self.at)
+            self.steps += [("wait", 0.002), ("revive", self.at)]
+            self.put(self.at, b"", ACK)
 
     def refused(self):
         """Nothing allowed: the twin, or a lie, or a piece of either."""
@@ -137,6 +152,7 @@ class Conversation:
         if self.dice.random() < 0.4:
             self.put(self.at, self.good[self.at:self.border(self.at)])
             self.sent(self.border(self.at))
+        self.revive()
 
     def resend(self):
         start = self.behind()
@@ -255,6 +271,7 @@ class Conversation:
         """A denied request where the server stands."""
         data = self.evil[self.at:self.border(self.at)] or REFUSED[self.target.proto](self.dice)
         self.steps.append(("strike", data))
+        self.revive()
 
     def pause(self):
         self.steps.append(("wait", self.dice.choices((0.003, 0.02, 1.1), (60, 20, 1))[0]))

@@ -25,6 +25,7 @@ SETTLE = 0.25  # from a conversation's last frame to the next use of its port
 PACKET_IGNORE_OUTGOING, SO_RCVBUFFORCE = 23, 33
 DATA = 0x18
 NUMBERS = 0xFFFF
+STRAYS = 2
 
 
 def packet_socket(namespace, interface):
@@ -55,12 +56,14 @@ class Speaker(Attacker):
         self.case, self.frames = case, reach.Frames(case.borders)
         self.number, self.acked, self.syn_at = 0, 0, None
         self.last_ack, self.heard = None, False
+        self.answered = self.ended = False  # since the last data, since the last SYN
+        self.knocking, self.strays = False, 0
         self.awaited = self.ticket = None  # condition that ends a wait, the wait's number
         self.script = self.play()
 
     def out(self, flags, payload=b"", **fields):
         self.number = self.number % NUMBERS + 1
-        self.frames.send(self.number, len(payload))
+        self.frames.send(self.number, len(payload), flags & RST)
         if self.show:
             known = {name: value for name, value in fields.items() if name not in ("seq", "ack")}
             self.tell("sends", flags, fields["seq"], fields["ack"], payload.hex(), known)
@@ -83,6 +86,7 @@ class Speaker(Attacker):
             wait = getattr(self, f"step_{kind}")(*args)
             if wait:
                 yield wait
+                self.knocking = False
         yield 0.002, None
         self.step_rst()
 
@@ -90,10 +94,11 @@ class Speaker(Attacker):
         fields = dict(fields)
         payload = fields.pop("payload", b"")
         options = fields.pop("options", MSS) + self.stamp({})
-        self.syn_at, self.heard = self.base + offset & MASK, False
+        self.syn_at, self.heard, self.ended = self.base + offset & MASK, False, False
         self.out(SYN, payload, seq=self.syn_at, ack=0, options=options, **fields)
 
     def step_synack(self, seconds):
+        self.knocking = not self.heard
         return seconds, lambda: self.heard
 
     def step_put(self, offset, data, flags, ack, fields):
@@ -102,6 +107,7 @@ class Speaker(Attacker):
         if "options" not in fields:
             fields["options"] = self.stamp(fields)
         fields.pop("age", None)
+        self.answered = False
         self.put(offset, data, flags, ack=base + ack[1], **fields)
 
     def stamp(self, fields):
@@ -131,6 +137,17 @@ class Speaker(Attacker):
     def step_until(self, offset, seconds):
         return (seconds, lambda: self.acked >= offset) if self.acked < offset else None
 
+    def step_answer(self, seconds):
+        return seconds, lambda: self.answered or self.ended
+
+    def step_revive(self, offset):
+        """The next of a connection that was ended begins at this place."""
+        if not self.ended:
+            return None
+        self.step_syn(offset - 1, {})
+        self.acked = offset
+        return self.step_synack(0.05)
+
     @staticmethod
     def step_wait(seconds):
         return seconds, None
@@ -145,16 +162,27 @@ class Speaker(Attacker):
             self.tell("    hears", got.flags, got.ack, got.seq, got.payload.hex())
         if got.flags & SYN:
             if got.flags & ACK and self.syn_at is not None and not self.heard:
-                self.heard = True
+                self.heard, self.knocking = True, False
                 self.irs, self.rcv_nxt = got.seq, got.seq + 1 & MASK
             return
         self.take(got)
+        self.answered |= bool(got.payload)
+        self.ended |= bool(got.flags & RST)
         if got.flags & RST or not got.flags & ACK:
             return
+        if self.knocking and self.strays < STRAYS:
+            self.stray(got)
         self.last_ack = got.ack
         offset = signed(got.ack - self.base)
         if abs(offset) < 1 << 20:
             self.acked = max(self.acked, offset)
+
+
+    def stray(self, got):
+        """The server still has an older connection: ended, as a kernel ends it."""
+        self.strays += 1
+        self.out(RST, seq=got.ack, ack=0)
+        self.out(SYN, seq=self.syn_at, ack=0, options=MSS + self.stamp({}))
 
 
 class Player:
@@ -260,7 +288,8 @@ class Player:
         speaker = self.speakers.get((address, sport))
         if speaker:
             size -= ip + 4 * (doff >> 4)
-            speaker.frames.arrived(number, seq, size, flags & SYN)
+            speaker.frames.arrived(number, signed(seq - speaker.base), size, flags & SYN,
+                                   flags & RST)
             if speaker.show:
                 print(f"        frame {number} arrives with {size} bytes")
 

@@ -13,9 +13,10 @@ CLASSES = {
     "E4 comparison": "bytes that had arrived before",
     "E4 tail": "bytes that had arrived before and new ones behind them",
     "carry": "new bytes that end inside a message",
+    "assemble": "a frame with more bytes than were sent in it",
     "trim": "the first part of a frame",
     "strip": "a frame without its bytes",
-    "kill": "connections ended by keyswitch",
+    "kill": "a RST in place of what was sent",
 }
 
 
@@ -24,24 +25,26 @@ class Frames:
 
     def __init__(self, borders):
         self.sent, self.borders = {}, set(borders)
-        self.high, self.origin, self.reached = 0, None, set()
+        self.high, self.reached = None, set()
 
-    def send(self, number, size):
-        self.sent[number] = size
+    def send(self, number, size, reset):
+        self.sent[number] = size, reset
 
-    def arrived(self, number, seq, size, syn):
-        """A frame at the server; seq as on the wire."""
+    def arrived(self, number, start, size, syn, reset):
+        """A frame at the server; start: its first byte's place in the stream."""
         if syn:
-            self.origin, self.high = seq + 1, 0
-        sent = self.sent.get(number)
-        if sent is None or self.origin is None:
+            self.high = start + 1
+        sent, was_reset = self.sent.get(number, (0, True))
+        if number not in self.sent or self.high is None:
             return
-        if size < sent:
+        if reset and not was_reset:
+            self.reached.add("kill")
+        elif size < sent:
             self.reached.add("trim" if size else "strip")
-        if not size:
-            return
-        start = (seq - self.origin + (1 << 31) & 0xFFFFFFFF) - (1 << 31)
-        self.bytes(start, start + size)
+        elif size > sent:
+            self.reached.add("assemble")
+        if size:
+            self.bytes(start, start + size)
 
     def bytes(self, start, end):
         if end <= self.high:

@@ -33,14 +33,16 @@ class Connection:
         self.target, self.seed, self.said, self.data = target, seed, said, []
 
     def judge(self):
-        return self.target.judge(b"".join(self.data))
+        return self.target.judge(self.data)
 
 
 class Judge:
-    """seed_of(server address, source port) -> whose connection that is."""
+    """libmodbus: target -> its server's log. seed_of(server address, source port) ->
+    whose connection that is."""
 
     def __init__(self, stream, libmodbus, seed_of):
-        self.stream, self.libmodbus = Tail(stream), Tail(libmodbus)
+        self.stream = Tail(stream)
+        self.libmodbus = {target: Tail(path) for target, path in libmodbus.items()}
         self.seed_of, self.open = seed_of, {}
         self.findings, self.connections, self.bytes = [], 0, 0
 
@@ -56,8 +58,9 @@ class Judge:
                 self.open[number].data.append(data)
             else:
                 self.finish(number)
-        for line in self.libmodbus.lines():
-            self.executed(json.loads(line))
+        for target, tail in self.libmodbus.items():
+            for line in tail.lines():
+                self.executed(target, json.loads(line))
 
     def accepted(self, number, local, port, _, sport):
         self.connections += 1
@@ -70,12 +73,11 @@ class Judge:
         if why:
             self.findings.append((one.seed, one.target.name, ":".join(one.said), why))
 
-    def executed(self, line):
+    def executed(self, target, line):
         """One request that libmodbus cut out and executed."""
-        target = next(t for t in targets.TARGETS if t.server == "libmodbus")
         local = target.addresses[6 if ":" in line["client"] else 4]
         self.bytes += len(line["bytes"]) // 2
-        why = target.judge(bytes.fromhex(line["bytes"]))
+        why = target.judge([bytes.fromhex(line["bytes"])])
         if why:
             self.findings.append((self.seed_of(local, line["port"]), target.name,
                                   f"{local}:{line['port']}", why))

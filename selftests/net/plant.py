@@ -314,9 +314,9 @@ class Plant:
         wait_for(lambda: self.nsenter(ns, "ss", f"-Hl{kind}n", f"sport = {port}").stdout,
                  f"a listener on port {port}", step=0.02)
 
-    def modbus_server(self, port=502):
+    def modbus_server(self, port=502, *options):
         log = self.dir / f"mb-{port}.log"
-        self.spawn(self.server, BUILT / "mb_server", "-p", port, "-l", log)
+        self.spawn(self.server, BUILT / "mb_server", "-p", port, "-l", log, *options)
         self.listening(self.server, port)
         return Log(log)
 
