@@ -21,6 +21,7 @@ static __always_inline int tcp_facts(struct ks_flow *f, struct pkt *p)
 		p->proto = f->proto;
 		p->asset = f->asset;
 		p->profile = f->profile;
+		p->how = f->how & KS_HOW_ASSET;
 		return KS_GO;
 	}
 	if (!p->resolved)
