@@ -185,8 +185,9 @@ static __always_inline void cip_leaf_start(const struct view *v, __u32 off, __u3
 
 /*
  * (Large_)Forward_Open: explicit (transport class 2 or 3) to the Message Router
- * opens a session and stays class 6; all else becomes KS_CLASS_OPEN. The
- * connection path fills the data to its end.
+ * opens a session and stays class 6; with a data segment it configures
+ * (KS_CLASS_CONFIG); all else becomes KS_CLASS_OPEN. The connection path fills the
+ * data to its end.
  */
 static __always_inline int cip_open(const struct view *v, const struct cip_head *h,
 				    struct ks_leaf *leaf, struct epath_work *work)
@@ -205,7 +206,9 @@ static __always_inline int cip_open(const struct view *v, const struct cip_head 
 	target = epath_to_router(v, h->data + fixed, words, work);
 	if (target > 0)
 		return target;
-	if (target == 0 && (transport == 2 || transport == 3))
+	if (work->config)
+		leaf->key_class = KS_CLASS_CONFIG;
+	else if (target == 0 && (transport == 2 || transport == 3))
 		leaf->key_class = CIP_CONN_MANAGER;
 	return 0;
 }
@@ -225,6 +228,10 @@ static __always_inline int cip_path_rules(const struct ks_leaf *leaf, __u32 flag
 	if ((service == CIP_UNCONNECTED_SEND && class == CIP_CONN_MANAGER) ||
 	    (service == CIP_MULTIPLE && class == CIP_MESSAGE_ROUTER))
 		return flags & CIP_MEMBER ? KS_R_nesting : KS_R_epath_ambiguous;
+	/* its reply would stand among others', where no state is made of it */
+	if (flags & CIP_MEMBER && class == CIP_CONN_MANAGER &&
+	    (service == CIP_FORWARD_OPEN || service == CIP_LARGE_OPEN))
+		return KS_R_nesting;
 	if (service == CIP_MULTIPLE && path != KS_HAS_CLASS)
 		return KS_R_epath_ambiguous;
 	if (path == (KS_HAS_CLASS | KS_HAS_TAG) &&

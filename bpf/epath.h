@@ -23,6 +23,8 @@ enum epath_kind {
 	EPATH_KEY = 5,		/* electronic key */
 	EPATH_SYMBOL,
 	EPATH_PORT,
+	EPATH_NETWORK,		/* network or safety segment */
+	EPATH_DATA,		/* simple data segment: configuration in a Forward_Open */
 	EPATH_OTHER,		/* valid, but nothing that a walker steps over */
 };
 
@@ -99,6 +101,15 @@ static __always_inline int epath_symbol(const struct view *v, __u32 pos, __u32 l
 	return 0;
 }
 
+/* 0x80 and 0x5n: a count of words, then the words; other network segments two bytes. */
+static __always_inline int epath_words(const struct view *v, __u32 pos, __u32 left, __u32 kind,
+				       int counted, struct epath_seg *s)
+{
+	s->kind = kind;
+	s->size = 2 + (counted ? 2 * epath_u8(v, pos + 1) : 0);
+	return s->size <= left ? 0 : KS_R_epath_malformed;
+}
+
 /* The segment at pos of a path that ends at end (inside the view). */
 static __always_inline int epath_segment(const struct view *v, __u32 pos, __u32 end,
 					 struct epath_seg *s)
@@ -115,16 +126,20 @@ static __always_inline int epath_segment(const struct view *v, __u32 pos, __u32 
 		return epath_port(v, pos, left, first, s);
 	case 1:
 		return epath_logical(v, pos, left, first, s);
+	case 2:
+		return epath_words(v, pos, left, EPATH_NETWORK, first & 0x10, s);
 	case 3:
 		return epath_symbol(v, pos, left, first, s);
 	case 4:
 		if (first == 0x91)
 			return epath_symbol(v, pos, left, first, s);
-		return first == 0x80 ? 0 : KS_R_epath_malformed;
+		if (first == 0x80)
+			return epath_words(v, pos, left, EPATH_DATA, 1, s);
+		return KS_R_epath_malformed;
 	case 7:
 		return KS_R_epath_malformed;
 	}
-	return 0;	/* network, data types: no walker goes on behind them */
+	return 0;	/* data types: no walker goes on behind them */
 }
 
 /*
@@ -136,6 +151,7 @@ struct epath_work {
 	__u32 end;
 	__u32 state;		/* connection path: enum epath_target; tag index: scale */
 	__u32 reason;
+	__u32 config;		/* connection path: configuration may stand in it */
 };
 
 /* ---- request paths ---- */
@@ -357,6 +373,10 @@ static long epath_conn_step(__u64 i, void *data)
 	w->pos += s.size;
 	if (w->reason)
 		return 1;
+	if (s.kind == EPATH_DATA || s.kind == EPATH_OTHER) {
+		w->config = 1;
+		return s.kind == EPATH_OTHER;
+	}
 	if (w->state == EPATH_AT_START && (s.kind == EPATH_PORT || s.kind == EPATH_KEY))
 		return 0;
 	if (w->state == EPATH_AT_START && s.kind == EPATH_CLASS && s.value == 2)
@@ -365,12 +385,13 @@ static long epath_conn_step(__u64 i, void *data)
 		w->state = EPATH_AT_ROUTER;
 	else
 		w->state = EPATH_ELSEWHERE;
-	return w->state == EPATH_ELSEWHERE;
+	return 0;
 }
 
 /*
  * Does the connection path (ports and a key may lead) end at the Message Router
  * and nowhere else: 0 = yes, -1 = no, else KS_R_epath_malformed or KS_R_epath_long.
+ * work->config = 1: a data segment is in it, or what cannot be followed.
  */
 static __always_inline int epath_to_router(const struct view *v, __u32 off, __u32 words,
 					   struct epath_work *work)
@@ -382,14 +403,12 @@ static __always_inline int epath_to_router(const struct view *v, __u32 off, __u3
 	work->pos = off;
 	work->end = off + 2 * words;
 	work->state = EPATH_AT_START;
-	work->reason = 0;
+	work->reason = work->config = 0;
 	ks_loop(KS_EPATH_MAX, epath_conn_step, &c);
 	if (work->reason)
 		return work->reason;
-	if (work->state == EPATH_ELSEWHERE)
-		return -1;
 	if (work->pos != work->end)
-		return KS_R_epath_long;
+		return work->config ? -1 : KS_R_epath_long;
 	return work->state == EPATH_AT_ROUTER ? 0 : -1;
 }
 

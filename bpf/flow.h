@@ -108,6 +108,7 @@ static __always_inline int flow_claim(struct ks_flow *f, struct pkt *p, __u32 n)
 	t->seq = p->seq + t->skip;
 	t->join = f->how & KS_HOW_ASSEMBLE && !p->follow;
 	t->single = f->how & KS_HOW_SINGLE && !p->follow;
+	t->audit = !!(f->flags & KS_F_AUDIT);
 	t->start = t->probe ? t->seq : f->msg_start;
 	t->id = f->id;
 	t->version = f->version;

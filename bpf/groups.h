@@ -125,6 +125,8 @@ enum ks_group { KS_GROUP_LIST(KS_GROUP_ENUM) KS_GROUPS };
 	S(0x5b, 0x06, "large_forward_open", session) \
 	S(0x54, KS_CLASS_OPEN, "forward_open", io) \
 	S(0x5b, KS_CLASS_OPEN, "large_forward_open", io) \
+	S(0x54, KS_CLASS_CONFIG, "forward_open", config) \
+	S(0x5b, KS_CLASS_CONFIG, "large_forward_open", config) \
 	S(0x00, KS_CLASS_IO, "implicit_io", io) \
 	/* File */ \
 	S(0x4b, 0x37, "initiate_upload", read) \
@@ -254,6 +256,8 @@ enum ks_group { KS_GROUP_LIST(KS_GROUP_ENUM) KS_GROUPS };
 	C(KS_CLASS_ENCAP, "encapsulation", other, other) \
 	C(KS_CLASS_IO, "implicit_io", io, io) \
 	C(KS_CLASS_OPEN, "connection_open", io, io) \
+	C(KS_CLASS_CONFIG, "configuring_open", config, config) \
+	C(KS_CLASS_DATA, "connected_data", other, other) \
 	C(KS_CLASS_NONE, "no_class", other, other)
 
 #ifndef __bpf__

@@ -7,6 +7,7 @@
 #define KEYSWITCH_JUDGE_H
 
 #include "verdict.h"
+#include "conn.h"
 #include "modbus.h"
 
 /* A leaf without any field yet, for what is refused before a dissector wrote one. */
@@ -91,6 +92,24 @@ KS_GLOBAL int judge_adu(struct ks_modbus_ring *ring, __u32 pos, __u32 len)
 }
 
 /*
+ * Connected data is a Message Router request only on a connection that was opened to
+ * the Message Router. Else 1: w->leaf is all that is judged, w->refused why not.
+ */
+static __always_inline int judge_connected(struct ks_work *w, __u32 len)
+{
+	int kind = conn_message(w->cip.msg.conn_id);
+
+	if (kind == KS_CONN_ROUTER)
+		return 0;
+	enip_leaf_command(&w->cip.msg, len, &w->leaf);
+	if (!kind)
+		w->refused = KS_R_connection_unknown;
+	w->leaf.key_class = KS_CLASS_DATA;
+	w->leaf.service = 0;
+	return 1;
+}
+
+/*
  * Envelope and wrappers of the PDU at ring position pos into w->cip.msg, w->cip.layers.
  * Returns the number of requests in it, to be dissected one by one; 0 = the PDU
  * itself is the one request, w->leaf holds it and w->refused why it is refused (0 =
@@ -109,6 +128,8 @@ KS_GLOBAL int judge_envelope(struct ks_enip_ring *ring, __u32 pos, __u32 len)
 	v = (struct view){ .base = ring->bytes + at, .len = len };
 	judge_head(w, &v);
 	w->refused = enip_dissect(&v, p->l4proto == IPPROTO_UDP, &w->cip.msg);
+	if (!w->refused && w->cip.msg.cip == EIP_CONNECTED && judge_connected(w, len))
+		return 0;
 	if (!w->refused && w->cip.msg.cip) {
 		w->refused = cip_unwrap(&v, w->cip.msg.cip_off, w->cip.msg.cip_len, &w->cip.layers);
 		if (!w->refused)
@@ -130,6 +151,7 @@ KS_GLOBAL int judge_request(struct ks_enip_ring *ring, __u32 pos, __u32 len, __u
 		return 0;
 	BOUND_OFFSET(at, KS_EIP_RING);
 	v = (struct view){ .base = ring->bytes + at, .len = len };
+	w->open.kind = 0;
 	off = w->cip.layers.off;
 	n = w->cip.layers.len;
 	w->refused = 0;
@@ -142,9 +164,21 @@ KS_GLOBAL int judge_request(struct ks_enip_ring *ring, __u32 pos, __u32 len, __u
 		return 0;
 	}
 	w->refused = cip_leaf(&v, off, n, flags, &w->leaf, &w->cip.path);
+	if (!w->refused && w->leaf.class == CIP_CONN_MANAGER &&
+	    (w->leaf.service == CIP_FORWARD_OPEN || w->leaf.service == CIP_LARGE_OPEN))
+		forward_open(&v, off, w->leaf.key_class, &w->open);
 	w->leaf.function = w->cip.msg.command;
 	w->leaf.has |= KS_HAS_FUNCTION;
 	return 0;
+}
+
+/* A Forward_Open that goes on waits for its reply. */
+static __always_inline void judge_asked(void)
+{
+	struct ks_work *w = pkt_work();
+
+	if (w && w->open.kind)
+		conn_asked();
 }
 
 /* Bytes that are no message: one refused request without fields. */
@@ -159,7 +193,7 @@ static __always_inline int judge_unframed(struct xdp_md *ctx, struct pkt *p, int
 	return judge_decide(ctx);
 }
 
-/* A UDP 2222 O->T datagram (group io); its content is not looked at. */
+/* A UDP 2222 O->T datagram (group io): policy, then whether its connection is known. */
 static __always_inline int judge_io(struct xdp_md *ctx, struct pkt *p)
 {
 	struct ks_work *w = pkt_work();
@@ -168,7 +202,10 @@ static __always_inline int judge_io(struct xdp_md *ctx, struct pkt *p)
 		return KS_R_internal;
 	judge_blank(p, w);
 	w->leaf.key_class = KS_CLASS_IO;
+	w->leaf.asset = p->asset;
 	w->refused = 0;
+	if (policy_request() == KS_R_ok)
+		w->refused = conn_datagram(ctx);
 	return judge_decide(ctx);
 }
 

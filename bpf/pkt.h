@@ -50,6 +50,7 @@ struct take {
 	__u8 claimed;
 	__u8 join;		/* the asset's partial messages are assembled */
 	__u8 single;		/* one message a segment */
+	__u8 audit;		/* adopted: CIP connections may be older than what is known */
 	__u8 probe;		/* position unknown: must be whole messages to count */
 	__u8 sound;		/* result: what is sent again equals the ring, lo and hi hold */
 	__u8 kill;		/* result: end the connection */
@@ -83,6 +84,7 @@ struct pkt {
 	__u8 refuse;		/* connections without a handshake are ended */
 	__u8 how;		/* KS_HOW_* of the asset; of the flow once that is known */
 	__u8 scale;		/* window scale of a SYN-ACK (RFC 7323) */
+	__u8 followed;		/* server data to be followed: 1, or 2 from the stream's first byte */
 	__u8 reset;		/* the refused request's rule ends its connection */
 	__u8 out;		/* verdict: enum ks_out */
 	__u8 reported;		/* an event was already sent for this packet */
@@ -158,6 +160,9 @@ struct ks_sum_state {
 struct ks_work {
 	struct pkt pkt;
 	struct cip_work cip;
+	struct ks_open open;		/* Forward_Open being judged; kind 0 = it is none */
+	__u32 reply_at, reply_end;	/* server's bytes still to be followed, frame offsets */
+	__u8 reply_head[2 * KS_REPLY_HEAD];
 	struct ks_leaf leaf;		/* request being judged */
 	struct ks_tag_key tag;		/* tag path in lower case, for the lookup */
 	__u32 refused;			/* why the dissector refused the leaf, 0 = it did not */

@@ -95,6 +95,11 @@
 	R(epath_long, DROP, KS_EV_DENY, "EPATH with more segments than keyswitch follows") \
 	R(msp_malformed, DROP, KS_EV_DENY, "Multiple_Service_Packet malformed") \
 	R(msp_members, DROP, KS_EV_DENY, "Multiple_Service_Packet with more members than keyswitch follows") \
+	R(connection_unknown, DROP, KS_EV_DENY, "connected message on a connection that no allowed open made") \
+	R(io_malformed, DROP, KS_EV_DENY, "implicit I/O datagram malformed") \
+	R(io_unknown, DROP, KS_EV_DENY, "implicit I/O on a connection that no allowed open made") \
+	R(io_size, DROP, KS_EV_DENY, "implicit I/O of another size than its connection has") \
+	R(io_sequence, DROP, 0, "implicit I/O with an old sequence number") \
 	R(nesting, DROP, KS_EV_DENY, "wrapped requests nested deeper than allowed") \
 	R(message_after_prefix, DROP, KS_EV_DENY, "denied after part of the message had passed: connection killed") \
 	R(internal, DROP, KS_EV_PACKET, "a table that must exist does not")

@@ -24,6 +24,8 @@
 #define KS_HALF_OPEN_PER_CLIENT	16
 #define KS_CLIENTS		16384	/* clients with a quota record */
 #define KS_ORPHANS		32768	/* flows waiting for a timer */
+#define KS_CONNS		8192	/* CIP connections */
+#define KS_OPENS		4096	/* Forward_Opens waiting for their reply */
 #define KS_CLOSED		65536	/* ended flows whose entries may be reused */
 #define KS_EVENT_RING		(4 << 20)
 #define KS_EVENT_RATE		100	/* events per second, CPU and reason */
@@ -83,6 +85,8 @@ enum ks_event_kind { KS_EV_DENY = 1, KS_EV_STREAM = 2, KS_EV_PACKET = 3, KS_EV_F
 #define KS_CLASS_ENCAP	0x10001u /* encapsulation command as service, 0x7f if above */
 #define KS_CLASS_IO	0x10002u /* UDP 2222 O->T datagram, service 0 */
 #define KS_CLASS_OPEN	0x10003u /* (Large_)Forward_Open not to the Message Router */
+#define KS_CLASS_CONFIG	0x10005u /* Forward_Open with a data segment: it configures */
+#define KS_CLASS_DATA	0x10006u /* data of an explicit connection not to the Message Router */
 #define KS_CLASS_NONE	0x10004u /* no class in the path, or one above 0xffff */
 
 /* Which fields of a leaf are set. */
@@ -175,6 +179,7 @@ _Static_assert(sizeof(struct ks_key6) == 40, "ks_key6");
 #define KS_HOW_ASSET	0x0f
 #define KS_HOW_ROOM	0x10	/* the server's MSS was lowered by KS_JOIN_ROOM */
 #define KS_HOW_PROVEN	0x40	/* the server has sent something: its socket exists */
+#define KS_HOW_SBUSY	0x80	/* a CPU follows the server's stream */
 #define KS_HOW_WAIT	0x20	/* single: a request went on, its reply has not been seen */
 
 /*
@@ -185,6 +190,7 @@ _Static_assert(sizeof(struct ks_key6) == 40, "ks_key6");
 #define KS_JOIN_MAX	212
 #define KS_JOIN_ROOM	264	/* by so much a server's MSS is lowered for it, multiple of 4 */
 #define KS_JOIN_SEG	1200	/* without that: longest payload that is put together */
+#define KS_REPLY_HEAD	64	/* bytes of a reply that are looked at */
 #define KS_SCALE_UNKNOWN 0xff	/* handshake not seen: window left alone */
 
 /* Timeouts in ns of the states (design section 2, close and GC). */
@@ -241,13 +247,86 @@ struct ks_flow {
 };
 _Static_assert(sizeof(struct ks_flow) == 128, "ks_flow is at most two cache lines");
 
+/*
+ * How far the server's stream of an EtherNet/IP connection has been followed; written
+ * under KS_HOW_SBUSY.
+ */
+struct ks_reply {
+	__u32 total;		/* bytes of the message, 0 = header incomplete */
+	__u32 gone;		/* bytes of it that came so far */
+	__u8 head[KS_REPLY_HEAD]; /* its first bytes */
+};
+
 struct ks_modbus_ring {
 	__u8 bytes[KS_MB_RING_BYTES];
 };
 
 struct ks_enip_ring {
 	__u8 bytes[KS_EIP_RING_BYTES];
+	struct ks_reply reply;
 };
+
+/* ---- CIP connections (Vol 1 3-5, Vol 2 2-4) ---- */
+
+enum ks_conn_kind {
+	KS_CONN_ROUTER = 1,	/* explicit, to the Message Router */
+	KS_CONN_OTHER = 2,	/* explicit, to another object */
+	KS_CONN_IO = 3,		/* transport class 0 or 1, UDP 2222 */
+};
+
+/* What a (Large_)Forward_Open asks for. Numbers host order. */
+struct ks_open {
+	__u32 to_id;		/* T->O connection id, the originator's choice */
+	__u32 oserial;		/* with serial and vendor: the connection's triad */
+	__u16 serial;
+	__u16 vendor;
+	__u32 ot_rpi;		/* us */
+	__u16 ot_size;		/* bytes of O->T data, its sequence count included */
+	__u8 variable;		/* at most ot_size, else exactly */
+	__u8 kind;		/* enum ks_conn_kind, 0 = not an open */
+	__u8 timeout;		/* multiplier: 4 << timeout intervals */
+	__u8 pad[3];
+};
+_Static_assert(sizeof(struct ks_open) == 24, "ks_open");
+
+/* opens: a request that went on, not answered yet */
+struct ks_open_key {
+	__u64 flow;		/* struct ks_flow.id */
+	__u32 to_id;
+	__u32 oserial;
+	__u16 serial;
+	__u16 vendor;
+	__u32 pad;
+};
+
+struct ks_conn_key {
+	__u8 client[16];	/* wire order, IPv4 as ::ffff:a.b.c.d */
+	__u8 server[16];
+	__u32 id;		/* O->T connection id, the target's choice */
+	__u32 link;		/* KS_LINK without the protocol */
+};
+
+struct ks_triad_key {
+	__u8 client[16];
+	__u8 server[16];
+	__u32 oserial;
+	__u16 serial;
+	__u16 vendor;
+};
+
+struct ks_conn {
+	struct bpf_spin_lock lock;
+	__u32 seq;		/* I/O: last sequence number of the addressed item */
+	__u64 flow;		/* id of the TCP connection that opened it, 0 = adopted */
+	__u64 t_last;		/* ns */
+	struct ks_open open;
+	__be16 cport;		/* of that TCP connection, wire order */
+	__be16 sport;
+	__u8 begun;		/* seq is valid */
+	__u8 pad[3];
+};
+_Static_assert(sizeof(struct ks_conn) == 56, "ks_conn is within a cache line");
+
 
 /* A flow whose timer could not be had; see `orphans` in table.h. */
 struct ks_orphan {
@@ -284,12 +363,13 @@ struct ks_state_rec {
 	__u32 mode;		/* enum ks_mode */
 	__u32 adopt;		/* enum ks_adopt */
 	__u64 mode_until;	/* CLOCK_MONOTONIC ns at which monitor ends, 0 = never */
+	__u64 adopt_until;	/* likewise: until then implicit I/O is adopted */
 	__u32 flows_per_client;
 	__u32 half_open_per_client;
 	__u32 event_rate;
 	__u32 pad;
 };
-_Static_assert(sizeof(struct ks_state_rec) == 40, "ks_state_rec");
+_Static_assert(sizeof(struct ks_state_rec) == 48, "ks_state_rec");
 
 #include "compiled.h"
 

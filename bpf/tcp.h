@@ -11,6 +11,7 @@
 #include "missing.h"
 #include "track.h"
 #include "stream.h"
+#include "reply.h"
 
 /* Policy facts of the flow into p, or p's fresh ones into the flow. Under the lock. */
 static __always_inline int tcp_facts(struct ks_flow *f, struct pkt *p)
@@ -109,6 +110,7 @@ static __always_inline int flow_unsound(__u32 reason)
 	case KS_R_msp_malformed:
 	case KS_R_msp_members:
 	case KS_R_nesting:
+	case KS_R_connection_unknown:
 		return 0;
 	}
 	return reason_of(reason_effect, reason) == KS_A_DROP;
@@ -282,6 +284,16 @@ static __always_inline void tcp_peek(struct xdp_md *ctx, struct pkt *p, struct k
 		p->peek_len = n;
 }
 
+/* What the server's new bytes say of CIP connections. */
+static __always_inline void tcp_follow(struct xdp_md *ctx, struct pkt *p, struct ks_flow *f)
+{
+	reply_follow(ctx, p->followed == 2);
+	bpf_spin_lock(&f->lock);
+	if (f->id == p->take.id)
+		f->how &= ~KS_HOW_SBUSY;
+	bpf_spin_unlock(&f->lock);
+}
+
 /* Server side; tracked = the source port is one that some asset speaks on. */
 static __always_inline int tcp_server(struct xdp_md *ctx, struct pkt *p, int tracked)
 {
@@ -314,7 +326,10 @@ static __always_inline int tcp_server(struct xdp_md *ctx, struct pkt *p, int tra
 	}
 	if (f->how & KS_HOW_WAIT && p->len)
 		tcp_peek(ctx, p, f);
-	return tcp_locked(p, f);
+	r = tcp_locked(p, f);
+	if (p->followed)
+		tcp_follow(ctx, p, f);
+	return r;
 }
 
 #endif

@@ -74,11 +74,41 @@ static __always_inline void flow_reply(struct ks_flow *f, struct pkt *p)
 	f->how &= ~KS_HOW_WAIT;
 }
 
+/*
+ * EtherNet/IP: connections hang on replies, so the server's stream is followed in
+ * order from its first byte (reply.h), by one CPU at a time. KS_GO, or why not.
+ */
+static __always_inline int flow_followed(struct ks_flow *f, struct pkt *p)
+{
+	int r;
+
+	if (f->proto != KS_ENIP || !p->len || f->flags & KS_F_AUDIT ||
+	    seq_le(p->seq + p->len, f->s_nxt))
+		return KS_GO;
+	r = seq_lt(f->s_nxt, p->seq) ? KS_R_out_of_order :
+	    f->how & KS_HOW_SBUSY ? KS_R_busy : KS_GO;
+	if (r != KS_GO && p->follow) {
+		f->flags |= KS_F_AUDIT; /* its place is lost, and with it what it says */
+		return KS_GO;
+	}
+	if (r != KS_GO)
+		return r;
+	f->how |= KS_HOW_SBUSY;
+	p->followed = f->s_nxt == f->irs + 1 ? 2 : 1;
+	p->take.skip = f->s_nxt - p->seq;
+	p->take.id = f->id;
+	p->take.slot = f->slot - 1;
+	return KS_GO;
+}
+
 /* S1: the server's numbers; its acknowledgement frees the ring. Version untouched. */
 static __always_inline int flow_track(struct ks_flow *f, struct pkt *p)
 {
 	__u32 end = p->seq + p->len;
+	int r = flow_followed(f, p);
 
+	if (r != KS_GO)
+		return r;
 	if (p->flags & TCP_FIN) {
 		f->flags |= KS_F_SFIN;
 		f->s_fin = end;

@@ -108,6 +108,8 @@ static long walk_enip(__u64 i, void *arg)
 	if (k->s->requests)
 		judge_request(k->eip, k->s->cur, k->s->total, k->s->request);
 	r = judge_decide(k->ctx);
+	if (k->s->requests && (r == KS_GO || k->p->follow))
+		judge_asked();
 	if (k->s->refused == KS_GO)
 		k->s->refused = r;
 	k->s->request++;

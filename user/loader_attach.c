@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -24,6 +25,9 @@
 #define LINKS "links"
 #define PROGS "progs"
 #define PINNED_MAPS "maps"
+
+/* implicit I/O that runs already is taken over for so long after an attach that adopts */
+#define ADOPT_NS (60 * KS_SECOND)
 
 static const char *const folders[] = { LINKS, PROGS, PINNED_MAPS };
 
@@ -189,6 +193,14 @@ static int write_port(struct attachment *a, size_t pair, enum ks_role role)
 	return err ? EXIT_ENVIRONMENT : EXIT_OK;
 }
 
+static uint64_t monotonic_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * KS_SECOND + (uint64_t)ts.tv_nsec;
+}
+
 static int prepare(struct attachment *a)
 {
 	const struct compiled_policy *policy = a->plan->policy;
@@ -197,6 +209,7 @@ static int prepare(struct attachment *a)
 		.flows_per_client = policy->limits.flows_per_client,
 		.half_open_per_client = policy->limits.half_open_per_client,
 		.event_rate = policy->limits.event_rate,
+		.adopt_until = a->plan->adopt == KS_ADOPT_AUDIT ? monotonic_ns() + ADOPT_NS : 0,
 	};
 	int rc = EXIT_OK;
 

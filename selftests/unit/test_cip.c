@@ -587,7 +587,7 @@ TEST(cip_open_elsewhere)
 		{ 0xa3, 2, "2004 2401" }, { 0xa3, 2, "2002 2402" }, { 0xa3, 1, "2002" },
 		{ 0xa3, 0, "" }, { 0xa3, 1, "0100" }, { 0xa3, 2, "2401 2002" },
 		{ 0xa3, 3, "2002 2401 2c65" }, { 0xa3, 3, "2002 2401 3001" },
-		{ 0xa3, 3, "2002 0100 2401" }, { 0xa3, 4, "2002 2401 8001 0102" },
+		{ 0xa3, 3, "2002 0100 2401" }, { 0x01, 3, "4305 2004 2466" },
 		{ 0x01, 4, "2004 2466 2c65 2c64" }, { 0xa3, 3, "20a6 2401 2c01" },
 		{ 0xa3, 3, "2002 2401 0100" }, { 0xa3, 4, "2002 2401 2002 2401" },
 		{ 0xa3, 3, "4301 2002 2401" }, { 0xa3, 2, "9102 'ab'" },
@@ -597,6 +597,20 @@ TEST(cip_open_elsewhere)
 		for (int large = 0; large < 2; large++)
 			CHECK_AT(open_key(large, opens[i].transport, opens[i].words,
 					  opens[i].path) == KS_CLASS_OPEN, i);
+}
+
+TEST(cip_open_configures)
+{
+	static const struct { __u32 words; const char *path; } opens[] = {
+		{ 4, "2002 2401 8001 0102" }, { 4, "8001 0102 2002 2401" },
+		{ 8, "2004 2466 2c65 2c64 8003 010203040506" }, { 1, "8000" }, { 2, "2002 a003" },
+	};
+
+	for (__u32 i = 0; i < sizeof(opens) / sizeof(opens[0]); i++)
+		for (int large = 0; large < 2; large++)
+			CHECK_AT(open_key(large, 0xa3, opens[i].words, opens[i].path) ==
+				 KS_CLASS_CONFIG, i);
+	CHECK(run(OPEN_SMALL "a3 02 2002 8001") == KS_R_epath_malformed);
 }
 
 TEST(cip_open_lengths)

@@ -247,9 +247,44 @@ def msp(*requests, count=None, offsets=None, path=None):
     return req(0x0a, path or cls(2) + inst(1), table + b"".join(requests))
 
 
-def forward_open(path=None, transport=0xa3, service=0x54, words=None):
+def forward_open(path=None, transport=0xa3, service=0x54, words=None, to=0x1234, serial=1,
+                 size=500, rpi=2000000,
+                 variable=False):
+    """Large (0x5b) has 32-bit parameters."""
     path = cls(2) + inst(1) if path is None else path
-    data = struct.pack("<BBIIHHIB3xIHIHB", 10, 14, 0, 0x1234, 1, 2, 3, 1, 2000000, 0x43f4, 2000000,
-                       0x43f4, transport)
+    large = service == 0x5b
+    params = struct.pack("<I", 0x40000000 | variable << 25 | size) if large else \
+        struct.pack("<H", 0x4000 | variable << 9 | size)
+    data = struct.pack("<BBIIHHIB3xI", 10, 14, 0, to, serial, 2, 3, 1, rpi) + params + \
+        struct.pack("<I", rpi) + params + bytes([transport])
     return req(service, cls(6) + inst(1), data + bytes(
         [len(path) // 2 if words is None else words]) + path)
+
+
+def opened(conn=0x11223344, to=0x1234, serial=1, service=0xd4, status=0, extra=b""):
+    """The target's reply to a Forward_Open."""
+    return rr(bytes([service, 0, status, 0]) + struct.pack(
+        "<IIHHIIIBB", conn, to, serial, 2, 3, 2000000, 2000000, 0, 0) + extra)
+
+
+def forward_close(serial=1):
+    return req(0x4e, cls(6) + inst(1), struct.pack("<BBHHIBB", 10, 14, serial, 2, 3, 2, 0) +
+               cls(2) + inst(1))
+
+
+def closed(serial=1, status=0):
+    return rr(bytes([0xce, 0, status, 0]) + struct.pack("<HHIBB", serial, 2, 3, 0, 0))
+
+
+def answer(service=0x4c, data=b"\xc4\0\7\0\0\0"):
+    """A reply to an unconnected request."""
+    return rr(bytes([service | 0x80, 0, 0, 0]) + data)
+
+
+ASSEMBLY = cls(4) + inst(0x66) + segment(0x2c, 0x65) + segment(0x2c, 0x64)
+
+
+def cyclic(conn=0x11223344, sequence=1, data=bytes(38), count=2, length=None):
+    """An O->T datagram of implicit I/O."""
+    return struct.pack("<HHHIIHH", count, 0x8002, 8, conn, sequence, 0xb1,
+                       len(data) if length is None else length) + data

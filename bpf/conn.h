@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * CIP connections: begun by an allowed (Large_)Forward_Open and its successful
+ * reply on the same TCP connection, ended by Forward_Close, by timeout or with that
+ * TCP connection. Says which connected message and which I/O datagram belongs to
+ * one. Decides nothing about what a message asks.
+ */
+#ifndef KEYSWITCH_CONN_H
+#define KEYSWITCH_CONN_H
+
+#include "table.h"
+#include "forward.h"
+
+/* key: open on its TCP connection, value: what it asks for. Miss: a reply to nothing. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, KS_OPENS);
+	__type(key, struct ks_open_key);
+	__type(value, struct ks_open);
+} opens SEC(".maps");
+
+/* key: originator, target, O->T id, value: the connection. Miss: no allowed open made it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, KS_CONNS);
+	__type(key, struct ks_conn_key);
+	__type(value, struct ks_conn);
+} conns SEC(".maps");
+
+/* key: originator, target and triad, value: O->T id. Miss: nothing to close. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, KS_CONNS);
+	__type(key, struct ks_triad_key);
+	__type(value, __u32);
+} triads SEC(".maps");
+
+/* value: connections, the oldest first; each new one looks at four. */
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, 2 * KS_CONNS);
+	__type(value, struct ks_conn_key);
+} conn_queue SEC(".maps");
+
+#define KS_CONN_LOOKS 4
+#define KS_CONN_GRACE (10 * KS_SECOND) /* a shorter timeout counts as this */
+
+static const struct ks_conn conn_empty = {};
+
+static __always_inline void conn_key(struct pkt *p, __u32 id, struct ks_conn_key *key)
+{
+	__builtin_memset(key, 0, sizeof(*key));
+	key->id = id;
+	if (p->v6) {
+		__builtin_memcpy(key->client, p->key.k6.client, 16);
+		__builtin_memcpy(key->server, p->key.k6.server, 16);
+		key->link = p->key.k6.link & 0xffffff;
+		return;
+	}
+	key->client[10] = key->client[11] = key->server[10] = key->server[11] = 0xff;
+	__builtin_memcpy(key->client + 12, &p->key.k4.client, 4);
+	__builtin_memcpy(key->server + 12, &p->key.k4.server, 4);
+	key->link = p->key.k4.link & 0xffffff;
+}
+
+static __always_inline int conn_is_ip4(const struct ks_conn_key *key)
+{
+	return !*(const __u64 *)key->client && key->client[10] == 0xff && key->client[11] == 0xff;
+}
+
+/* Is the TCP connection that opened it still the same and established? */
+static __always_inline int conn_owned(const struct ks_conn_key *key, const struct ks_conn *c)
+{
+	__u32 link = key->link | IPPROTO_TCP << 24;
+	struct ks_flow *f;
+	struct ks_key4 k4 = {};
+	struct ks_key6 k6 = {};
+
+	if (!c->flow)
+		return 1;
+	if (conn_is_ip4(key)) {
+		__builtin_memcpy(&k4.client, key->client + 12, 4);
+		__builtin_memcpy(&k4.server, key->server + 12, 4);
+		k4.cport = c->cport;
+		k4.sport = c->sport;
+		k4.link = link;
+		f = bpf_map_lookup_elem(&flows4, &k4);
+	} else {
+		__builtin_memcpy(k6.client, key->client, 16);
+		__builtin_memcpy(k6.server, key->server, 16);
+		k6.cport = c->cport;
+		k6.sport = c->sport;
+		k6.link = link;
+		f = bpf_map_lookup_elem(&flows6, &k6);
+	}
+	return f && f->id == c->flow && f->state == KS_S_ESTAB;
+}
+
+/* Silent for longer than its target waits (Vol 1 3-4.4.9: RPI times multiplier). */
+static __always_inline int conn_timed_out(const struct ks_conn *c, __u64 now)
+{
+	__u64 limit = ((__u64)c->open.ot_rpi * 1000) << (2 + (c->open.timeout & 7));
+
+	if (limit < KS_CONN_GRACE)
+		limit = KS_CONN_GRACE;
+	return now > c->t_last + limit;
+}
+
+static __always_inline void conn_triad(const struct ks_conn_key *key, const struct ks_open *o,
+				       struct ks_triad_key *triad)
+{
+	__builtin_memcpy(triad->client, key->client, 32);
+	triad->oserial = o->oserial;
+	triad->serial = o->serial;
+	triad->vendor = o->vendor;
+}
+
+static __always_inline void conn_drop(struct ks_conn_key *key, struct ks_conn *c)
+{
+	struct ks_triad_key triad;
+
+	conn_triad(key, &c->open, &triad);
+	bpf_map_delete_elem(&triads, &triad);
+	bpf_map_delete_elem(&conns, key);
+}
+
+/* The oldest connection goes if it ended, else it waits again. */
+KS_GLOBAL int conn_look_after(void)
+{
+	struct pkt *p = pkt_of(pkt_work());
+	struct ks_conn_key key = {};
+	struct ks_conn *c;
+
+	if (!p || bpf_map_pop_elem(&conn_queue, &key))
+		return 0;
+	c = bpf_map_lookup_elem(&conns, &key);
+	if (!c)
+		return 0;
+	if (!conn_owned(&key, c) || conn_timed_out(c, p->now))
+		conn_drop(&key, c);
+	else
+		bpf_map_push_elem(&conn_queue, &key, 0);
+	return 0;
+}
+
+/* Client side: the open in the work area goes on, or would where nothing is enforced. */
+KS_GLOBAL int conn_asked(void)
+{
+	struct ks_work *w = pkt_work();
+	struct ks_open_key key = {};
+
+	if (!w)
+		return 0;
+	key.flow = w->pkt.take.id;
+	key.to_id = w->open.to_id;
+	key.oserial = w->open.oserial;
+	key.serial = w->open.serial;
+	key.vendor = w->open.vendor;
+	bpf_map_update_elem(&opens, &key, &w->open, BPF_ANY);
+	return 0;
+}
+
+/* Server side: the target accepted it; id is the one that it chose. w->open: the request. */
+static __always_inline void conn_begin(struct pkt *p, const struct ks_open *o, __u32 id)
+{
+	struct ks_triad_key triad;
+	struct ks_conn_key key;
+	struct ks_conn *c;
+
+	conn_key(p, id, &key);
+	bpf_map_update_elem(&conns, &key, &conn_empty, BPF_ANY);
+	c = bpf_map_lookup_elem(&conns, &key);
+	if (!c)
+		return; /* full: its messages will be refused as unknown */
+	c->flow = p->take.id;
+	c->t_last = p->now;
+	c->open = *o;
+	c->cport = p->v6 ? p->key.k6.cport : p->key.k4.cport;
+	c->sport = p->v6 ? p->key.k6.sport : p->key.k4.sport;
+	conn_triad(&key, o, &triad);
+	bpf_map_update_elem(&triads, &triad, &id, BPF_ANY);
+	bpf_map_push_elem(&conn_queue, &key, 0);
+}
+
+/* A reply to a Forward_Open: state is made only of what was asked on this connection. */
+static __always_inline void conn_opened(struct ks_work *w, const __u8 *data)
+{
+	struct ks_open_key key = {};
+	struct pkt *p = &w->pkt;
+	struct ks_open *o;
+	int i;
+
+	key.flow = p->take.id;
+	key.to_id = reply_le32(data + 4);
+	key.serial = reply_le16(data + 8);
+	key.vendor = reply_le16(data + 10);
+	key.oserial = reply_le32(data + 12);
+	o = bpf_map_lookup_elem(&opens, &key);
+	if (!o)
+		return;
+	w->open = *o;
+	bpf_map_delete_elem(&opens, &key);
+	for (i = 0; i < KS_CONN_LOOKS; i++)
+		conn_look_after();
+	conn_begin(p, &w->open, reply_le32(data));
+}
+
+/* A reply to a Forward_Close. */
+static __always_inline void conn_closed(struct ks_work *w, const __u8 *data)
+{
+	struct pkt *p = &w->pkt;
+	struct ks_triad_key triad;
+	struct ks_conn_key key;
+	struct ks_conn *c;
+	__u32 *id;
+
+	w->open.serial = reply_le16(data);
+	w->open.vendor = reply_le16(data + 2);
+	w->open.oserial = reply_le32(data + 4);
+	conn_key(p, 0, &key);
+	conn_triad(&key, &w->open, &triad);
+	id = bpf_map_lookup_elem(&triads, &triad);
+	if (!id)
+		return;
+	key.id = *id;
+	c = bpf_map_lookup_elem(&conns, &key);
+	if (c && c->flow == p->take.id)
+		conn_drop(&key, c);
+}
+
+/*
+ * Whose message is this? enum ks_conn_kind, or 0: no allowed open on this TCP
+ * connection made one of this id, or it timed out. An adopted TCP connection may
+ * have opened it before: its unknown ids count as the Message Router's.
+ */
+KS_GLOBAL int conn_message(__u32 id)
+{
+	struct pkt *p = pkt_of(pkt_work());
+	struct ks_conn_key key;
+	struct ks_conn *c;
+
+	if (!p)
+		return 0;
+	conn_key(p, id, &key);
+	c = bpf_map_lookup_elem(&conns, &key);
+	if (!c || c->flow != p->take.id)
+		return p->take.audit ? KS_CONN_ROUTER : 0;
+	if (conn_timed_out(c, p->now))
+		return 0;
+	c->t_last = p->now;
+	return c->open.kind;
+}
+
+/* ---- implicit I/O, UDP 2222 ---- */
+
+#define IO_HEAD		18	/* count, addressed item of 8 bytes, head of the data item */
+#define IO_ID		6
+#define IO_SEQ		10
+#define IO_LEN		16
+#define CPF_SEQUENCED	0x8002
+
+/* Sequence numbers move forward; what was lost on the way leaves gaps. */
+static __always_inline int conn_forward(struct ks_conn *c, struct pkt *p, __u32 seq)
+{
+	int old;
+
+	bpf_spin_lock(&c->lock);
+	old = c->begun && (__s32)(seq - c->seq) <= 0;
+	if (!old || p->follow) {
+		c->seq = seq;
+		c->begun = 1;
+		c->t_last = p->now;
+	}
+	bpf_spin_unlock(&c->lock);
+	return old ? KS_R_io_sequence : KS_R_ok;
+}
+
+/* First sight of I/O that was running before the attach. */
+static __always_inline int conn_adopt_io(struct pkt *p, struct ks_conn_key *key, __u32 size)
+{
+	struct ks_conn *c;
+
+	bpf_map_update_elem(&conns, key, &conn_empty, BPF_NOEXIST);
+	c = bpf_map_lookup_elem(&conns, key);
+	if (!c)
+		return KS_R_io_unknown;
+	c->open.kind = KS_CONN_IO;
+	c->open.ot_size = size;
+	c->t_last = p->now;
+	bpf_map_push_elem(&conn_queue, key, 0);
+	return KS_R_ok;
+}
+
+/* Of a datagram that policy allows: KS_R_ok, or why it is none of a connection's. */
+KS_GLOBAL int conn_datagram(struct xdp_md *ctx)
+{
+	struct ks_work *w = pkt_work();
+	struct ks_state_rec *st = pkt_state();
+	struct ks_conn_key key;
+	struct ks_conn *c;
+	struct pkt *p = pkt_of(w);
+	__u32 size;
+
+	if (!w || !p || !st)
+		return KS_R_internal;
+	if (p->len < IO_HEAD || bpf_xdp_load_bytes(ctx, p->pay, w->seg, IO_HEAD))
+		return KS_R_io_malformed;
+	size = reply_le16(w->seg + IO_LEN);
+	if (reply_le16(w->seg) != 2 || reply_le16(w->seg + 2) != CPF_SEQUENCED ||
+	    reply_le16(w->seg + 4) != 8 || reply_le16(w->seg + 14) != CPF_CONNECTED_DATA ||
+	    IO_HEAD + size != p->len)
+		return KS_R_io_malformed;
+	conn_key(p, reply_le32(w->seg + IO_ID), &key);
+	c = bpf_map_lookup_elem(&conns, &key);
+	if (c && (!conn_owned(&key, c) || conn_timed_out(c, p->now))) {
+		conn_drop(&key, c);
+		c = NULL;
+	}
+	if (!c && (p->now < st->adopt_until || (p->follow && p->adopt)))
+		return conn_adopt_io(p, &key, size);
+	if (!c || c->open.kind != KS_CONN_IO)
+		return KS_R_io_unknown;
+	if (c->open.variable ? size > c->open.ot_size : size != c->open.ot_size)
+		return KS_R_io_size;
+	return conn_forward(c, p, reply_le32(w->seg + IO_SEQ));
+}
+
+#endif
