@@ -14,6 +14,7 @@
 
 #include "cursor.h"
 #include "cip_layout.h"
+#include "conn_path.h"
 #include "enip.h"
 #include "epath.h"
 #include "reasons.h"

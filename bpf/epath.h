@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Padded EPATHs: one decoder of segments and two walkers on top of it, for the
- * path of a request (into the leaf) and for the connection path of a
- * Forward_Open (does it end at the Message Router). Numbers are decoded, bytes
- * never compared: 20 06, 21 00 06 00 and 22 00 06 00 00 00 are the same class.
- * Pure like the dissectors that use it; knows no service.
+ * Padded EPATHs: the decoder of segments and the walk over the path of a request
+ * (into the leaf); conn_path.h has the one over a connection path. Numbers are
+ * decoded, bytes never compared: 20 06, 21 00 06 00 and 22 00 06 00 00 00 are the same
+ * class. Pure like the dissectors that use it; knows no service.
  */
 #ifndef KEYSWITCH_EPATH_H
 #define KEYSWITCH_EPATH_H
@@ -349,67 +348,6 @@ static __always_inline int epath_is(const struct view *v, __u32 off, __u32 words
 		return 0;
 	m = epath_match(v, off + n, end, EPATH_INSTANCE, instance);
 	return m && off + n + m == end;
-}
-
-/* ---- connection paths ---- */
-
-enum epath_target {
-	EPATH_AT_START = 0,
-	EPATH_AT_CLASS,		/* class 2 seen */
-	EPATH_AT_ROUTER,	/* class 2, instance 1 seen */
-	EPATH_ELSEWHERE,
-};
-
-static long epath_conn_step(__u64 i, void *data)
-{
-	struct epath_ctx *c = data;
-	struct epath_work *w = c->work;
-	struct epath_seg s = {};
-
-	(void)i;
-	if (w->pos == w->end)
-		return 1;
-	w->reason = epath_segment(&c->v, w->pos, w->end, &s);
-	w->pos += s.size;
-	if (w->reason)
-		return 1;
-	if (s.kind == EPATH_DATA || s.kind == EPATH_OTHER) {
-		w->config = 1;
-		return s.kind == EPATH_OTHER;
-	}
-	if (w->state == EPATH_AT_START && (s.kind == EPATH_PORT || s.kind == EPATH_KEY))
-		return 0;
-	if (w->state == EPATH_AT_START && s.kind == EPATH_CLASS && s.value == 2)
-		w->state = EPATH_AT_CLASS;
-	else if (w->state == EPATH_AT_CLASS && s.kind == EPATH_INSTANCE && s.value == 1)
-		w->state = EPATH_AT_ROUTER;
-	else
-		w->state = EPATH_ELSEWHERE;
-	return 0;
-}
-
-/*
- * Does the connection path (ports and a key may lead) end at the Message Router
- * and nowhere else: 0 = yes, -1 = no, else KS_R_epath_malformed or KS_R_epath_long.
- * work->config = 1: a data segment is in it, or what cannot be followed.
- */
-static __always_inline int epath_to_router(const struct view *v, __u32 off, __u32 words,
-					   struct epath_work *work)
-{
-	struct epath_ctx c = { .v = *v, .work = work };
-
-	if (!view_has(v, off, 2 * words))
-		return KS_R_epath_malformed;
-	work->pos = off;
-	work->end = off + 2 * words;
-	work->state = EPATH_AT_START;
-	work->reason = work->config = 0;
-	ks_loop(KS_EPATH_MAX, epath_conn_step, &c);
-	if (work->reason)
-		return work->reason;
-	if (work->pos != work->end)
-		return work->config ? -1 : KS_R_epath_long;
-	return work->state == EPATH_AT_ROUTER ? 0 : -1;
 }
 
 #endif
