@@ -115,13 +115,14 @@ static __always_inline void conn_triad(const struct ks_conn_key *key, const stru
 	triad->vendor = o->vendor;
 }
 
-static __always_inline void conn_drop(struct ks_conn_key *key, struct ks_conn *c)
+/* Ended; the entry stays for conn_look_after(), so that its id is not adopted anew. */
+static __always_inline void conn_end(const struct ks_conn_key *key, struct ks_conn *c)
 {
 	struct ks_triad_key triad;
 
 	conn_triad(key, &c->open, &triad);
 	bpf_map_delete_elem(&triads, &triad);
-	bpf_map_delete_elem(&conns, key);
+	c->open.kind = 0;
 }
 
 /* The oldest connection goes if it ended, else it waits again. */
@@ -136,10 +137,12 @@ KS_GLOBAL int conn_look_after(void)
 	c = bpf_map_lookup_elem(&conns, &key);
 	if (!c)
 		return 0;
-	if (!conn_owned(&key, c) || conn_timed_out(c, p->now))
-		conn_drop(&key, c);
-	else
+	if (!conn_owned(&key, c) || conn_timed_out(c, p->now)) {
+		conn_end(&key, c);
+		bpf_map_delete_elem(&conns, &key);
+	} else {
 		bpf_map_push_elem(&conn_queue, &key, 0);
+	}
 	return 0;
 }
 
@@ -225,7 +228,7 @@ static __always_inline void conn_closed(struct ks_work *w, const __u8 *data)
 	key.id = *id;
 	c = bpf_map_lookup_elem(&conns, &key);
 	if (c && c->flow == p->take.id)
-		conn_drop(&key, c);
+		conn_end(&key, c);
 }
 
 /*
@@ -312,10 +315,8 @@ KS_GLOBAL int conn_datagram(struct xdp_md *ctx)
 		return KS_R_io_malformed;
 	conn_key(p, reply_le32(w->seg + IO_ID), &key);
 	c = bpf_map_lookup_elem(&conns, &key);
-	if (c && (!conn_owned(&key, c) || conn_timed_out(c, p->now))) {
-		conn_drop(&key, c);
-		c = NULL;
-	}
+	if (c && (!conn_owned(&key, c) || conn_timed_out(c, p->now)))
+		conn_end(&key, c);
 	if (!c && (p->now < st->adopt_until || (p->follow && p->adopt)))
 		return conn_adopt_io(p, &key, size);
 	if (!c || c->open.kind != KS_CONN_IO)

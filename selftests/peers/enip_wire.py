@@ -153,14 +153,23 @@ def read_members(data):
     return [data[start:end] for start, end in zip(offsets, ends)]
 
 
-def forward_open(serial, large=False, transport=0xA3, target=ROUTER_PATH):
+def forward_open(serial, large=False, transport=0xA3, target=ROUTER_PATH, rpi=2000000,
+                 size=None):
+    """size: of fixed O->T and T->O data; else as large as explicit connections are."""
     params = struct.pack("<I", 0x42000FA2) if large else struct.pack("<H", 0x43F4)
+    if size is not None:
+        params = struct.pack("<H", 0x4000 | size)
     body = b"\x0a\x05" + struct.pack("<II", 0, 0x20000000 | serial)
     body += struct.pack("<HHI", serial, 0x1337, 42) + b"\x03\0\0\0"
     for _ in range(2):
-        body += struct.pack("<I", 2000000) + params
+        body += struct.pack("<I", rpi) + params
     body += bytes([transport, len(target) // 2]) + target
     return request(LARGE_FORWARD_OPEN if large else FORWARD_OPEN, MANAGER_PATH, body)
+
+
+def cyclic(conn_id, sequence, data):
+    """An O->T datagram of implicit I/O, class 1: data begins with its sequence count."""
+    return struct.pack("<HHHIIHH", 2, 0x8002, 8, conn_id, sequence, 0xB1, len(data)) + data
 
 
 def forward_close(serial, target=ROUTER_PATH):
