@@ -182,7 +182,7 @@ static void check_diagnostics(const struct diags *d, const uint8_t *text, size_t
 	for (size_t i = 0; i < size; i++)
 		lines += text[i] == '\n' || text[i] == '\r';
 	for (size_t i = 0; i < d->n; i++) {
-		MUST(d->v[i].at.line <= lines && d->v[i].at.col <= size + 1);
+		MUST(d->v[i].at.line <= lines && d->v[i].at.col <= size + 2);
 		MUST(d->v[i].message[0] && !strchr(d->v[i].message, '\n'));
 	}
 	MUST(array && diags_json(d, array) == 0);

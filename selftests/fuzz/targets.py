@@ -91,8 +91,7 @@ TARGETS = {
                 "b->skip || b->depth == YAML_DEPTH_MAX", "b->skip"),
             Bug("units behind a range share its rules", "user/policy_compile_pairs.c",
                 "border[m->units.v[u].hi + 1] = true;", ""),
-            Bug("an error that is not counted", "user/diag.c",
-                "d->errors += level == DIAG_ERROR;",
-                "d->errors += level == DIAG_ERROR && d->n < 1;"),
+            Bug("what is allowed reaches beyond its last address", "user/policy_compile_slice.c",
+                "r->allow_to = to;", "r->allow_to = to | 0xffff;"),
         )),
 }
