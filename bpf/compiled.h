@@ -31,6 +31,7 @@
  *           and no group tells apart share one number
  *   tag     symbolic paths: pol_tags{lower-case path} -> tag id (miss = 0), used as
  *           the instance; key_class is KS_CLASS_TAG
+ *   refused pol_rules[rule] says what becomes of the connection
  *   rule    pol_cip[cip_row * leaves + leaf] -> decision; kind KS_SLICE: ranges over
  *           the instance (KS_NO_VALUE when the path has none), whose entries may be
  *           slices over the attribute (KS_NO_VALUE likewise)
@@ -153,6 +154,12 @@ struct ks_leaf_class {
 
 struct ks_name_rec {
 	char name[KS_NAME_MAX];	/* [0] "default", [1..rules] rules, [rules + id] assets */
+};
+
+/* pol_rules: [0] the default, [1..rules] */
+struct ks_rule_rec {
+	__u8 on_deny;		/* enum ks_on_deny, never KS_DENY_DEFAULT */
+	__u8 pad[3];
 };
 
 struct ks_rule_hits {

@@ -26,6 +26,7 @@ struct {
 
 #define EFFECT_PASS KS_A_PASS
 #define EFFECT_DROP KS_A_DROP
+#define EFFECT_TX KS_A_TX
 #define REASON_EFFECT(sym, effect, kind, text) EFFECT_##effect,
 #define REASON_KIND(sym, effect, kind, text) kind,
 static const __u8 reason_effect[128] = { KS_REASON_LIST(REASON_EFFECT) };
@@ -60,12 +61,10 @@ static __always_inline int event_due(struct pkt *p, __u32 reason, __u32 *hidden)
 	if (!rate || !m || !st)
 		return 0;
 	if (f) {
-		if (f->ev_second != second) {
-			f->ev_second = second;
-			f->ev_count = 0;
-		}
-		due = f->ev_count < KS_FLOW_EVENT_RATE;
-		f->ev_count += due;
+		if (f->ev >> 8 != (second & 0xffffff))
+			f->ev = second << 8;
+		due = (f->ev & 0xff) < KS_FLOW_EVENT_RATE;
+		f->ev += due;
 	}
 	if (rate->second != second) {
 		rate->second = second;

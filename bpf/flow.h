@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The rules of the TCP state machine (design section 2) past the SYN-ACK, one
- * function each, named as in states.h; the ones before are in handshake.h. All
- * run under the flow's lock: plain loads and stores only, no helper. Each
- * returns a reason, or KS_GO when the stream stage has bytes to judge (p->take
- * says which).
+ * The client's rules of the TCP state machine (design section 2) past the SYN, one
+ * function each, named as in states.h; the handshake's are in handshake.h, the
+ * server's in track.h. All run under the flow's lock: plain loads and stores only,
+ * no helper. Each returns a reason, or KS_GO when the stream stage has bytes to judge
+ * (p->take says which).
  */
 #ifndef KEYSWITCH_FLOW_H
 #define KEYSWITCH_FLOW_H
@@ -35,14 +35,6 @@ static __always_inline int flow_client_rst(struct ks_flow *f, struct pkt *p)
 	return KS_R_close;
 }
 
-static __always_inline int flow_server_rst(struct ks_flow *f, struct pkt *p)
-{
-	f->state = KS_S_CLOSED;
-	p->rearm = 1;
-	flow_changed(f);
-	return KS_R_close;
-}
-
 /* Both FINs seen and each acknowledged. */
 static __always_inline void flow_check_closed(struct ks_flow *f, struct pkt *p)
 {
@@ -62,11 +54,15 @@ static __always_inline void flow_client_fin(struct ks_flow *f, struct pkt *p, __
 	flow_changed(f);
 }
 
-/* E2: length 0. */
-static __always_inline int flow_bare(struct ks_flow *f, struct pkt *p)
+/* The client ends its stream inside a message: the server gets no FIN behind a gap. */
+static __always_inline int flow_unfinished(struct ks_flow *f, struct pkt *p)
 {
-	__s32 d = p->seq - f->c_nxt;
+	flow_kill(f, p, f->msg_start);
+	return KS_R_split_unfinished;
+}
 
+static __always_inline int flow_bare_rule(struct ks_flow *f, struct pkt *p, __s32 d)
+{
 	if (d < 0 && p->flags & TCP_FIN && !p->follow)
 		return KS_R_seq_range; /* no stack sends its FIN before its last byte */
 	if (d == 0 && p->flags & TCP_FIN)
@@ -82,6 +78,23 @@ static __always_inline int flow_bare(struct ks_flow *f, struct pkt *p)
 	return KS_R_out_of_order; /* behind data that was dropped */
 }
 
+/* E2: length 0. Behind a message that is kept, the server is told its own number. */
+static __always_inline int flow_bare(struct ks_flow *f, struct pkt *p)
+{
+	__s32 d = p->seq - f->c_nxt;
+	__u32 sent = flow_sent(f, p);
+	int r;
+
+	if (sent != f->c_nxt && p->flags & TCP_FIN)
+		return flow_unfinished(f, p);
+	r = flow_bare_rule(f, p, d);
+	if (r == KS_R_ack && seq_lt(sent, p->seq) && d <= 0) {
+		p->out = KS_OUT_CUT;
+		p->out_seq = d ? sent - 1 : sent;
+	}
+	return r;
+}
+
 /* What the stream stage gets: bytes [seq, seq + n) of the payload from `skip`. */
 static __always_inline int flow_claim(struct ks_flow *f, struct pkt *p, __u32 n)
 {
@@ -93,6 +106,8 @@ static __always_inline int flow_claim(struct ks_flow *f, struct pkt *p, __u32 n)
 	t->claimed = 1;
 	t->n = n;
 	t->seq = p->seq + t->skip;
+	t->join = f->how & KS_HOW_ASSEMBLE && !p->follow;
+	t->single = f->how & KS_HOW_SINGLE && !p->follow;
 	t->start = t->probe ? t->seq : f->msg_start;
 	t->id = f->id;
 	t->version = f->version;
@@ -104,19 +119,23 @@ static __always_inline int flow_claim(struct ks_flow *f, struct pkt *p, __u32 n)
 /* Goes on as a bare ACK: an honest sender learns from the answer what arrived. */
 static __always_inline int flow_strip(struct pkt *p)
 {
-	p->trimmed = 1;
-	p->keep = 0;
+	p->out = KS_OUT_CUT;
+	p->out_len = 0;
+	p->out_seq = p->seq;
 	return KS_R_retransmit;
 }
 
 /*
- * E4 without new bytes. What the server has acknowledged it cannot read again,
- * so it need not be sent; all else must equal the ring from its first byte on.
- * The ring holds everything from `border`, whatever another CPU claims now.
+ * E4 without new bytes: the first len of the payload, which end at `end`. What the
+ * server has acknowledged it cannot read again, so it need not be sent; all else must
+ * equal the ring from its first byte on. The ring holds everything from `border`,
+ * whatever another CPU claims now.
  */
-static __always_inline int flow_resent(struct ks_flow *f, struct pkt *p, __u32 end)
+static __always_inline int flow_resent(struct ks_flow *f, struct pkt *p, __u32 len)
 {
-	if (p->flags & TCP_FIN && end != f->c_nxt && !p->follow)
+	__u32 end = p->seq + len, fin = p->flags & TCP_FIN && len == p->len;
+
+	if (fin && end != f->c_nxt && !p->follow)
 		return KS_R_seq_range; /* no stack sends its FIN before its last byte */
 	if (seq_le(end, f->c_una) || seq_lt(p->seq, f->border) || f->flags & KS_F_LOST)
 		return flow_strip(p);
@@ -124,11 +143,15 @@ static __always_inline int flow_resent(struct ks_flow *f, struct pkt *p, __u32 e
 		return KS_R_flow_closed;
 	if (f->flags & KS_F_BUSY)
 		return KS_R_busy;
-	if (p->flags & TCP_FIN && end == f->c_nxt)
+	if (fin && end == f->c_nxt && flow_sent(f, p) != end)
+		return flow_unfinished(f, p);
+	if (fin && end == f->c_nxt)
 		flow_client_fin(f, p, end);
+	p->take.join = f->how & KS_HOW_ASSEMBLE && !p->follow;
+	p->take.start = f->msg_start;
 	p->take.border = f->border;
 	p->take.cmp_seq = p->seq;
-	p->take.cmp_len = p->len;
+	p->take.cmp_len = len;
 	p->take.id = f->id;
 	p->take.version = f->version;
 	p->take.slot = f->slot - 1;
@@ -154,33 +177,11 @@ static __always_inline int flow_server_left(const struct ks_flow *f, const struc
 	return f->flags & KS_F_SFIN && !p->follow && (p->take.skip || f->msg_start != f->c_nxt);
 }
 
-/* E3, E4 with a tail, E5. ring and seg_max are the protocol's geometry. */
-static __always_inline int flow_data(struct ks_flow *f, struct pkt *p, __u32 ring, __u32 seg_max)
+/* How many new bytes fit: into the ring, and, put behind what is kept, into a frame. */
+static __always_inline __u32 flow_fits(struct ks_flow *f, struct pkt *p, __u32 ring, __u32 seg_max)
 {
-	__u32 room, n, below, end = p->seq + p->len;
+	__u32 room, kept = f->c_nxt - flow_sent(f, p), n = p->len - p->take.skip;
 
-	if (f->flags & KS_F_LOST && !p->follow && p->seq != f->c_nxt)
-		return KS_R_no_state;
-	if (f->flags & KS_F_LOST && !seq_lt(p->seq, f->c_nxt))
-		return flow_probe(f, p, seg_max);
-	if (seq_lt(f->c_nxt, p->seq))
-		return p->follow ? flow_probe(f, p, seg_max) : KS_R_out_of_order;
-	if (seq_le(end, f->c_nxt))
-		return flow_resent(f, p, end);
-	if (f->flags & KS_F_LOST)
-		return KS_R_resync;
-	if (f->flags & KS_F_BUSY)
-		return KS_R_busy;
-	p->take.skip = f->c_nxt - p->seq;
-	below = p->take.skip && seq_lt(p->seq, f->border);
-	if (below && !p->follow)
-		return flow_strip(p);
-	if (flow_server_left(f, p))
-		return KS_R_flow_closed;
-	p->take.border = f->border;
-	p->take.cmp_seq = p->seq;
-	p->take.cmp_len = below ? 0 : p->take.skip;
-	n = p->len - p->take.skip;
 	room = ring - (f->c_nxt - f->border);
 	if (room > ring)
 		room = 0;
@@ -189,10 +190,45 @@ static __always_inline int flow_data(struct ks_flow *f, struct pkt *p, __u32 rin
 		f->c_una = f->border = f->mark = f->msg_start;
 		room = ring - (f->c_nxt - f->border);
 	}
-	n = n < room ? n : room;
+	if (kept)
+		seg_max = (f->how & KS_HOW_ROOM ? seg_max : KS_JOIN_SEG) - kept;
+	if (n > room)
+		n = room;
+	return n < seg_max ? n : seg_max;
+}
+
+/* E3, E4 with a tail, E5. ring and seg_max are the protocol's geometry. */
+static __always_inline int flow_data(struct ks_flow *f, struct pkt *p, __u32 ring, __u32 seg_max)
+{
+	__u32 n, below, end = p->seq + p->len;
+
+	if (f->flags & KS_F_LOST && !p->follow && p->seq != f->c_nxt)
+		return KS_R_no_state;
+	if (f->flags & KS_F_LOST && !seq_lt(p->seq, f->c_nxt))
+		return flow_probe(f, p, seg_max);
+	if (seq_lt(f->c_nxt, p->seq))
+		return p->follow ? flow_probe(f, p, seg_max) : KS_R_out_of_order;
+	if (seq_le(end, f->c_nxt))
+		return flow_resent(f, p, p->len);
+	if (f->flags & KS_F_LOST)
+		return KS_R_resync;
+	if (f->flags & KS_F_BUSY)
+		return KS_R_busy;
+	p->take.skip = f->c_nxt - p->seq;
+	if (f->how & KS_HOW_WAIT && !p->follow)
+		return p->take.skip ? flow_resent(f, p, p->take.skip) : KS_R_reply_awaited;
+	below = p->take.skip && seq_lt(p->seq, f->border);
+	if (below && !p->follow)
+		return flow_strip(p);
+	if (flow_server_left(f, p))
+		return KS_R_flow_closed;
+	p->take.border = f->border;
+	p->take.cmp_seq = p->seq;
+	p->take.cmp_len = below ? 0 : p->take.skip;
+	n = flow_fits(f, p, ring, seg_max);
 	if (!n)
 		return KS_R_window_full;
-	return flow_claim(f, p, n < seg_max ? n : seg_max);
+	return flow_claim(f, p, n);
 }
 
 /* A SYN waits for its answer: no data until then, at most three seconds. */
@@ -208,6 +244,22 @@ static __always_inline int flow_waits(struct ks_flow *f, struct pkt *p)
 	return p->len > 0;
 }
 
+/*
+ * Until the server sent something its socket may not exist, and a Linux SYN cookie
+ * keeps the index of an MSS in its lowest bits: an ACK up to three bytes inside the
+ * stream makes a connection that begins there. No message is shorter than eight bytes.
+ * Where messages are assembled, what goes on begins at a border whatever came.
+ */
+static __always_inline int flow_beside(const struct ks_flow *f, const struct pkt *p)
+{
+	__u32 off = p->seq - (f->iss + 1);
+	int kept = seq_lt(f->msg_start, p->seq) && seq_le(p->seq, f->c_nxt);
+
+	if (!off || off + 7 > 14 || f->how & KS_HOW_PROVEN || p->follow)
+		return 0;
+	return !(f->how & KS_HOW_ASSEMBLE) || off > 7 || (!p->len && !kept);
+}
+
 /* E1, then by what it carries. */
 static __always_inline int flow_accept(struct ks_flow *f, struct pkt *p)
 {
@@ -219,6 +271,8 @@ static __always_inline int flow_accept(struct ks_flow *f, struct pkt *p)
 	} else if (seq_lt(f->s_nxt, p->ack) || seq_lt(p->ack, f->s_nxt - KS_ACK_BEHIND)) {
 		return KS_R_ack_range;
 	}
+	if (flow_beside(f, p))
+		return KS_R_handshake_ack;
 	if (flow_waits(f, p))
 		return KS_R_syn_pending;
 	if (f->flags & KS_F_SFIN && p->ack == f->s_fin + 1) {
@@ -261,64 +315,13 @@ static __always_inline int flow_stray(struct ks_flow *f, struct pkt *p)
 	return flow_probe(f, p, f->proto == KS_MODBUS ? KS_MB_SEG : KS_EIP_SEG);
 }
 
-/*
- * Adoption where policy is enforced: the server's acknowledgement, nothing that
- * a client says, tells where its stream stands. Whole messages from there on
- * are judged; until then no data passes.
- */
-static __always_inline int flow_adopt(struct ks_flow *f, struct pkt *p)
+/* The segment's FIN stands behind what was taken. */
+static __always_inline int flow_last(struct ks_flow *f, struct pkt *p)
 {
-	flow_begin(f, p, KS_S_ESTAB);
-	flow_place(f, p->ack);
-	f->iss = p->ack - 1;
-	f->s_nxt = p->seq + p->len;
-	f->flags |= KS_F_AUDIT | KS_F_LOST;
-	p->rearm = 1;
-	return KS_R_reply;
-}
-
-/* What the server has acknowledged: frees the ring, moves the known border along. */
-static __always_inline void flow_acked(struct ks_flow *f, struct pkt *p)
-{
-	if (f->flags & KS_F_LOST && !p->follow) {
-		if (seq_lt(f->c_nxt, p->ack))
-			flow_place(f, p->ack);
-		return;
-	}
-	if (seq_lt(f->c_una, p->ack) && seq_le(p->ack, f->c_nxt))
-		f->c_una = p->ack;
-	if (!seq_lt(f->c_una, f->mark)) {
-		f->border = seq_le(f->msg_start, f->c_una) ? f->msg_start : f->mark;
-		f->mark = f->msg_start;
-	}
-}
-
-/* S1: the server's numbers; its acknowledgement frees the ring. Version untouched. */
-static __always_inline int flow_track(struct ks_flow *f, struct pkt *p)
-{
-	__u32 end = p->seq + p->len;
-
-	if (p->flags & TCP_FIN) {
-		f->flags |= KS_F_SFIN;
-		f->s_fin = end;
-		end++;
-		p->rearm = 1;
-	}
-	if (seq_lt(f->s_nxt, end))
-		f->s_nxt = end;
-	if (p->len)
-		f->close &= f->flags & KS_F_CFIN ? 0xff : ~KS_CL_SHORT;
-	if (!(p->flags & TCP_ACK))
-		return KS_R_reply;
-	if (f->flags & KS_F_PENDING && !seq_lt(p->ack, f->c_una) && !seq_lt(f->c_nxt, p->ack))
-		f->flags &= ~KS_F_PENDING;
-	flow_acked(f, p);
-	if (f->flags & KS_F_CFIN && f->c_fin == f->c_nxt && p->ack == f->c_nxt + 1) {
-		f->c_una = f->c_nxt;
-		f->close |= KS_CL_CACK;
-		flow_check_closed(f, p);
-	}
-	return p->flags & TCP_FIN ? KS_R_close : p->len ? KS_R_reply : KS_R_ack;
+	if (flow_sent(f, p) != f->c_nxt)
+		return flow_unfinished(f, p);
+	flow_client_fin(f, p, f->c_nxt);
+	return KS_GO;
 }
 
 /* The end of a claim: bytes below take.accept are inspected now and for ever. */
@@ -346,12 +349,15 @@ static __always_inline int flow_publish(struct ks_flow *f, struct pkt *p)
 	f->refused = p->follow ? 0 : t->refused;
 	f->c_nxt = t->accept;
 	f->msg_start = t->next_start;
-	if (t->kill) {
-		f->state = KS_S_KILLED;
-		p->rearm = 1;
+	if (t->single && t->pass != t->start) {
+		f->how |= KS_HOW_WAIT;
+		f->reply = f->s_nxt;
+		f->part = 0;
 	}
-	if (p->flags & TCP_FIN && got == (__u32)p->len - t->skip)
-		flow_client_fin(f, p, t->accept);
+	if (t->kill)
+		flow_kill(f, p, t->join ? t->start : t->seq);
+	else if (p->flags & TCP_FIN && got == (__u32)p->len - t->skip)
+		return flow_last(f, p);
 	flow_changed(f);
 	return KS_GO;
 }

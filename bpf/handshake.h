@@ -6,12 +6,7 @@
 #ifndef KEYSWITCH_HANDSHAKE_H
 #define KEYSWITCH_HANDSHAKE_H
 
-#include "pkt.h"
-
-static __always_inline void flow_changed(struct ks_flow *f)
-{
-	f->version++;
-}
+#include "window.h"
 
 /* The client's stream stands at seq, a message border; nothing before it counts. */
 static __always_inline void flow_place(struct ks_flow *f, __u32 seq)
@@ -31,6 +26,8 @@ static __always_inline void flow_begin(struct ks_flow *f, struct pkt *p, __u8 st
 	f->asset = p->asset;
 	f->profile = p->profile;
 	f->generation = p->generation;
+	f->how = p->how & KS_HOW_ASSET;
+	f->scale = KS_SCALE_UNKNOWN;
 	flow_place(f, p->seq);
 	f->s_nxt = p->ack;
 	flow_changed(f);
@@ -85,6 +82,10 @@ static __always_inline int flow_synack(struct ks_flow *f, struct pkt *p)
 	f->irs = p->seq;
 	flow_place(f, p->ack);
 	f->s_nxt = p->seq + 1;
+	f->how = (f->how & KS_HOW_ASSET) | (p->how & KS_HOW_ROOM);
+	f->scale = p->scale;
+	flow_window(f, p, p->ack, 0); /* the window of a SYN-ACK is never scaled */
+	f->win = p->out_win >> f->scale;
 	flow_changed(f);
 	return KS_R_handshake;
 }
@@ -92,8 +93,10 @@ static __always_inline int flow_synack(struct ks_flow *f, struct pkt *p)
 /* An identical SYN-ACK passes; one for the pending SYN begins a new incarnation. */
 static __always_inline int flow_live_synack(struct ks_flow *f, struct pkt *p)
 {
-	if (!p->len && p->seq == f->irs && p->ack - 1 == f->iss && !(f->flags & KS_F_AUDIT))
+	if (!p->len && p->seq == f->irs && p->ack - 1 == f->iss && !(f->flags & KS_F_AUDIT)) {
+		flow_window(f, p, p->ack, 0);
 		return KS_R_handshake;
+	}
 	if (!(f->flags & KS_F_PENDING) || p->ack - 1 != f->pend_iss || p->len)
 		return KS_R_state_unexpected;
 	f->iss = f->pend_iss;

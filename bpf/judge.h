@@ -58,10 +58,12 @@ KS_GLOBAL int judge_decide(struct xdp_md *ctx)
 	}
 	if (reason == KS_R_ok)
 		return KS_GO;
+	p->reset |= policy_on_deny(p, leaf) == KS_DENY_RESET;
 	p->judged = p->reported = 1;
 	if (p->again)
 		return reason;
-	event_send(ctx, reason, p->mode == KS_MONITOR ? KS_A_PASS : KS_A_DROP);
+	event_send(ctx, reason, p->mode == KS_MONITOR ? KS_A_PASS :
+		   p->reset && p->tracked ? KS_A_KILL : KS_A_DROP);
 	return reason;
 }
 

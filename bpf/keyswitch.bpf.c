@@ -36,6 +36,7 @@ static __always_inline struct pkt *packet_begin(__u8 role)
 	if (st->mode_until && p->now >= st->mode_until)
 		p->mode = KS_ENFORCE;
 	p->follow = p->mode == KS_MONITOR || cfg.trace;
+	p->refuse = st->adopt == KS_ADOPT_RESET && !p->follow;
 	p->adopt = st->adopt == KS_ADOPT_AUDIT || (p->mode == KS_MONITOR && !cfg.trace);
 	pol = bpf_map_lookup_elem(&pol_cfg, &p->slot);
 	if (pol)

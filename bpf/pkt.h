@@ -36,8 +36,10 @@ struct take {
 	__u32 slot;		/* ring index */
 	__u32 seq;		/* first new byte */
 	__u32 start;		/* first byte of the message it belongs to */
-	__u32 accept;		/* result: bytes up to here may pass */
+	__u32 accept;		/* result: bytes up to here are taken */
 	__u32 next_start;	/* result: start of the message that accept stands in */
+	__u32 pass;		/* result: bytes up to here may go on */
+	__u32 lo, hi;		/* result: stream bytes that may go on */
 	__u32 border;		/* message border at or below what is compared */
 	__u32 cmp_seq;		/* first retransmitted byte to compare with the ring */
 	__u32 refused_before;	/* bytes of the message that was refused at seq, 0 = none */
@@ -46,9 +48,22 @@ struct take {
 	__u16 skip;		/* payload bytes before seq */
 	__u16 n;		/* new bytes taken into the ring */
 	__u8 claimed;
+	__u8 join;		/* the asset's partial messages are assembled */
+	__u8 single;		/* one message a segment */
 	__u8 probe;		/* position unknown: must be whole messages to count */
+	__u8 sound;		/* result: what is sent again equals the ring, lo and hi hold */
 	__u8 kill;		/* result: end the connection */
 	__u8 lost;		/* result: position lost (monitor, adoption) */
+};
+
+/* What becomes of the packet's bytes where the action is not plain pass or drop. */
+enum ks_out {
+	KS_OUT_SAME = 0,
+	KS_OUT_CUT,	/* first out_len bytes of the payload, at out_seq */
+	KS_OUT_JOIN,	/* ring bytes [out_seq, out_seq + out_len) as payload */
+	KS_OUT_LABEL,	/* out_ack and out_win in place of the server's own */
+	KS_OUT_ACK,	/* answered: ACK of out_ack with window out_win */
+	KS_OUT_KILL,	/* goes on as a RST at out_seq */
 };
 
 /* Lives in struct ks_work; holds no pointer, map memory cannot. */
@@ -65,8 +80,11 @@ struct pkt {
 	__u8 proto;		/* enum ks_proto of the request stream or datagram */
 	__u8 quota;		/* taken for this SYN, not yet marked in the flow */
 	__u8 rearm;		/* flow's timer must run at its new, shorter limit */
-	__u8 backstep;		/* verdict: seq - 1, which makes the server say where it stands */
-	__u8 trimmed;		/* verdict: cut the payload to `keep` bytes */
+	__u8 refuse;		/* connections without a handshake are ended */
+	__u8 how;		/* KS_HOW_* of the asset; of the flow once that is known */
+	__u8 scale;		/* window scale of a SYN-ACK (RFC 7323) */
+	__u8 reset;		/* the refused request's rule ends its connection */
+	__u8 out;		/* verdict: enum ks_out */
 	__u8 reported;		/* an event was already sent for this packet */
 	__u8 tracked;		/* key names an entry of the flow table */
 	__u8 again;		/* the next message was refused and reported before: sent again */
@@ -77,19 +95,36 @@ struct pkt {
 	__u16 vlan[2];		/* outer, inner VLAN id, 0 = none */
 	__u16 l3, l4, pay;	/* offsets from the frame's start */
 	__u16 len;		/* payload bytes, by the IP length, never by the frame's end */
-	__u16 keep;
+	__u16 win;		/* TCP window as in the header */
+	__u16 out_len;		/* verdict: payload bytes that go on */
+	__u16 out_win;
 	__u16 sport, dport;	/* host order */
 	__u16 asset;
 	__u32 slot;		/* policy slot in force */
 	__u32 generation;
 	__u32 profile;
 	__u32 seq, ack;		/* host order */
+	__u32 out_seq, out_ack;
+	__u32 peek_at;		/* sequence number of the server bytes in `peek` */
+	__u8 peek[8];		/* the six bytes of a reply's header that are there */
+	__u8 peek_len;
+	__u8 pad[7];
 	__u64 now;		/* ns */
 	union {
 		struct ks_key4 k4;
 		struct ks_key6 k6;
 	} key;			/* client and server, whichever side the packet came from */
 	struct take take;
+};
+
+/* The walk over TCP options; all but size begin as 0. */
+struct ks_option_walk {
+	__u32 pos;
+	__u32 size;
+	__u32 blank;		/* bytes of an option still to be overwritten */
+	__u32 reason;		/* why the list is refused, 0 = it is not */
+	__u32 mptcp;		/* MPTCP was seen, and overwritten in the copy */
+	__u32 lowered;		/* MSS was lowered in the copy */
 };
 
 /*
@@ -104,7 +139,7 @@ struct ks_work {
 	__u32 refused;			/* why the dissector refused the leaf, 0 = it did not */
 	__u64 head[KS_HEAD_MAX / 8];	/* first bytes of the message being judged */
 	__u32 head_len;
-	__u32 blank;			/* bytes of a TCP option still to be overwritten */
+	struct ks_option_walk options;
 	__u8 seg[KS_EIP_SEG + 64];	/* payload copy for the retransmission compare */
 };
 

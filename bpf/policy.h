@@ -7,7 +7,7 @@
 #ifndef KEYSWITCH_POLICY_H
 #define KEYSWITCH_POLICY_H
 
-#include "pkt.h"
+#include "l3.h"
 
 /* key: policy slot, value: header of the compiled policy. Written by apply. */
 struct {
@@ -63,6 +63,7 @@ POLICY_TABLE(pol_tags, BPF_MAP_TYPE_HASH, 0, struct ks_tag_key, __u32);
  * has the template's size of an inner per-CPU array built in, whatever is put there.
  */
 POLICY_TABLE(pol_hits, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_rule_hits);
+POLICY_TABLE(pol_rules, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_rule_rec);
 /* user space only: names of rules and assets for events and metrics */
 POLICY_TABLE(pol_names, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_name_rec);
 
@@ -157,6 +158,9 @@ KS_GLOBAL int policy_pair(__u32 port)
 	if (!a)
 		return KS_R_internal;
 	p->proto = policy_speaks(p, a, port);
+	p->how = p->proto != KS_MODBUS ? 0 :
+		 (a->modbus_split == KS_ASSEMBLE ? KS_HOW_ASSEMBLE : 0) |
+		 (a->modbus_framing == KS_SINGLE ? KS_HOW_SINGLE : 0);
 	if (p->proto == KS_PROTO_NONE)
 		return pol->unlisted == KS_ALLOW ? KS_R_unlisted_allowed : KS_R_unlisted;
 	pair.asset = p->asset;
@@ -174,6 +178,15 @@ KS_GLOBAL int policy_pair(__u32 port)
 			     p->proto == KS_ENIP ? KS_PROFILE_ENIP : KS_PROFILE_IO)))
 		return KS_R_pair_denied;
 	return KS_GO;
+}
+
+/* What becomes of the connection of a refused request (enum ks_on_deny). */
+static __always_inline __u8 policy_on_deny(struct pkt *p, const struct ks_leaf *leaf)
+{
+	__u32 rule = leaf->reason == KS_R_policy_deny ? leaf->rule : 0;
+	struct ks_rule_rec *rec = policy_entry(&pol_rules, p->slot, &rule);
+
+	return rec ? rec->on_deny : KS_DENY_DROP;
 }
 
 /* Last range of the slice whose lo is not above element. */

@@ -3,8 +3,9 @@
  * Every way out of the data path: R(symbol, effect, kind, sentence). The enum
  * below, the CLI's texts and the documentation come from this list alone.
  * effect: what happens to the packet in enforce mode. PASS lets it through,
- *   DROP stops it (fail closed), TRIM cuts it to the last allowed message
- *   border. In monitor mode every packet passes and the action column says so.
+ *   DROP stops it (fail closed), TX answers it on its own NIC. Where a connection
+ *   is ended, DROP becomes `kill`: the packet goes on as a RST. The action column of
+ *   the counters says what was done; in monitor mode that is always `pass`.
  * kind: the event it raises; 0 = counted only.
  */
 #ifndef KEYSWITCH_REASONS_H
@@ -19,6 +20,7 @@
 	R(close, PASS, 0, "FIN or RST of a tracked connection") \
 	R(retransmit, PASS, 0, "retransmission equal to what was judged") \
 	R(carried, PASS, 0, "part of a message whose last byte is still to come") \
+	R(assembled, PASS, 0, "message put together from pieces that came before") \
 	R(adopted, PASS, KS_EV_FLOW, "running connection adopted without its handshake") \
 	R(adopting, PASS, 0, "running connection: the server is asked where its stream stands") \
 	R(resync, PASS, 0, "monitor: packet passed while the stream position is unknown") \
@@ -52,6 +54,7 @@
 	R(pair_denied, DROP, KS_EV_FLOW, "policy allows this client no request to this asset") \
 	R(policy_changed, DROP, KS_EV_FLOW, "policy no longer allows this client any request to this asset") \
 	R(table_full, DROP, KS_EV_FLOW, "flow table full") \
+	R(table_reserved, DROP, KS_EV_FLOW, "flow table nearly full, the rest is kept for clients known before") \
 	R(ring_full, DROP, KS_EV_FLOW, "no free stream ring") \
 	R(client_quota, DROP, KS_EV_FLOW, "client has too many connections") \
 	R(half_open_quota, DROP, KS_EV_FLOW, "client has too many half-open connections") \
@@ -68,10 +71,16 @@
 	R(busy, DROP, 0, "another CPU is judging this connection") \
 	R(commit_conflict, DROP, 0, "connection changed while its data was judged") \
 	R(retransmit_mismatch, DROP, KS_EV_STREAM, "retransmission with other bytes") \
-	R(flow_killed, DROP, 0, "connection was killed") \
+	R(flow_killed, TX, 0, "connection was killed: answered with a RST") \
+	R(flow_abi, TX, KS_EV_FLOW, "connection's state was made by another version: ended") \
+	R(adopt_reset, TX, KS_EV_FLOW, "running connection without its handshake: ended ('adopt: reset')") \
 	R(flow_closed, DROP, 0, "data on a closed connection") \
 	R(wrong_port, DROP, KS_EV_STREAM, "connection seen on another pair of ports") \
 	R(split_held, DROP, 0, "message cut over segments, held until it comes whole") \
+	R(split_kept, TX, 0, "part of a message, kept and acknowledged until the rest comes") \
+	R(split_unfinished, DROP, KS_EV_STREAM, "connection closed by its client inside a message: ended") \
+	R(checksum_bad, DROP, 0, "TCP checksum wrong where bytes would be acknowledged") \
+	R(reply_awaited, DROP, 0, "'framing: single': the request before has not been answered") \
 	R(message_long, DROP, KS_EV_STREAM, "message longer than keyswitch inspects") \
 	/* messages */ \
 	R(policy_deny, DROP, KS_EV_DENY, "request denied by policy") \

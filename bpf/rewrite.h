@@ -1,116 +1,157 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Changes to a packet that goes on: cutting the payload at a message border,
- * or wholly, and then stepping one byte back (a keepalive probe).
- * Lengths and checksums are mended incrementally (RFC 1624), so that a packet
- * that came with a wrong checksum leaves with a wrong one.
+ * Changes to a packet that goes on: another payload (cut, or put together from the
+ * ring), other numbers. Lengths and checksums are mended incrementally (RFC 1624),
+ * so that a packet that came with a wrong checksum leaves with a wrong one; one that
+ * its host left to the NIC stays so.
  */
 #ifndef KEYSWITCH_REWRITE_H
 #define KEYSWITCH_REWRITE_H
 
-#include "l4.h"
+#include "ring.h"
+#include "checksum.h"
 
-struct tail_sum {
-	struct ks_work *w;
-	__u32 pos;	/* next byte in w->seg */
-	__u32 end;
-	__u32 sum;
-};
+#define REWRITE_HEADERS 160 /* 14 Ethernet, 8 VLAN, 60 IP, 60 TCP, and some */
 
-/* Adds the 16-bit word at pos; a byte at an odd place counts as the low byte. */
-static long tail_step(__u64 i, void *arg)
+/* One 16-bit word of the sum replaced by another. */
+static __always_inline __u64 sum_swap(__u64 sum, __u16 old, __u16 new)
 {
-	struct tail_sum *t = arg;
-	__u64 at = t->pos;
-
-	if (t->pos >= t->end)
-		return 1;
-	BOUND_OFFSET(at, KS_EIP_SEG);
-	t->sum += t->pos & 1 ? t->w->seg[at] : t->w->seg[at] << 8;
-	t->pos++;
-	return 0;
+	return sum + (__u16)~old + new;
 }
 
-static __always_inline __u32 csum_add(__u32 sum, __u32 word)
+static __always_inline __u64 sum_swap32(__u64 sum, __u32 old, __u32 new)
 {
-	sum += word;
-	return (sum & 0xffff) + (sum >> 16);
+	return sum + (__u32)~old + new;
 }
 
-/* One's complement sum of payload bytes [keep, len), by their place in the segment. */
-static __always_inline int rewrite_tail_sum(struct xdp_md *ctx, struct pkt *p, __u32 *sum)
-{
-	struct tail_sum t = { .w = pkt_work(), .pos = p->keep, .end = p->len };
-	__u64 n = p->len;
-
-	if (!t.w || n == 0 || n > KS_EIP_SEG)
-		return -1;
-	BOUND1(n, KS_EIP_SEG);
-	if (bpf_xdp_load_bytes(ctx, p->pay, t.w->seg, n))
-		return -1;
-	ks_loop(KS_EIP_SEG, tail_step, &t);
-	*sum = (t.sum & 0xffff) + (t.sum >> 16);
-	return 0;
-}
-
-static __always_inline int rewrite_ip_length(struct xdp_md *ctx, struct pkt *p, __u32 cut)
+static __always_inline int rewrite_ip_length(struct xdp_md *ctx, struct pkt *p, int more)
 {
 	struct ip4_hdr *ip4;
 	struct ip6_hdr *ip6;
-	__u32 sum, total;
+	__be16 total;
 
 	if (p->v6) {
 		ip6 = pkt_at(ctx, p->l3, sizeof(*ip6));
 		if (!ip6)
 			return -1;
-		ip6->plen = bpf_htons(bpf_ntohs(ip6->plen) - cut);
+		ip6->plen = bpf_htons(bpf_ntohs(ip6->plen) + more);
 		return 0;
 	}
 	ip4 = pkt_at(ctx, p->l3, sizeof(*ip4));
 	if (!ip4)
 		return -1;
-	total = bpf_ntohs(ip4->tot_len);
-	sum = csum_add((__u16)~bpf_ntohs(ip4->csum), (__u16)~total);
-	sum = csum_add(sum, total - cut);
-	ip4->csum = bpf_htons(csum_fold(sum));
-	ip4->tot_len = bpf_htons(total - cut);
+	total = bpf_htons(bpf_ntohs(ip4->tot_len) + more);
+	ip4->csum = ~sum_fold(sum_swap((__u16)~ip4->csum, ip4->tot_len, total));
+	ip4->tot_len = total;
 	return 0;
 }
 
+/* Room at the frame's start; the headers move there. */
+static __always_inline int rewrite_grow_head(struct xdp_md *ctx, struct pkt *p, int more)
+{
+	struct ks_work *w = pkt_work();
+	__u64 n = p->pay;
+
+	if (!w || n == 0 || n > REWRITE_HEADERS)
+		return -1;
+	BOUND1(n, 256);
+	if (bpf_xdp_load_bytes(ctx, 0, w->seg, n) || bpf_xdp_adjust_head(ctx, -more))
+		return -1;
+	return bpf_xdp_store_bytes(ctx, 0, w->seg, n);
+}
+
 /*
- * Cuts the TCP payload to p->keep bytes; FIN goes with the tail (it stands
- * behind it). 0 = done, else the packet must not be sent.
+ * The frame gets out_len payload bytes and no padding. It grows behind where the
+ * driver left room, else before: a veth of Linux 6.8 and later has none behind.
  */
-KS_GLOBAL int rewrite_trim(struct xdp_md *ctx)
+static __always_inline int rewrite_resize(struct xdp_md *ctx, struct pkt *p)
+{
+	int more = (int)p->out_len - (int)p->len;
+	int end = p->pay + p->out_len;
+
+	if (!bpf_xdp_adjust_tail(ctx, end - (int)bpf_xdp_get_buff_len(ctx)))
+		return 0;
+	if (more <= 0 || rewrite_grow_head(ctx, p, more))
+		return -1;
+	return bpf_xdp_adjust_tail(ctx, end - (int)bpf_xdp_get_buff_len(ctx));
+}
+
+static __always_inline int rewrite_fill(struct xdp_md *ctx, struct pkt *p)
+{
+	struct ks_modbus_ring *ring = bpf_map_lookup_elem(&mb_rings, &p->take.slot);
+
+	return ring ? ring_write(ctx, ring, p->out_seq, p->pay, p->out_len) : -1;
+}
+
+/* Sequence number, flags and checksum; before and after are the payloads' sums. */
+static __always_inline int rewrite_tcp(struct xdp_md *ctx, struct pkt *p, int partial,
+				       __u64 before, __u64 after)
+{
+	struct tcp_hdr *th = pkt_at(ctx, p->l4, sizeof(*th));
+	__u32 head = p->pay - p->l4;
+	__be32 seq = bpf_htonl(p->out_seq);
+	__u8 flags;
+	__u64 sum;
+
+	if (!th)
+		return -1;
+	sum = partial ? th->csum : (__u16)~th->csum;
+	sum = sum_swap(sum, bpf_htons(head + p->len), bpf_htons(head + p->out_len));
+	flags = th->flags;
+	/* a FIN stands behind the last byte, and goes where that goes */
+	if (p->out_seq + p->out_len != p->seq + p->len)
+		th->flags = flags & ~TCP_FIN;
+	if (!partial) {
+		sum = sum_swap(sum, sum_fold(before), sum_fold(after));
+		sum = sum_swap(sum, bpf_htons(flags), bpf_htons(th->flags));
+		sum = sum_swap32(sum, th->seq, seq);
+	}
+	th->seq = seq;
+	th->csum = partial ? sum_fold(sum) : (__u16)~sum_fold(sum);
+	return 0;
+}
+
+/* KS_OUT_CUT and KS_OUT_JOIN. 0 = done, else the packet must not be sent. */
+KS_GLOBAL int rewrite_payload(struct xdp_md *ctx)
 {
 	struct pkt *p = pkt_of(pkt_work());
-	__u32 sum, tail, cut, tcp_len, flags;
+	__u64 before, after;
 	struct tcp_hdr *th;
+	int partial;
 
 	if (!p)
-		return -1;
-	cut = p->len - p->keep;
-	tcp_len = p->pay - p->l4 + p->len;
-	if (p->keep >= p->len || rewrite_tail_sum(ctx, p, &tail) || rewrite_ip_length(ctx, p, cut))
 		return -1;
 	th = pkt_at(ctx, p->l4, sizeof(*th));
 	if (!th)
 		return -1;
-	flags = th->flags;
-	th->flags = flags & ~TCP_FIN;
-	sum = (__u16)~bpf_ntohs(th->csum);
-	sum = csum_add(sum, (__u16)~csum_add(tail, 0));
-	sum = csum_add(sum, (__u16)~tcp_len);
-	sum = csum_add(sum, tcp_len - cut);
-	sum = csum_add(sum, (__u16)~flags);
-	sum = csum_add(sum, flags & ~TCP_FIN);
-	if (p->backstep) {
-		sum = csum_add(csum_add(sum, (__u16)~(p->seq >> 16)), (__u16)~p->seq);
-		sum = csum_add(csum_add(sum, (p->seq - 1) >> 16), (p->seq - 1) & 0xffff);
-		th->seq = bpf_htonl(p->seq - 1);
+	partial = sum_is_partial(p, th);
+	if (sum_bytes(ctx, p->pay, p->len, &before) || rewrite_resize(ctx, p))
+		return -1;
+	if (p->out == KS_OUT_JOIN && rewrite_fill(ctx, p))
+		return -1;
+	if (sum_bytes(ctx, p->pay, p->out_len, &after) ||
+	    rewrite_ip_length(ctx, p, (int)p->out_len - (int)p->len))
+		return -1;
+	return rewrite_tcp(ctx, p, partial, before, after);
+}
+
+/* KS_OUT_LABEL: acknowledgement and window of a server's packet. */
+static __always_inline int rewrite_label(struct xdp_md *ctx, struct pkt *p)
+{
+	struct tcp_hdr *th = pkt_at(ctx, p->l4, sizeof(*th));
+	__be32 ack = bpf_htonl(p->out_ack);
+	__be16 win = bpf_htons(p->out_win);
+	__u64 sum;
+
+	if (!th)
+		return -1;
+	if (!sum_is_partial(p, th)) {
+		sum = sum_swap32((__u16)~th->csum, th->ack, ack);
+		th->csum = ~sum_fold(sum_swap(sum, th->win, win));
 	}
-	th->csum = bpf_htons(csum_fold(sum));
-	return bpf_xdp_adjust_tail(ctx, (int)(p->pay + p->keep) - (int)bpf_xdp_get_buff_len(ctx));
+	th->ack = ack;
+	th->win = win;
+	return 0;
 }
 
 #endif

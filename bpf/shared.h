@@ -11,7 +11,7 @@
 #include <linux/bpf.h>
 #include <linux/types.h>
 
-#define KS_ABI 1 /* raised when a pinned map's layout or meaning changes */
+#define KS_ABI 2 /* raised when a pinned map's layout or meaning changes */
 
 /* ---- limits: defaults, changed by `limits:` where a policy key exists ---- */
 
@@ -24,6 +24,7 @@
 #define KS_HALF_OPEN_PER_CLIENT	16
 #define KS_CLIENTS		16384	/* clients with a quota record */
 #define KS_ORPHANS		32768	/* flows waiting for a timer */
+#define KS_CLOSED		65536	/* ended flows whose entries may be reused */
 #define KS_EVENT_RING		(4 << 20)
 #define KS_EVENT_RATE		100	/* events per second, CPU and reason */
 #define KS_FLOW_EVENT_RATE	10	/* events per second and flow */
@@ -59,11 +60,20 @@ enum ks_mode { KS_ENFORCE = 0, KS_MONITOR = 1 };
 enum ks_proto { KS_PROTO_NONE = 0, KS_MODBUS = 1, KS_ENIP = 2, KS_IO = 3 };
 enum ks_choice { KS_DENY = 0, KS_ALLOW = 1 };
 enum ks_default { KS_DEFAULT_DENY = 0, KS_DEFAULT_READONLY = 1, KS_DEFAULT_ALLOW = 2 };
-enum ks_framing { KS_STRICT = 0, KS_STREAM = 1 };
-enum ks_split { KS_HOLD = 0, KS_CARRY = 1 };
-enum ks_adopt { KS_ADOPT_OFF = 0, KS_ADOPT_AUDIT = 1 };
+enum ks_framing { KS_STRICT = 0, KS_STREAM = 1, KS_SINGLE = 2 };
+enum ks_split { KS_HOLD = 0, KS_CARRY = 1, KS_ASSEMBLE = 2 };
+enum ks_adopt { KS_ADOPT_OFF = 0, KS_ADOPT_AUDIT = 1, KS_ADOPT_RESET = 2 };
+enum ks_on_deny { KS_DENY_DROP = 0, KS_DENY_RESET = 1, KS_DENY_DEFAULT = 2 };
 enum ks_verdict { KS_V_ALLOW = 0, KS_V_DENY = 1, KS_V_WOULD_DENY = 2, KS_V_MAX = 3 };
-enum ks_action { KS_A_PASS = 0, KS_A_DROP = 1, KS_A_TRIM = 2, KS_A_TX = 3, KS_A_MAX = 4 };
+/*
+ * What becomes of a packet: goes on as it is, stops, goes on with its payload cut,
+ * is answered on its own NIC (RST or ACK), goes on as a RST, goes on with bytes of
+ * earlier pieces in front of its own.
+ */
+enum ks_action {
+	KS_A_PASS = 0, KS_A_DROP = 1, KS_A_TRIM = 2, KS_A_TX = 3, KS_A_KILL = 4, KS_A_JOIN = 5,
+	KS_A_MAX = 6
+};
 enum ks_event_kind { KS_EV_DENY = 1, KS_EV_STREAM = 2, KS_EV_PACKET = 3, KS_EV_FLOW = 4 };
 
 /* Policy keys of leaves that are no (service, class) pair of the wire. */
@@ -157,12 +167,32 @@ _Static_assert(sizeof(struct ks_key6) == 40, "ks_key6");
 #define KS_CL_SACK	0x02	/* server FIN acknowledged by the client */
 #define KS_CL_SHORT	0x04	/* client RST or FIN seen: idle limit is KS_T_CLOSING */
 
+/* How requests are handed on: of the asset (low bits), and of the connection. */
+#define KS_HOW_ASSEMBLE	0x01	/* a partial message stays here until it is whole */
+#define KS_HOW_SINGLE	0x02	/* one message a segment, the next after the reply */
+#define KS_HOW_ASSET	0x0f
+#define KS_HOW_ROOM	0x10	/* the server's MSS was lowered by KS_JOIN_ROOM */
+#define KS_HOW_PROVEN	0x40	/* the server has sent something: its socket exists */
+#define KS_HOW_WAIT	0x20	/* single: a request went on, its reply has not been seen */
+
+/*
+ * Most bytes of a partial message that are kept and acknowledged. They go in front
+ * of its last piece, and a frame can grow by no more: XDP's headroom of 256 bytes
+ * less struct xdp_frame. The rest of the longest ADU (48 bytes) comes in one piece.
+ */
+#define KS_JOIN_MAX	212
+#define KS_JOIN_ROOM	264	/* by so much a server's MSS is lowered for it, multiple of 4 */
+#define KS_JOIN_SEG	1200	/* without that: longest payload that is put together */
+#define KS_SCALE_UNKNOWN 0xff	/* handshake not seen: window left alone */
+
 /* Timeouts in ns of the states (design section 2, close and GC). */
 #define KS_SECOND	1000000000ull
 #define KS_T_OPENING	(75 * KS_SECOND)
 #define KS_T_IDLE	(24 * 3600 * KS_SECOND)
 #define KS_T_CLOSING	(120 * KS_SECOND)
 #define KS_T_TOMBSTONE	(1 * KS_SECOND)
+/* With the table more than half full a closed connection is looked after so soon. */
+#define KS_T_REUSE	(KS_SECOND / 10)
 
 /* Hot state of one TCP connection (design section 2). Sequence numbers host order. */
 struct ks_flow {
@@ -175,7 +205,11 @@ struct ks_flow {
 	__u32 c_nxt;		/* next client byte to be inspected */
 	__u32 c_una;		/* oldest client byte that the server has not acknowledged */
 	__u32 s_nxt;		/* beyond the last server byte seen */
-	__u32 msg_start;	/* first byte of the message that c_nxt stands in */
+	/*
+	 * First byte of the message that c_nxt stands in. What the server was given ends
+	 * at c_nxt, or here where partial messages are assembled (flow_sent()).
+	 */
+	__u32 msg_start;
 	__u32 slot;		/* ring slot + 1, 0 = none */
 	__u64 id;		/* never repeats: cpu << 48 | per-CPU count */
 	__u64 t_last;		/* ns, last packet of either side */
@@ -189,15 +223,18 @@ struct ks_flow {
 	__u32 pend_iss;
 	__u32 c_fin;		/* sequence number of the FIN itself */
 	__u32 s_fin;
-	__u32 ev_second;	/* second and number of this flow's events */
-	__u16 ev_count;
-	__u16 pad0;
-	__u32 refused;		/* bytes of the message refused at c_nxt, 0 = none */
+	__u32 ev;		/* second << 8 | number of this flow's events in it */
+	__u16 win;		/* server's last window as the client takes it (>> scale) */
+	__u8 scale;		/* server's window scale (RFC 7323), KS_SCALE_UNKNOWN */
+	__u8 abi;		/* KS_ABI of the program that made the entry */
+	__u16 refused;		/* bytes of the message refused at c_nxt, 0 = none */
+	__u8 how;		/* KS_HOW_* */
+	__u8 part;		/* single: header bytes of the reply seen, 6 = `reply` is its end */
 	__u32 pend_ms;		/* when the pending SYN came, ns >> 20 */
 	__u32 claim;		/* version under which KS_F_BUSY was set */
 	__u32 border;		/* a message border that the server has acknowledged */
 	__u32 mark;		/* a message border to become that once acknowledged */
-	__u32 pad1;
+	__u32 reply;		/* single: first byte of the next reply, or its end */
 	struct bpf_timer timer;
 };
 _Static_assert(sizeof(struct ks_flow) == 128, "ks_flow is at most two cache lines");
@@ -224,6 +261,17 @@ struct ks_client_key {
 struct ks_client_use {
 	__s32 flows;
 	__s32 half_open;
+	__u32 known;		/* 1 = had a completed handshake */
+	__u32 pad;
+};
+
+/* Entries in use, and what may be used: table_use, ARRAY[1]. Attach writes the limits. */
+struct ks_table_use {
+	__u32 flows[2];		/* IPv4, IPv6 */
+	__u32 rings[2];		/* Modbus, EtherNet/IP */
+	__u32 flows_max;
+	__u32 rings_max[2];
+	__u32 pad;
 };
 
 /* ---- run-time state: one record, edited by the CLI while traffic runs ---- */

@@ -37,7 +37,7 @@
 	U(client_rst, "client RST: passes; one that the server may take ends the connection") \
 	U(last, "last ACK or FIN of a closed connection") \
 	U(closed, "drop: data on a closed connection") \
-	U(killed, "drop: the connection was killed") \
+	U(killed, "K1: answered with a RST") \
 	U(stray, "no handshake seen: adoption or drop") \
 	U(synack, "H2: SYN-ACK") \
 	U(live_synack, "H2: SYN-ACK on a live connection") \

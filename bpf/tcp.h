@@ -2,43 +2,15 @@
 /*
  * TCP of a tracked or trackable connection, both sides: find the flow, apply
  * the rule that the state matrix names under the flow's lock, run the stream
- * stage on claimed bytes, publish. The rules themselves are in flow.h.
+ * stage on claimed bytes, publish. The rules themselves are in handshake.h, flow.h
+ * and track.h; packets without a flow are missing.h's.
  */
 #ifndef KEYSWITCH_TCP_H
 #define KEYSWITCH_TCP_H
 
-#include "flow.h"
+#include "missing.h"
+#include "track.h"
 #include "stream.h"
-
-#define MATRIX_ROW(side, st, c0, c1, c2, c3, c4, c5) \
-	[KS_##side * 64 + KS_S_##st * 8 + 0] = KS_U_##c0, \
-	[KS_##side * 64 + KS_S_##st * 8 + 1] = KS_U_##c1, \
-	[KS_##side * 64 + KS_S_##st * 8 + 2] = KS_U_##c2, \
-	[KS_##side * 64 + KS_S_##st * 8 + 3] = KS_U_##c3, \
-	[KS_##side * 64 + KS_S_##st * 8 + 4] = KS_U_##c4, \
-	[KS_##side * 64 + KS_S_##st * 8 + 5] = KS_U_##c5,
-static const __u8 state_matrix[128] = { KS_STATE_MATRIX(MATRIX_ROW) };
-_Static_assert(KS_STATES <= 8 && KS_CLASSES <= 8 && KS_U_unexpected == 0,
-	       "state_matrix is indexed side * 64 + state * 8 + class; a cell not named drops");
-
-static __always_inline __u8 tcp_rule(struct pkt *p, __u8 st)
-{
-	__u64 cell = p->role * 64 + (st & 7) * 8 + p->class;
-
-	BOUND_OFFSET(cell, 128);
-	return state_matrix[cell];
-}
-
-static __always_inline __u8 tcp_class(struct pkt *p)
-{
-	if (p->flags & TCP_RST)
-		return KS_C_RST;
-	if (p->flags & TCP_SYN)
-		return p->flags & TCP_ACK ? KS_C_SYNACK : KS_C_SYN;
-	if (p->len)
-		return KS_C_DATA;
-	return p->flags & TCP_FIN ? KS_C_FIN : KS_C_ACK;
-}
 
 /* Policy facts of the flow into p, or p's fresh ones into the flow. Under the lock. */
 static __always_inline int tcp_facts(struct ks_flow *f, struct pkt *p)
@@ -53,9 +25,12 @@ static __always_inline int tcp_facts(struct ks_flow *f, struct pkt *p)
 	}
 	if (!p->resolved)
 		return KS_R_busy;
+	if (f->c_nxt != f->msg_start)
+		return KS_GO; /* a message that is kept goes on as it came */
 	f->generation = p->generation;
 	f->asset = p->asset;
 	f->profile = p->profile;
+	f->how = (f->how & ~KS_HOW_ASSET) | (p->how & KS_HOW_ASSET);
 	return KS_GO;
 }
 
@@ -140,9 +115,7 @@ static __always_inline void flow_mismatch(struct ks_flow *f, struct pkt *p)
 {
 	if (p->follow || ++f->mismatches < KS_MISMATCHES)
 		return;
-	f->state = KS_S_KILLED;
-	p->rearm = 1;
-	flow_changed(f);
+	flow_kill(f, p, flow_sent(f, p));
 }
 
 /* After the lock: what a state change owes outside the entry. */
@@ -155,8 +128,10 @@ static __always_inline void tcp_settle(struct pkt *p, struct ks_flow *f, __u8 du
 	p->quota = 0;
 	if (due) {
 		table_client_key(p, &client);
-		table_quota_give(&client, due);
+		table_quota_give(&client, due, f->state == KS_S_ESTAB);
 	}
+	if (p->rearm && f->state == KS_S_CLOSED)
+		table_closed(p);
 	if (p->rearm && !cfg.trace)
 		bpf_timer_start(&f->timer, flow_limit(f), 0);
 }
@@ -195,6 +170,9 @@ static __always_inline int tcp_finish(struct pkt *p, struct ks_flow *f, int reas
 		r = KS_R_commit_conflict;
 	if (r == KS_GO && reason == KS_R_retransmit_mismatch)
 		flow_mismatch(f, p);
+	if (r == KS_GO && p->take.sound && p->take.join && p->take.lo == p->take.hi &&
+	    (reason == KS_R_split_kept || reason == KS_R_retransmit))
+		flow_keep(f, p);
 	if (p->follow && flow_unsound(reason))
 		f->flags |= KS_F_AUDIT;
 	due = flow_quota_due(f);
@@ -204,20 +182,22 @@ static __always_inline int tcp_finish(struct pkt *p, struct ks_flow *f, int reas
 	return r;
 }
 
-/* How much of the segment goes on: p->trimmed and p->keep, or nothing of it. */
-static __always_inline int tcp_cut(struct pkt *p, int reason)
+/* Which bytes go on, if not the segment as it is: p->out, or nothing of it. */
+static __always_inline int tcp_output(struct pkt *p, int reason)
 {
 	struct take *t = &p->take;
-	__u32 keep = t->skip + (t->accept - t->seq);
+	__u32 size = t->hi - t->lo;
 
-	if (!t->claimed || p->trimmed || p->follow || t->kill || reason == KS_R_retransmit_mismatch ||
-	    reason == KS_R_internal || reason == KS_R_no_state)
+	if (p->out != KS_OUT_SAME || p->follow || !t->sound || t->lost)
 		return reason;
-	if (keep < p->len && keep) {
-		p->trimmed = 1;
-		p->keep = keep;
-	}
-	return reason;
+	if (reason == KS_R_retransmit && !size)
+		return t->lo == p->seq ? KS_R_split_held : flow_strip(p);
+	if (!size || (t->lo == p->seq && size == p->len))
+		return reason;
+	p->out = t->lo != p->seq || size > p->len ? KS_OUT_JOIN : KS_OUT_CUT;
+	p->out_seq = t->lo;
+	p->out_len = size;
+	return p->out == KS_OUT_JOIN && reason == KS_R_ok ? KS_R_assembled : reason;
 }
 
 static __always_inline int tcp_stream(struct xdp_md *ctx, struct pkt *p, struct ks_flow *f)
@@ -231,51 +211,7 @@ static __always_inline int tcp_stream(struct xdp_md *ctx, struct pkt *p, struct 
 		p->reported = 0; /* the refusal was told, the end of the connection was not */
 	if (p->take.probe && !p->take.lost && reason == KS_R_ok)
 		reason = KS_R_adopted;
-	return tcp_cut(p, reason);
-}
-
-/* Followed connections are tracked even where nothing is allowed: each request gets its verdict. */
-static __always_inline int tcp_pair(struct pkt *p)
-{
-	int r = policy_pair(p->dport);
-
-	return r == KS_R_pair_denied && p->follow ? KS_GO : r;
-}
-
-/*
- * Data of a connection older than the attach: goes on as a keepalive probe (no
- * data, seq - 1), whose answer lets tcp_server adopt the connection at the
- * place that the server names. The client sends its data again.
- */
-static __always_inline int tcp_ask(struct pkt *p)
-{
-	p->trimmed = p->backstep = 1;
-	p->keep = 0;
-	return KS_R_adopting;
-}
-
-/* No entry for a client packet: begin one, adopt one, or say why not. */
-static __always_inline int tcp_missing(struct pkt *p)
-{
-	__u8 rule = tcp_rule(p, KS_S_NONE);
-	int r = tcp_pair(p);
-
-	if (r != KS_GO)
-		return r;
-	p->resolved = 1;
-	if (rule == KS_U_client_rst)
-		return p->len ? KS_R_state_unexpected : KS_R_close;
-	if (rule == KS_U_unexpected)
-		return KS_R_state_unexpected;
-	if (rule == KS_U_open && p->len)
-		return KS_R_syn_payload;
-	if (rule != KS_U_stray)
-		return table_create(1);
-	if (!p->adopt)
-		return KS_R_no_state;
-	if (!p->len)
-		return KS_R_ack;
-	return p->follow ? table_create(1) : tcp_ask(p);
+	return tcp_output(p, reason);
 }
 
 /* A flow judged under an older policy: who is it now, and may it still talk? */
@@ -283,6 +219,8 @@ static __always_inline int tcp_refresh(struct pkt *p, struct ks_flow *f)
 {
 	__u8 due, proto = f->proto;
 
+	if (f->abi != KS_ABI)
+		return table_foreign();
 	if (f->state == KS_S_NONE)
 		return KS_R_busy; /* its creator has not locked it yet */
 	if (f->pair != cfg.client_port)
@@ -295,11 +233,9 @@ static __always_inline int tcp_refresh(struct pkt *p, struct ks_flow *f)
 	if (p->follow)
 		return KS_R_policy_changed;
 	bpf_spin_lock(&f->lock);
-	f->state = KS_S_KILLED;
-	flow_changed(f);
+	flow_kill(f, p, flow_sent(f, p));
 	due = flow_quota_due(f);
 	bpf_spin_unlock(&f->lock);
-	p->rearm = 1;
 	tcp_settle(p, f, due);
 	return KS_R_policy_changed;
 }
@@ -327,35 +263,20 @@ static __always_inline int tcp_client(struct xdp_md *ctx, struct pkt *p)
 	return r == KS_GO ? tcp_stream(ctx, p, f) : r;
 }
 
-/* Connections opened from the protected side: counted, never dissected. */
-static __always_inline int tcp_outbound(struct pkt *p, int tracked)
+/* Header bytes of the reply that is awaited, for flow_reply(); nothing where there are none. */
+static __always_inline void tcp_peek(struct xdp_md *ctx, struct pkt *p, struct ks_flow *f)
 {
-	struct ks_pol_cfg *pol = bpf_map_lookup_elem(&pol_cfg, &p->slot);
-	struct ks_addr_rec *rec = policy_address(p, 1);
+	__u32 part = f->part, off = f->reply + part - p->seq;
+	__u64 n = 6 - part;
 
-	if (!rec || !rec->asset)
-		return KS_R_from_server;
-	if (pol && pol->outbound == KS_DENY)
-		return KS_R_outbound_denied;
-	return tracked ? table_create(0) : KS_R_outbound;
-}
-
-static __always_inline int tcp_server_missing(struct pkt *p)
-{
-	struct ks_addr_rec *rec;
-
-	if (p->class == KS_C_SYN)
-		return tcp_outbound(p, 1);
-	if (p->class == KS_C_SYNACK) {
-		rec = policy_address(p, 1);
-		return rec && rec->asset ? KS_R_state_unexpected : KS_R_from_server;
-	}
-	if (!p->adopt || p->follow || !(p->flags & TCP_ACK) ||
-	    (p->class != KS_C_DATA && p->class != KS_C_ACK))
-		return KS_R_from_server;
-	if (policy_pair(p->sport) != KS_GO || table_create(1) != KS_GO)
-		return KS_R_from_server; /* a reply is not dropped for our want of room */
-	return KS_GO;
+	if (part >= 6 || off >= p->len)
+		return;
+	if (n > p->len - off)
+		n = p->len - off;
+	BOUND1(n, 8);
+	p->peek_at = p->seq + off;
+	if (!bpf_xdp_load_bytes(ctx, p->pay + off, p->peek, n))
+		p->peek_len = n;
 }
 
 /* Server side; tracked = the source port is one that some asset speaks on. */
@@ -368,6 +289,8 @@ static __always_inline int tcp_server(struct xdp_md *ctx, struct pkt *p, int tra
 	if (!tracked)
 		return p->class == KS_C_SYN ? tcp_outbound(p, 0) : KS_R_from_server;
 	f = table_lookup(p);
+	if (f && f->abi != KS_ABI)
+		return table_foreign();
 	if (f && f->state == KS_S_NONE)
 		return KS_R_from_server; /* its creator has not locked it yet */
 	if (!f)
@@ -380,11 +303,14 @@ static __always_inline int tcp_server(struct xdp_md *ctx, struct pkt *p, int tra
 		return KS_R_internal;
 	if (f->pair != cfg.client_port)
 		return KS_R_wrong_port;
+	p->how = f->how;
 	if (p->class == KS_C_SYNACK) {
 		r = l4_options(ctx);
 		if (r == KS_R_internal)
 			return r;
 	}
+	if (f->how & KS_HOW_WAIT && p->len)
+		tcp_peek(ctx, p, f);
 	return tcp_locked(p, f);
 }
 

@@ -8,7 +8,7 @@
 
 #include "event.h"
 #include "policy.h"
-#include "rewrite.h"
+#include "answer.h"
 
 /* key: (port * KS_REASONS + reason) * KS_A_MAX + action, value: packets of this CPU. */
 struct {
@@ -119,6 +119,26 @@ static __always_inline void verdict_count(struct pkt *p, __u32 reason, __u32 act
 		*n += 1;
 }
 
+/* What is really done; a packet that cannot be changed as it must stops. */
+static __always_inline __u32 verdict_act(struct xdp_md *ctx, struct pkt *p, __u32 action)
+{
+	switch (p->out) {
+	case KS_OUT_CUT:
+		return rewrite_payload(ctx) ? KS_A_DROP : KS_A_TRIM;
+	case KS_OUT_JOIN:
+		return rewrite_payload(ctx) ? KS_A_DROP : KS_A_JOIN;
+	case KS_OUT_LABEL:
+		return action == KS_A_PASS && rewrite_label(ctx, p) ? KS_A_DROP : action;
+	case KS_OUT_KILL:
+		return answer_make(ctx) ? KS_A_DROP : KS_A_KILL;
+	case KS_OUT_ACK:
+		action = KS_A_TX;
+	}
+	if (action != KS_A_TX)
+		return action;
+	return p->flags & TCP_RST || answer_make(ctx) ? KS_A_DROP : KS_A_TX;
+}
+
 static __always_inline int verdict_forward(struct pkt *p)
 {
 	if (!cfg.wire)
@@ -136,8 +156,8 @@ static __always_inline int verdict(struct xdp_md *ctx, struct pkt *p, __u32 reas
 
 	if (p->mode == KS_MONITOR || p->follow)
 		action = KS_A_PASS;
-	else if (p->trimmed)
-		action = rewrite_trim(ctx) ? KS_A_DROP : KS_A_TRIM;
+	else
+		action = verdict_act(ctx, p, action);
 	verdict_count(p, reason, action);
 	if (reason_of(reason_kind, reason) && !p->reported)
 		event_send(ctx, reason, action);
@@ -148,7 +168,9 @@ static __always_inline int verdict(struct xdp_md *ctx, struct pkt *p, __u32 reas
 			ctl->action = action;
 		}
 	}
-	return action == KS_A_DROP ? XDP_DROP : verdict_forward(p);
+	if (action == KS_A_DROP || action == KS_A_TX)
+		return action == KS_A_DROP ? XDP_DROP : XDP_TX;
+	return verdict_forward(p);
 }
 
 #endif

@@ -25,6 +25,7 @@ struct walk {
 	__u8 dry;		/* borders only, nothing judged (probe) */
 	__u8 whole;		/* at least one whole message was seen */
 	__u8 carry;		/* an incomplete message passes piece by piece */
+	__u8 single;		/* ends behind the first message */
 };
 
 static __always_inline void walk_view(struct walk *k, struct view *v, const __u8 *ring,
@@ -68,7 +69,7 @@ static __always_inline long walk_next(struct walk *k)
 	}
 	k->cur += k->total;
 	k->total = 0;
-	return k->cur == k->end;
+	return k->single || k->cur == k->end;
 }
 
 static long walk_modbus(__u64 i, void *arg)

@@ -52,6 +52,7 @@ static int resize(const struct bpf_object *obj, const struct object_config *conf
 		{ MAP_eip_rings, limits->enip_rings + cpus },
 		{ MAP_mb_free, limits->modbus_rings },
 		{ MAP_eip_free, limits->enip_rings },
+		{ MAP_closed, 2 * limits->flows },
 		{ MAP_events, limits->event_ring },
 		{ MAP_trace, config->load.trace ? KS_TRACE_MAX : 1 },
 	};
@@ -140,6 +141,17 @@ static int fill_free(int fd, uint32_t slots, uint32_t first)
 	return err;
 }
 
+static int set_limits(const struct instance *in, const struct policy_limits *limits)
+{
+	const struct ks_table_use use = {
+		.flows_max = limits->flows,
+		.rings_max = { limits->modbus_rings, limits->enip_rings },
+	};
+	uint32_t zero = 0;
+
+	return bpf_map_update_elem(in->fd[MAP_table_use], &zero, &use, BPF_ANY);
+}
+
 int object_prepare(const struct instance *in, const struct table_kinds *kinds,
 		   const struct compiled_policy *policy, const struct policy_limits *limits,
 		   const struct ks_state_rec *state)
@@ -151,6 +163,10 @@ int object_prepare(const struct instance *in, const struct table_kinds *kinds,
 	if (!err) {
 		failed = map_name(MAP_eip_free);
 		err = fill_free(in->fd[MAP_eip_free], limits->enip_rings, in->cpus);
+	}
+	if (!err) {
+		failed = map_name(MAP_table_use);
+		err = set_limits(in, limits);
 	}
 	if (!err)
 		err = tables_fill(in, kinds, state->active, 1, policy, &failed);

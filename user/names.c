@@ -38,7 +38,7 @@ const char *name_reason_text(uint32_t reason)
 
 int reason_passes(uint32_t reason)
 {
-	enum { PASS = 1, DROP = 0 };
+	enum { PASS = 1, DROP = 0, TX = 0 };
 #define KS_ROW(sym, effect, kind, text) effect,
 	static const unsigned char passes[] = { KS_REASON_LIST(KS_ROW) };
 #undef KS_ROW
@@ -59,7 +59,7 @@ const char *name_action(uint32_t action)
 {
 	static const char *const names[] = {
 		[KS_A_PASS] = "pass", [KS_A_DROP] = "drop", [KS_A_TRIM] = "trim",
-		[KS_A_TX] = "tx",
+		[KS_A_TX] = "tx", [KS_A_KILL] = "kill", [KS_A_JOIN] = "join",
 	};
 
 	return pick(names, COUNT(names), action);

@@ -17,6 +17,7 @@
 #include "arena.h"
 #include "diag.h"
 
+#define ADOPT_UNSAID		(-1)	/* neither policy nor operator chose */
 #define POLICY_FILE_MAX		(32u << 20)	/* bytes */
 #define POLICY_RULES_MAX	100000u
 #define POLICY_ASSETS_MAX	60000u		/* asset ids are 16 bits on the wire to events */
@@ -135,6 +136,7 @@ struct policy_rule {
 	struct pos to_at;
 	bool allow;
 	bool io;		/* shorthand: group io only */
+	enum ks_on_deny on_deny; /* KS_DENY_DEFAULT: as the policy says */
 	struct modbus_match *modbus; /* NULL with cip given: no Modbus request */
 	struct cip_match *cip;	/* likewise */
 };
@@ -165,6 +167,8 @@ struct policy {
 	enum ks_choice unlisted;
 	enum ks_choice other;
 	enum ks_choice outbound;
+	enum ks_on_deny on_deny;
+	int adopt;		/* enum ks_adopt, ADOPT_UNSAID */
 	struct pos mode_at, dflt_at, unlisted_at, other_at, outbound_at;
 	struct prefixes local;
 	struct prefixes protected;
@@ -192,6 +196,7 @@ struct policy {
 struct compiled_policy {
 	struct arena mem;
 	enum ks_mode mode;
+	int adopt;			/* enum ks_adopt, ADOPT_UNSAID */
 	struct policy_limits limits;
 
 	struct ks_pol_cfg *cfg;		/* generation and applied_at are the loader's */
@@ -226,6 +231,7 @@ struct compiled_policy {
 	struct ks_tag_key *tag_keys;	/* pol_tags: name -> id, ids from 1 */
 	uint32_t *tag_ids;
 	size_t n_tags;
+	struct ks_rule_rec *rules;	/* pol_rules: [0] the default, rules */
 	struct ks_name_rec *names;	/* [0] "default", rules, assets */
 	size_t n_names;
 

@@ -23,6 +23,7 @@ static void fill_settings(struct compiler *k)
 	struct compiled_policy *c = k->c;
 
 	c->mode = p->mode;
+	c->adopt = p->adopt;
 	c->limits = p->limits;
 	c->cfg = arena_alloc(&c->mem, sizeof(*c->cfg));
 	c->cfg->rules = (uint32_t)p->n_rules;
@@ -35,6 +36,12 @@ static void fill_settings(struct compiler *k)
 	memcpy(c->cfg->digest, p->digest, sizeof(c->cfg->digest));
 	memcpy(c->cfg->ethertypes, p->ethertypes, sizeof(c->cfg->ethertypes));
 	c->rule_used = arena_alloc(&c->mem, p->n_rules + 1);
+	c->rules = arena_alloc(&c->mem, (p->n_rules + 1) * sizeof(*c->rules));
+	for (size_t i = 0; i <= p->n_rules; i++) {
+		enum ks_on_deny own = i ? p->rules[i - 1].on_deny : KS_DENY_DEFAULT;
+
+		c->rules[i].on_deny = (uint8_t)(own == KS_DENY_DEFAULT ? p->on_deny : own);
+	}
 }
 
 static void set_ports(struct ks_pol_ports *t, const uint16_t *ports, uint8_t proto)

@@ -78,11 +78,18 @@ static void read_outbound(struct parser *ps, const struct ynode *n, void *arg)
 
 static void read_on_deny(struct parser *ps, const struct ynode *n, void *arg)
 {
-	static const char *const words[] = { "drop", NULL };
-	static const char *const later[] = { "reset", "reject", NULL };
+	(void)arg;
+	ps->p->on_deny = read_on_deny_word(ps, n, ps->p->on_deny);
+}
+
+static void read_adopt(struct parser *ps, const struct ynode *n, void *arg)
+{
+	static const char *const words[] = { "off", "audit", "reset", NULL };
+	int w = read_word(ps, n, words, NULL);
 
 	(void)arg;
-	read_word(ps, n, words, later);
+	if (w >= 0)
+		ps->p->adopt = w;
 }
 
 static void read_local(struct parser *ps, const struct ynode *n, void *arg)
@@ -121,6 +128,7 @@ static const struct ykey top_keys[] = {
 	{ "other", read_other, false },
 	{ "outbound", read_outbound, false },
 	{ "on_deny", read_on_deny, false },
+	{ "adopt", read_adopt, false },
 	{ "local", read_local, false },
 	{ "protected", read_protected, false },
 	{ "ethertypes", read_ethertypes, false },
@@ -139,6 +147,8 @@ static void set_defaults(struct policy *p)
 	p->unlisted = KS_DENY;
 	p->other = KS_ALLOW;
 	p->outbound = KS_ALLOW;
+	p->on_deny = KS_DENY_RESET;
+	p->adopt = ADOPT_UNSAID;
 	p->limits = (struct policy_limits){
 		.flows = KS_FLOWS,
 		.modbus_rings = KS_MODBUS_RINGS,

@@ -81,6 +81,9 @@ bool read_name(struct parser *ps, const struct ynode *n, const char *what,
  */
 int read_word(struct parser *ps, const struct ynode *n, const char *const *words,
 	      const char *const *later);
+/* `on_deny`, of the policy or of a rule; `otherwise` where it is wrong. */
+enum ks_on_deny read_on_deny_word(struct parser *ps, const struct ynode *n,
+				  enum ks_on_deny otherwise);
 bool text_number(const char *text, size_t len, uint32_t *out);
 bool read_number(struct parser *ps, const struct ynode *n, uint32_t lo, uint32_t hi,
 		 const char *what, uint32_t *out);

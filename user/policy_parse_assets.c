@@ -221,26 +221,27 @@ static void modbus_units(struct parser *ps, const struct ynode *n, void *arg)
 
 static void modbus_framing(struct parser *ps, const struct ynode *n, void *arg)
 {
-	static const char *const words[] = { "strict", "stream", NULL };
-	static const char *const later[] = { "single", NULL };
-	int w = read_word(ps, n, words, later);
+	static const char *const words[] = {
+		[KS_STRICT] = "strict", [KS_STREAM] = "stream", [KS_SINGLE] = "single", NULL
+	};
+	int w = read_word(ps, n, words, NULL);
 
 	if (w >= 0)
-		((struct asset_reader *)arg)->as->modbus_framing =
-			w ? KS_STREAM : KS_STRICT;
+		((struct asset_reader *)arg)->as->modbus_framing = (uint8_t)w;
 }
 
 static void modbus_split(struct parser *ps, const struct ynode *n, void *arg)
 {
-	static const char *const words[] = { "hold", "carry", NULL };
-	static const char *const later[] = { "assemble", NULL };
+	static const char *const words[] = {
+		[KS_HOLD] = "hold", [KS_CARRY] = "carry", [KS_ASSEMBLE] = "assemble", NULL
+	};
 	struct asset_reader *r = arg;
-	int w = read_word(ps, n, words, later);
+	int w = read_word(ps, n, words, NULL);
 
 	r->split_given = true;
 	r->split_at = n->at;
 	if (w >= 0)
-		r->as->modbus_split = w ? KS_CARRY : KS_HOLD;
+		r->as->modbus_split = (uint8_t)w;
 }
 
 static void modbus_opaque(struct parser *ps, const struct ynode *n, void *arg)
@@ -279,11 +280,15 @@ static void asset_modbus(struct parser *ps, const struct ynode *n, void *arg)
 	if (!want_map(ps, n, "a mapping, '{}' for the defaults"))
 		return;
 	read_map(ps, n, modbus_keys, arg, "modbus");
+	if (r->as->modbus_framing == KS_SINGLE && r->as->modbus_split == KS_CARRY)
+		diag_error(ps->d, r->split_at,
+			   "'carry' under 'framing: single', expected 'assemble' or 'hold'");
 	if (r->as->modbus_framing != KS_STREAM)
 		return;
-	/* under stream framing a message may leave in pieces: holding one means nothing */
-	if (r->split_given && r->as->modbus_split == KS_HOLD)
-		diag_error(ps->d, r->split_at, "'hold' under 'framing: stream', expected 'carry'");
+	/* under stream framing a message may leave in pieces: keeping one means nothing */
+	if (r->split_given && r->as->modbus_split != KS_CARRY)
+		diag_error(ps->d, r->split_at, "'%s' under 'framing: stream', expected 'carry'",
+			   r->as->modbus_split == KS_HOLD ? "hold" : "assemble");
 	r->as->modbus_split = KS_CARRY;
 }
 
@@ -382,7 +387,7 @@ static void read_asset(struct parser *ps, struct policy_asset *as,
 	as->enip_ports[0] = 44818;
 	as->io_ports[0] = 2222;
 	as->modbus_framing = KS_STRICT;
-	as->modbus_split = KS_HOLD;
+	as->modbus_split = KS_ASSEMBLE;
 	if (n->kind == Y_MAP)
 		read_map(ps, n, asset_keys, &r, "asset");
 	else

@@ -12,6 +12,7 @@ struct rule_reader {
 	struct policy_rule *r;
 	struct pos action_at;
 	struct pos io_at;
+	struct pos on_deny_at;
 	bool named, action, io, modbus, cip;
 };
 
@@ -142,6 +143,16 @@ static void rule_to(struct parser *ps, const struct ynode *n, void *arg)
 
 /* ---- the rest of a rule ---- */
 
+enum ks_on_deny read_on_deny_word(struct parser *ps, const struct ynode *n,
+				  enum ks_on_deny otherwise)
+{
+	static const char *const words[] = { "drop", "reset", NULL };
+	static const char *const later[] = { "reject", NULL };
+	int w = read_word(ps, n, words, later);
+
+	return w < 0 ? otherwise : w ? KS_DENY_RESET : KS_DENY_DROP;
+}
+
 static void rule_action(struct parser *ps, const struct ynode *n, void *arg)
 {
 	static const char *const words[] = { "deny", "allow", NULL };
@@ -151,6 +162,14 @@ static void rule_action(struct parser *ps, const struct ynode *n, void *arg)
 	rr->action = true;
 	rr->action_at = n->at;
 	rr->r->allow = read_word(ps, n, words, later) == 1;
+}
+
+static void rule_on_deny(struct parser *ps, const struct ynode *n, void *arg)
+{
+	struct rule_reader *rr = arg;
+
+	rr->r->on_deny = read_on_deny_word(ps, n, KS_DENY_DEFAULT);
+	rr->on_deny_at = n->at;
 }
 
 static void rule_modbus(struct parser *ps, const struct ynode *n, void *arg)
@@ -184,6 +203,7 @@ static const struct ykey rule_keys[] = {
 	{ "from", rule_from, false },
 	{ "to", rule_to, false },
 	{ "action", rule_action, false },
+	{ "on_deny", rule_on_deny, false },
 	{ "modbus", rule_modbus, false },
 	{ "cip", rule_cip, false },
 	{ "io", rule_io, false },
@@ -199,12 +219,16 @@ static void read_rule(struct parser *ps, const struct ynode *n)
 		return;
 	p->rules = arena_grow(&p->mem, p->rules, p->n_rules, sizeof(*p->rules));
 	rr = (struct rule_reader){ .r = &p->rules[p->n_rules++] };
-	*rr.r = (struct policy_rule){ .name = "", .at = n->at };
+	*rr.r = (struct policy_rule){ .name = "", .at = n->at,
+					.on_deny = KS_DENY_DEFAULT };
 	read_map(ps, n, rule_keys, &rr, "rule");
 	if (rr.io && (rr.action || rr.modbus || rr.cip))
 		diag_error(ps->d, rr.io_at,
 			   "'io' beside '%s', expected it alone: io is a rule of its own",
 			   rr.action ? "action" : rr.modbus ? "modbus" : "cip");
+	else if (rr.r->on_deny != KS_DENY_DEFAULT && rr.r->allow)
+		diag_error(ps->d, rr.on_deny_at,
+			   "'on_deny' in a rule that allows, expected it beside 'action: deny'");
 	else if (!rr.io && !rr.action)
 		diag_error(ps->d, n->at,
 			   "rule without 'action', expected 'action: allow', 'action: deny' or 'io: allow'");

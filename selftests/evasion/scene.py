@@ -25,6 +25,7 @@ POLICY = """\
 version: 1
 default: readonly
 unlisted: deny
+on_deny: drop
 limits:
   flows: 4096
   modbus_rings: 2048

@@ -44,6 +44,8 @@ rules:
     cip: {{services: [write_tag], tags: [Setpoint]}}
 """
 
+DROPPING = READONLY + "on_deny: drop\n"
+
 
 class Keyswitch:
     def __init__(self, plant, policy=READONLY):

@@ -316,7 +316,7 @@ TEST(policy_settings_reach_the_tables)
 	CHECK(a->has_units && a->units[0] == 2 && a->units[25] == 1 && a->opaque[11] == 4);
 	CHECK(a->modbus_framing == KS_STREAM && a->modbus_split == KS_CARRY);
 	CHECK(!b->modbus_ports[0] && b->enip_ports[0] == 44818 && b->io_ports[0] == 3333);
-	CHECK(!b->has_units && b->modbus_split == KS_HOLD);
+	CHECK(!b->has_units && b->modbus_split == KS_ASSEMBLE);
 	CHECK(l.c->ports->proto[502] == KS_PORT_MODBUS && l.c->ports->proto[1502] == KS_PORT_MODBUS);
 	CHECK(l.c->ports->proto[3333] == KS_PORT_IO && l.c->ports->proto[2222] == KS_PORT_IO);
 	CHECK(l.c->ports->proto[44818] == KS_PORT_ENIP && !l.c->ports->proto[80]);

@@ -23,6 +23,7 @@ class Connection(streams.Episode):
         places = [0, *cuts, len(request)]
         for start, end in zip(places, places[1:]):
             self.client(start, request[start:end])
+            self.send("s", wire.ACK, self.irs + 1, self.iss + 1 + len(self.server.prefix()))
         if self.kind[6]:
             self.client(0, request)
         got = self.server.prefix()

@@ -366,6 +366,8 @@ static int flow(const char *hex, const char *field, uint32_t value)
 	if (!err && field) {
 		if (!strcmp(field, "state"))
 			f.state = (uint8_t)value;
+		else if (!strcmp(field, "abi"))
+			f.abi = (uint8_t)value;
 		else
 			f.flags = (uint8_t)value;
 		err = bpf_map_update_elem(fd, key, &f, BPF_F_LOCK);

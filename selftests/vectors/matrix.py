@@ -15,7 +15,8 @@ REACH = {
     "ESTAB": ["open"],
     "CLOSED": ["open", "s rst => close"],
     "KILLED": ["open", "c data read(0) => ok",
-               "repeat 3 c data read(5) | seq=-12 stay=1 => retransmit_mismatch"],
+               "repeat 2 c data read(5) | seq=-12 stay=1 => retransmit_mismatch",
+               "c data read(5) | seq=-12 stay=1 => retransmit_mismatch kill=-12"],
     "OUTBOUND": ["s syn => outbound"],
     "DEAD": ["open", "edit state=7"],
 }

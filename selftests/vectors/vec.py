@@ -17,8 +17,12 @@ SIDE: c, s; C, S for a second pair of NICs on the same tables.
 KIND: syn synack ack data fin rst tcp udp raw. PAYLOAD and values are Python
 expressions over wire.py. Left of =>: seq and ack move the number by so much,
 all else bends the frame. Right of it: trim=N (action trim, N payload bytes go
-on), back=N (its number steps back by N), opt=BYTES (options changed to these), rule=NAME, event=REASON (of the event,
-where it is another one or none), events=N, leaves=N, replay=REASON and monitor=REASON where those runs differ.
+on), join=BYTES (action join, these are the payload), back=N (its number steps back by
+N), kill=N (goes on as a RST whose number is N behind the packet's), tx=rst (answered),
+tx=ack (answered), acked=N on the client's side (so much of the payload is taken, where it
+is not all), on the server's (its acknowledgement grows by N), win=N (window then), opt=BYTES (options
+changed to these), rule=NAME, event=REASON (of the event, where it is another one or
+none), events=N, leaves=N, replay=REASON and monitor=REASON where those runs differ.
 
 Runs: enforce (verdicts in force), replay (the instance of `keyswitch replay`),
 monitor (as attached). Only the connection's own numbers are modelled here.
@@ -146,7 +150,8 @@ class Player:
             return wire.frame(up, src, dst, 17, body[:words.get("only", None)], words), 0
         seq, ack, flags = self.numbers(side, kind, bent)
         body = wire.tcp(*addresses, sport, dport, seq, ack, flags, payload,
-                        **{k: v for k, v in words.items() if k in ("opt", "doff", "urg", "badsum")})
+                        **{k: v for k, v in words.items() if k in
+                           ("opt", "doff", "urg", "badsum", "win")})
         return wire.frame(up, src, dst, 6, body[:words.get("only", None)], words), seq
 
     def expected(self, words):
@@ -157,14 +162,17 @@ class Player:
         effect = self.reasons[reason]["effect"].lower()
         if self.run != "enforce":
             return reason, "pass"
-        return reason, "trim" if "trim" in words else effect
+        named = [name for name in ("trim", "join", "kill", "tx") if name in words]
+        return reason, named[0] if named else effect
 
     def advance(self, side, kind, seq, payload, bent, words, action):
         """What the honest sender of this packet takes for sent."""
         size = len(payload)
-        if action == "trim":
+        if side in "cC" and "acked" in words:
+            size = int(words["acked"])
+        elif action == "trim":
             size = int(words["trim"])
-        elif action == "drop":
+        elif action in ("drop", "kill") or words.get("tx", "rst") == "rst" and action == "tx":
             return
         if kind in ("raw", "udp", "ip", "rst") or "stay" in bent:
             return
@@ -240,25 +248,84 @@ class Outcome:
         self.trace = [w[6:] for w in words if w.startswith("trace=")]
 
 
+def rewritten(step, before, after, action):
+    """A segment of which another part goes on than came."""
+    words = step.facts["words"]
+    if after["seq"] != before["seq"] - int(words.get("back", 0)) & 0xffffffff or \
+            (after["ports"], after["ack"]) != (before["ports"], before["ack"]):
+        return "ports or numbers changed"
+    if "opt" in words and after["options"] != value_of(words["opt"]):
+        return f"options {after['options'].hex()}"
+    want = None
+    if action == "trim":
+        want = step.facts["payload"][:int(words["trim"])]
+    elif action == "join":
+        want = value_of(words["join"])
+    if want is not None and (after["payload"] != want or after["rest"]):
+        return f"{len(after['payload'])} payload bytes and {len(after['rest'])} more"
+    whole = after["seq"] + len(after["payload"]) == before["seq"] + len(before["payload"])
+    if after["flags"] & wire.FIN and not (whole and before["flags"] & wire.FIN):
+        return "FIN on a segment that was cut"
+    return None
+
+
+def answered(step, before, after, action):
+    """A packet of keyswitch's own in place of the one that came."""
+    words, size = step.facts["words"], len(before["payload"])
+    kill, ack = action == "kill", words.get("tx") == "ack"
+    back = (lambda pair: pair) if kill else (lambda pair: pair[::-1])
+    ports = after["ports"] if kill else after["ports"][2:] + after["ports"][:2]
+    if ports != before["ports"] or after["addresses"] != back(before["addresses"]) or \
+            after["macs"] != (before["macs"] if kill else before["macs"][6:] + before["macs"][:6]):
+        return "ports or addresses"
+    if after["payload"] or after["rest"]:
+        return "an answer with data"
+    if ack:
+        want = (before["ack"], before["seq"] + int(words.get("acked", size)) & 0xffffffff, wire.ACK)
+        if after["win"] != int(words.get("win", after["win"])):
+            return f"window {after['win']}"
+    elif kill:
+        want = (before["seq"] - int(words["kill"]) & 0xffffffff, before["ack"],
+                wire.RST | wire.ACK)
+    elif before["flags"] & wire.ACK:
+        want = (before["ack"], 0, wire.RST)
+    else:
+        want = (0, before["seq"] + size + bool(before["flags"] & wire.SYN), wire.RST | wire.ACK)
+    got = (after["seq"], after["ack"], after["flags"])
+    return None if got == want else f"numbers and flags {got}, want {want}"
+
+
+def relabelled(step, before, after):
+    """The server's packet: at most another acknowledgement, a smaller window."""
+    words = step.facts["words"]
+    for name in ("ports", "seq", "payload", "rest", "flags", "addresses"):
+        if before[name] != after[name]:
+            return f"{name} changed"
+    if "opt" not in words and before["options"] != after["options"]:
+        return "options changed"
+    if after["ack"] != before["ack"] + int(words.get("acked", 0)) & 0xffffffff:
+        return f"acknowledges {after['ack'] - before['ack']} more"
+    if after["win"] > before["win"] or "win" in words and after["win"] != int(words["win"]):
+        return f"window {after['win']}"
+    return None
+
+
 def changed_frame(step, got, action):
     words, data = step.facts["words"], step.facts["data"]
-    if action != "trim" and ("opt" not in words or step.facts["run"] != "enforce"):
+    server = step.command.startswith(("frame s", "frame S"))
+    told_change = {"opt", "acked", "win"} & set(words) and step.facts["run"] == "enforce"
+    if action == "pass" and not told_change and (got.frame == "same" or not server):
         return None if got.frame == "same" else f"the frame changed: {got.frame}"
     if got.frame == "same":
         return "the frame did not change"
     before, after = wire.parse(data), wire.parse(bytes.fromhex(got.frame))
-    seq = (int.from_bytes(before["numbers"][4:8], "big") - int(words.get("back", 0))) & 0xffffffff
-    if after["numbers"] != before["numbers"][:4] + seq.to_bytes(4, "big") + before["numbers"][8:]:
-        return "ports or numbers changed"
-    if "opt" in words and after["options"] != value_of(words["opt"]):
-        return f"options {after['options'].hex()}"
-    if action == "trim":
-        keep = int(words["trim"])
-        if after["payload"] != step.facts["payload"][:keep] or after["rest"]:
-            return f"{len(after['payload'])} payload bytes and {len(after['rest'])} more"
-        if after["flags"] & wire.FIN:
-            return "FIN on a trimmed segment"
-    return None
+    if action in ("tx", "kill"):
+        return answered(step, before, after, action)
+    if server:
+        return relabelled(step, before, after) or \
+            (f"options {after['options'].hex()}" if "opt" in words and
+             after["options"] != value_of(words["opt"]) else None)
+    return rewritten(step, before, after, action)
 
 
 def told(step, got, reason, action, reasons):
@@ -294,7 +361,7 @@ def check_frame(step, text, reasons):
     got, (reason, action) = Outcome(text), step.expect
     if got.counted != f"{reason}/{action}":
         return f"counted {got.counted}, want {reason}/{action}"
-    retval = "1" if action == "drop" else "2"
+    retval = {"drop": "1", "tx": "3"}.get(action, "2")
     if got.retval != retval:
         return f"XDP verdict {got.retval}, want {retval}"
     try:

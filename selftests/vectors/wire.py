@@ -39,11 +39,11 @@ def l4_csum(src, dst, proto, segment):
 
 
 def tcp(src, dst, sport, dport, seq, ack, flags, payload=b"", opt=b"", doff=None, urg=0,
-        badsum=False):
+        badsum=False, win=8192):
     opt += b"\0" * (-len(opt) % 4)
     doff = 5 + len(opt) // 4 if doff is None else doff
     head = struct.pack(">HHIIBBHHH", sport, dport, seq & 0xffffffff, ack & 0xffffffff,
-                       doff << 4, flags, 8192, 0, urg)
+                       doff << 4, flags, win, 0, urg)
     segment = bytearray(head + opt + payload)
     total = l4_csum(src, dst, 6, bytes(segment))
     segment[16:18] = struct.pack(">H", total ^ 0x5555 if badsum else total)
@@ -116,8 +116,11 @@ def parse(data, ethertypes=(0x8100, 0x88a8, 0x9100)):
             data[at + 8:at + 24], data[at + 24:at + 40]
     assert l4_csum(src, dst, 6, data[l4:end]) == 0, "TCP checksum wrong"
     pay = l4 + (data[l4 + 12] >> 4) * 4
+    seq, ack = struct.unpack(">II", data[l4 + 4:l4 + 12])
     return {"options": data[l4 + 20:pay], "payload": data[pay:end], "flags": data[l4 + 13],
-            "rest": data[end:], "numbers": data[l4:l4 + 12]}
+            "rest": data[end:], "ports": data[l4:l4 + 4], "seq": seq, "ack": ack,
+            "win": int.from_bytes(data[l4 + 14:l4 + 16], "big"), "macs": data[:12],
+            "addresses": (src, dst)}
 
 
 # ---- Modbus ----

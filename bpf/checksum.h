@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Internet checksums (RFC 1071, RFC 1624): sums of packet bytes, the pseudo header,
+ * and whether a TCP segment's checksum is right. Sums are in wire order, as loaded,
+ * whatever the machine's. Changes nothing in a packet.
+ */
+#ifndef KEYSWITCH_CHECKSUM_H
+#define KEYSWITCH_CHECKSUM_H
+
+#include "l4.h"
+#include "cursor.h"
+
+struct sum_walk {
+	struct ks_work *w;
+	__u32 pos;	/* next byte in w->seg */
+	__u32 end;
+	__u64 sum;
+};
+
+static long sum_step(__u64 i, void *arg)
+{
+	struct sum_walk *s = arg;
+	__u64 at = s->pos, v;
+
+	if (s->pos >= s->end)
+		return 1;
+	BOUND_OFFSET(at, KS_EIP_SEG);
+	v = load_u64(s->w->seg + at);
+	if (s->end - s->pos < 8)
+		v &= le_mask(s->end - s->pos);
+	s->sum += (__u32)v;
+	s->sum += v >> 32;
+	s->pos += 8;
+	return 0;
+}
+
+/* Folds to 16 bits, one's complement sum, not yet negated. */
+static __always_inline __u16 sum_fold(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (sum & 0xffff) + (sum >> 16);
+}
+
+/* Sum of packet bytes [off, off + len), off at an even place. 0, or < 0 = cannot be read. */
+static __always_inline int sum_bytes(struct xdp_md *ctx, __u32 off, __u32 len, __u64 *sum)
+{
+	struct sum_walk s = { .w = pkt_work(), .end = len };
+	__u64 n = len;
+
+	*sum = 0;
+	if (!len)
+		return 0;
+	if (!s.w || n > KS_EIP_SEG)
+		return -1;
+	BOUND1(n, KS_EIP_SEG);
+	if (bpf_xdp_load_bytes(ctx, off, s.w->seg, n))
+		return -1;
+	ks_loop(KS_EIP_SEG / 8, sum_step, &s);
+	*sum = s.sum;
+	return 0;
+}
+
+/* Pseudo header of a TCP segment of tcp_len bytes, header included. */
+static __always_inline __u64 sum_pseudo(struct pkt *p, __u32 tcp_len)
+{
+	__u64 sum = (__u64)bpf_htons(IPPROTO_TCP) + bpf_htons(tcp_len);
+	const __u32 *a;
+	int i;
+
+	if (!p->v6)
+		return sum + p->key.k4.client + p->key.k4.server;
+	a = (const __u32 *)p->key.k6.client;
+	for (i = 0; i < 8; i++) /* both addresses, one behind the other */
+		sum += a[i];
+	return sum;
+}
+_Static_assert(__builtin_offsetof(struct ks_key6, server) == 16, "sum_pseudo adds 32 bytes");
+
+/*
+ * A checksum that the sender's host left to its NIC: the field holds the sum of the
+ * pseudo header. Seen where the "NIC" is a veth; the rest is added on the way out.
+ */
+static __always_inline int sum_is_partial(struct pkt *p, const struct tcp_hdr *th)
+{
+	return th->csum == sum_fold(sum_pseudo(p, p->pay - p->l4 + p->len));
+}
+
+/* KS_GO if the segment's checksum is right or not yet there. */
+KS_GLOBAL int checksum_verify(struct xdp_md *ctx)
+{
+	struct pkt *p = pkt_of(pkt_work());
+	struct tcp_hdr *th;
+	__u32 len;
+	__u64 sum;
+
+	if (!p)
+		return KS_R_internal;
+	len = p->pay - p->l4 + p->len;
+	th = pkt_at(ctx, p->l4, sizeof(*th));
+	if (!th)
+		return KS_R_internal;
+	if (sum_is_partial(p, th))
+		return KS_GO;
+	if (sum_bytes(ctx, p->l4, len, &sum))
+		return KS_R_internal;
+	return sum_fold(sum + sum_pseudo(p, len)) == 0xffff ? KS_GO : KS_R_checksum_bad;
+}
+
+#endif

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The server's rules of the TCP state machine: S1, its RST, adoption by what it
+ * acknowledges. Under the flow's lock, like those of flow.h. Server data is never
+ * refused here.
+ */
+#ifndef KEYSWITCH_TRACK_H
+#define KEYSWITCH_TRACK_H
+
+#include "flow.h"
+
+static __always_inline int flow_server_rst(struct ks_flow *f, struct pkt *p)
+{
+	f->state = KS_S_CLOSED;
+	p->rearm = 1;
+	flow_changed(f);
+	return KS_R_close;
+}
+
+/*
+ * Adoption where policy is enforced: the server's acknowledgement, nothing that
+ * a client says, tells where its stream stands. Whole messages from there on
+ * are judged; until then no data passes.
+ */
+static __always_inline int flow_adopt(struct ks_flow *f, struct pkt *p)
+{
+	flow_begin(f, p, KS_S_ESTAB);
+	flow_place(f, p->ack);
+	f->iss = p->ack - 1;
+	f->s_nxt = p->seq + p->len;
+	f->flags |= KS_F_AUDIT | KS_F_LOST;
+	f->how |= KS_HOW_PROVEN;
+	p->rearm = 1;
+	return KS_R_reply;
+}
+
+/* What the server has acknowledged: frees the ring, moves the known border along. */
+static __always_inline void flow_acked(struct ks_flow *f, struct pkt *p)
+{
+	if (f->flags & KS_F_LOST && !p->follow) {
+		if (seq_lt(f->c_nxt, p->ack))
+			flow_place(f, p->ack);
+		return;
+	}
+	if (seq_lt(f->c_una, p->ack) && seq_le(p->ack, flow_sent(f, p)))
+		f->c_una = p->ack;
+	if (!seq_lt(f->c_una, f->mark)) {
+		f->border = seq_le(f->msg_start, f->c_una) ? f->msg_start : f->mark;
+		f->mark = f->msg_start;
+	}
+}
+
+/*
+ * framing: single. The reply's header says how long it is; once its last byte was sent
+ * the server has read the request. A device may dribble its reply byte by byte, so the
+ * header is put together from p->peek, bytes of the place where the next one is due.
+ */
+static __always_inline void flow_reply(struct ks_flow *f, struct pkt *p)
+{
+	__u32 have = f->part;
+
+	if (have < 6 && p->peek_len && p->peek_at == f->reply + have) {
+		have += p->peek_len;
+		if (have >= 6) { /* the byte at offset 5 is here; one before it can only be 0 */
+			f->reply += 6 + p->peek[(5 - f->part) & 7];
+			if (f->part <= 4)
+				f->reply += p->peek[(4 - f->part) & 7] << 8;
+			have = 6;
+		}
+		f->part = have;
+	}
+	if (have < 6 || seq_lt(f->s_nxt, f->reply))
+		return;
+	f->how &= ~KS_HOW_WAIT;
+}
+
+/* S1: the server's numbers; its acknowledgement frees the ring. Version untouched. */
+static __always_inline int flow_track(struct ks_flow *f, struct pkt *p)
+{
+	__u32 end = p->seq + p->len;
+
+	if (p->flags & TCP_FIN) {
+		f->flags |= KS_F_SFIN;
+		f->s_fin = end;
+		end++;
+		p->rearm = 1;
+	}
+	/* a socket of an earlier connection would not know these numbers */
+	if (p->seq == f->irs + 1 && p->flags & TCP_ACK && seq_le(f->c_una, p->ack) &&
+	    seq_le(p->ack, flow_sent(f, p)))
+		f->how |= KS_HOW_PROVEN;
+	if (seq_lt(f->s_nxt, end))
+		f->s_nxt = end;
+	if (p->len)
+		f->close &= f->flags & KS_F_CFIN ? 0xff : ~KS_CL_SHORT;
+	if (f->how & KS_HOW_WAIT)
+		flow_reply(f, p);
+	if (!(p->flags & TCP_ACK))
+		return KS_R_reply;
+	if (f->flags & KS_F_PENDING && !seq_lt(p->ack, f->c_una) && !seq_lt(f->c_nxt, p->ack))
+		f->flags &= ~KS_F_PENDING;
+	flow_acked(f, p);
+	if (f->flags & KS_F_CFIN && f->c_fin == f->c_nxt && p->ack == f->c_nxt + 1) {
+		f->c_una = f->c_nxt;
+		f->close |= KS_CL_CACK;
+		flow_check_closed(f, p);
+	}
+	/* all that was given is there, so what is kept behind it is acknowledged too */
+	flow_window(f, p, p->ack == flow_sent(f, p) ? f->c_nxt : p->ack, f->scale);
+	if (!(f->flags & KS_F_LOST))
+		f->win = p->out_win;
+	return p->flags & TCP_FIN ? KS_R_close : p->len ? KS_R_reply : KS_R_ack;
+}
+
+#endif
