@@ -178,7 +178,8 @@ class Corpus:
         return sorted({path(r) for r in self.cip}), path_seeds()
 
     def tcp_options(self):
-        return self.options, seeds("options")
+        made = [bytes((how,)) + o for o in seeds("options") for how in range(8)]
+        return [bytes((how,)) + o for o in self.options for how in (0, 7)], made
 
     def policy(self):
         """Payloads are no policies: some of them, as text that must be refused."""

@@ -74,12 +74,14 @@ TARGETS = {
         Bug("odd link addresses without their pad", "bpf/epath.h",
             "+ len + (len & 1);\n\tif (port == 0", "+ len;\n\tif (port == 0"),
     )),
-    "tcp_options": Target(max_len=40, bugs=(
-        Bug("an option beyond the header", "bpf/l4.h",
+    "tcp_options": Target(max_len=41, bugs=(
+        Bug("an option beyond the header", "bpf/options.h",
             "o->pos + len > o->size ||", "o->pos > o->size ||"),
-        Bug("authentication options", "bpf/l4.h", " || kind == OPT_AO", ""),
-        Bug("an MPTCP option is left in part", "bpf/l4.h",
-            "o->w->blank = len;", "o->w->blank = 2;"),
+        Bug("the MSS of a client is lowered", "bpf/options.h",
+            "p->role != KS_SERVER || ", ""),
+        Bug("authentication options", "bpf/options.h", " || kind == OPT_AO", ""),
+        Bug("an MPTCP option is left in part", "bpf/options.h",
+            "o->blank = len;", "o->blank = 2;"),
     )),
     "policy": Target(
         sources=("user/policy*.c", "user/addr.c", "user/arena.c", "user/diag.c"),
