@@ -10,22 +10,18 @@
 #include "l4.h"
 #include "cursor.h"
 
-struct sum_walk {
-	struct ks_work *w;
-	__u32 pos;	/* next byte in w->seg */
-	__u32 end;
-	__u64 sum;
-};
-
 static long sum_step(__u64 i, void *arg)
 {
-	struct sum_walk *s = arg;
-	__u64 at = s->pos, v;
+	struct ks_work *w = pkt_work();
+	struct ks_sum_state *s;
+	__u64 at, v;
 
-	if (s->pos >= s->end)
+	if (!w || w->sum.pos >= w->sum.end)
 		return 1;
+	s = &w->sum;
+	at = s->pos;
 	BOUND_OFFSET(at, KS_EIP_SEG);
-	v = load_u64(s->w->seg + at);
+	v = load_u64(w->seg + at);
 	if (s->end - s->pos < 8)
 		v &= le_mask(s->end - s->pos);
 	s->sum += (__u32)v;
@@ -47,19 +43,20 @@ static __always_inline __u16 sum_fold(__u64 sum)
 /* Sum of packet bytes [off, off + len), off at an even place. 0, or < 0 = cannot be read. */
 static __always_inline int sum_bytes(struct xdp_md *ctx, __u32 off, __u32 len, __u64 *sum)
 {
-	struct sum_walk s = { .w = pkt_work(), .end = len };
+	struct ks_work *w = pkt_work();
 	__u64 n = len;
 
 	*sum = 0;
 	if (!len)
 		return 0;
-	if (!s.w || n > KS_EIP_SEG)
+	if (!w || n > KS_EIP_SEG)
 		return -1;
 	BOUND1(n, KS_EIP_SEG);
-	if (bpf_xdp_load_bytes(ctx, off, s.w->seg, n))
+	if (bpf_xdp_load_bytes(ctx, off, w->seg, n))
 		return -1;
-	ks_loop(KS_EIP_SEG / 8, sum_step, &s);
-	*sum = s.sum;
+	w->sum = (struct ks_sum_state){ .end = len };
+	ks_loop(KS_EIP_SEG / 8, sum_step, NULL);
+	*sum = w->sum.sum;
 	return 0;
 }
 

@@ -53,7 +53,7 @@ struct {
 
 /*
  * value: ended connections, the oldest first. Pushed when a flow is closed; while a
- * table is more than half full each new connection has two of them removed.
+ * table is more than a quarter full each new connection has two of them removed.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_QUEUE);
@@ -334,7 +334,7 @@ static __always_inline int flow_reuse(struct ks_flow *f, __u64 now, __u32 *slot,
 
 	bpf_spin_lock(&f->lock);
 	*proto = f->proto;
-	if (f->flags & KS_F_BUSY || now < f->t_last + KS_T_REUSE) {
+	if (f->flags & KS_F_BUSY) {
 		r = 2;
 	} else if (f->state == KS_S_CLOSED) {
 		f->state = KS_S_DEAD;
@@ -342,12 +342,19 @@ static __always_inline int flow_reuse(struct ks_flow *f, __u64 now, __u32 *slot,
 		f->version++;
 		r = 2;
 	} else if (f->state == KS_S_DEAD) {
-		*slot = f->slot;
-		f->slot = 0;
-		r = 1;
+		r = now < f->t_last + KS_T_REUSE ? 2 : 1;
+		*slot = r == 1 ? f->slot : 0;
+		f->slot = r == 1 ? 0 : f->slot;
 	}
 	bpf_spin_unlock(&f->lock);
 	return r;
+}
+
+static __always_inline struct ks_flow *table_named(struct ks_orphan *o)
+{
+	if (o->v6)
+		return bpf_map_lookup_elem(&flows6, &o->key);
+	return bpf_map_lookup_elem(&flows4, &o->key);
 }
 
 /*
@@ -363,12 +370,14 @@ KS_GLOBAL int table_reuse(void)
 	__u8 proto = 0;
 	int r;
 
-	if (!p || bpf_map_pop_elem(&closed, &o))
+	if (!p || bpf_map_peek_elem(&closed, &o))
 		return 0;
-	if (o.v6)
-		f = bpf_map_lookup_elem(&flows6, &o.key);
-	else
-		f = bpf_map_lookup_elem(&flows4, &o.key);
+	f = table_named(&o);
+	if (f && f->state == KS_S_DEAD && p->now < f->t_last + KS_T_REUSE)
+		return 0; /* all tombstones behind it are younger */
+	if (bpf_map_pop_elem(&closed, &o)) /* another CPU may have been faster */
+		return 0;
+	f = table_named(&o);
 	if (!f)
 		return 0;
 	r = flow_reuse(f, p->now, &slot, &proto);

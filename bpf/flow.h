@@ -185,8 +185,8 @@ static __always_inline __u32 flow_fits(struct ks_flow *f, struct pkt *p, __u32 r
 	room = ring - (f->c_nxt - f->border);
 	if (room > ring)
 		room = 0;
-	if (p->follow && n > room) { /* the acknowledgements were not seen */
-		f->flags |= KS_F_AUDIT;
+	if ((p->follow || pkt_blind()) && n > room) { /* the acknowledgements were not seen */
+		f->flags |= p->follow ? KS_F_AUDIT : 0;
 		f->c_una = f->border = f->mark = f->msg_start;
 		room = ring - (f->c_nxt - f->border);
 	}
@@ -234,7 +234,7 @@ static __always_inline int flow_data(struct ks_flow *f, struct pkt *p, __u32 rin
 /* A SYN waits for its answer: no data until then, at most three seconds. */
 static __always_inline int flow_waits(struct ks_flow *f, struct pkt *p)
 {
-	if (!(f->flags & KS_F_PENDING))
+	if (!(f->flags & KS_F_PENDING) || pkt_blind())
 		return 0;
 	if ((__u32)(p->now >> 20) - f->pend_ms > 3 * 1024 || p->follow) {
 		f->flags &= ~KS_F_PENDING;
@@ -255,9 +255,23 @@ static __always_inline int flow_beside(const struct ks_flow *f, const struct pkt
 	__u32 off = p->seq - (f->iss + 1);
 	int kept = seq_lt(f->msg_start, p->seq) && seq_le(p->seq, f->c_nxt);
 
-	if (!off || off + 7 > 14 || f->how & KS_HOW_PROVEN || p->follow)
+	if (!off || off + 7 > 14 || f->how & KS_HOW_PROVEN || p->follow || pkt_blind())
 		return 0;
 	return !(f->how & KS_HOW_ASSEMBLE) || off > 7 || (!p->len && !kept);
+}
+
+/* The client's NIC alone: the ACK of the pending SYN's answer begins the new connection. */
+static __always_inline void flow_unseen_again(struct ks_flow *f, struct pkt *p)
+{
+	f->flags &= KS_F_QFLOW | KS_F_QHALF;
+	f->close = 0;
+	f->mismatches = 0;
+	f->refused = 0;
+	f->iss = f->pend_iss;
+	f->irs = p->ack - 1;
+	f->s_nxt = p->ack;
+	flow_place(f, p->seq);
+	flow_changed(f);
 }
 
 /* E1, then by what it carries. */
@@ -265,7 +279,9 @@ static __always_inline int flow_accept(struct ks_flow *f, struct pkt *p)
 {
 	if (!(p->flags & TCP_ACK))
 		return KS_R_state_unexpected;
-	if (f->flags & KS_F_AUDIT || p->follow) {
+	if (pkt_blind() && f->flags & KS_F_PENDING && p->seq == f->pend_iss + 1)
+		flow_unseen_again(f, p);
+	if (f->flags & KS_F_AUDIT || p->follow || pkt_blind()) {
 		if (seq_lt(f->s_nxt, p->ack) && seq_lt(p->ack, f->s_nxt + KS_ACK_BEHIND))
 			f->s_nxt = p->ack;
 	} else if (seq_lt(f->s_nxt, p->ack) || seq_lt(p->ack, f->s_nxt - KS_ACK_BEHIND)) {
@@ -300,13 +316,23 @@ static __always_inline int flow_complete(struct ks_flow *f, struct pkt *p)
 	return p->len || p->flags & TCP_FIN ? flow_accept(f, p) : KS_R_handshake;
 }
 
+/* H3 without the server's numbers: the client's own word for them (guarantee: monitor-grade). */
+static __always_inline int flow_unseen(struct ks_flow *f, struct pkt *p)
+{
+	if (!pkt_blind() || !(p->flags & TCP_ACK) || p->seq != f->iss + 1)
+		return KS_R_state_unexpected;
+	f->irs = p->ack - 1;
+	flow_place(f, p->seq);
+	return flow_complete(f, p);
+}
+
 /*
  * No handshake seen. Where nothing is enforced the connection counts from the
  * first segment that is whole messages.
  */
 static __always_inline int flow_stray(struct ks_flow *f, struct pkt *p)
 {
-	if (!p->follow || !p->len)
+	if ((!p->follow && !pkt_blind()) || !p->len)
 		return KS_R_no_state;
 	flow_begin(f, p, KS_S_ESTAB);
 	f->iss = p->seq - 1;

@@ -58,7 +58,7 @@ KS_GLOBAL int judge_decide(struct xdp_md *ctx)
 	}
 	if (reason == KS_R_ok)
 		return KS_GO;
-	p->reset |= policy_on_deny(p, leaf) == KS_DENY_RESET;
+	p->reset |= !pkt_blind() && policy_on_deny(p, leaf) == KS_DENY_RESET;
 	p->judged = p->reported = 1;
 	if (p->again)
 		return reason;

@@ -35,6 +35,8 @@ static __always_inline struct pkt *packet_begin(__u8 role)
 	p->mode = st->mode;
 	if (st->mode_until && p->now >= st->mode_until)
 		p->mode = KS_ENFORCE;
+	if (cfg.sight == KS_SIGHT_TAP)
+		p->mode = KS_MONITOR; /* copies: nothing can be stopped */
 	p->follow = p->mode == KS_MONITOR || cfg.trace;
 	p->refuse = st->adopt == KS_ADOPT_RESET && !p->follow;
 	p->adopt = st->adopt == KS_ADOPT_AUDIT || (p->mode == KS_MONITOR && !cfg.trace);
@@ -142,6 +144,37 @@ int ks_server(struct xdp_md *ctx)
 	struct pkt *p = packet_begin(KS_SERVER);
 
 	return p ? verdict(ctx, p, walk_server(ctx, p)) : XDP_DROP;
+}
+
+/* One NIC that gets copies of both directions (SPAN port). */
+static __always_inline __u8 tap_role(struct xdp_md *ctx, struct pkt *p)
+{
+	struct ks_addr_rec *rec;
+
+	if (parse_headers(ctx, p) != KS_GO)
+		return KS_CLIENT;
+	rec = policy_address(p, 1);
+	if (rec && rec->asset)
+		return KS_CLIENT;
+	rec = policy_address(p, 0);
+	return rec && rec->asset ? KS_SERVER : KS_CLIENT;
+}
+
+SEC("xdp")
+int ks_tap(struct xdp_md *ctx)
+{
+	struct pkt *p = packet_begin(KS_CLIENT);
+	__u8 role;
+
+	if (!p)
+		return XDP_PASS;
+	role = tap_role(ctx, p);
+	p = packet_begin(role);
+	if (!p)
+		return XDP_PASS;
+	if (role == KS_SERVER)
+		return verdict(ctx, p, walk_server(ctx, p));
+	return verdict(ctx, p, walk_client(ctx, p));
 }
 
 /* Left behind by `detach --leave-wire`: the wire without its inspector. */

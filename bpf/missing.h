@@ -83,7 +83,7 @@ static __always_inline int tcp_missing(struct pkt *p)
 		return KS_R_no_state;
 	if (!p->len)
 		return KS_R_ack;
-	return p->follow ? table_create(1) : tcp_ask(p);
+	return p->follow || pkt_blind() ? table_create(1) : tcp_ask(p);
 }
 
 /* Connections opened from the protected side: counted, never dissected. */

@@ -128,6 +128,30 @@ struct ks_option_walk {
 };
 
 /*
+ * How far a walk over messages has come (walk.h). In map memory for the reason that
+ * options.h gives; all begin as 0 but reason.
+ */
+struct ks_walk_state {
+	__u32 cur;		/* start of the message being looked at */
+	__u32 end;		/* beyond the last byte in the ring */
+	__u32 total;		/* bytes of the message at cur, 0 = not looked at yet */
+	__u32 request;		/* next request in it */
+	__u32 requests;		/* how many there are, 0 = the message itself */
+	int refused;		/* first reason found in it, else KS_GO */
+	int reason;		/* first reason of the walk, else KS_GO */
+	__u8 partial;		/* bytes [cur, end) are an incomplete message */
+	__u8 whole;		/* at least one whole message was seen */
+	__u8 pad[2];
+};
+
+/* A sum being made of bytes in `seg`. */
+struct ks_sum_state {
+	__u64 sum;
+	__u32 pos;
+	__u32 end;
+};
+
+/*
  * Everything of one packet's walk that need not be on the 512-byte stack. Values
  * read from here are unknown to the verifier, which keeps its states few.
  */
@@ -140,6 +164,8 @@ struct ks_work {
 	__u64 head[KS_HEAD_MAX / 8];	/* first bytes of the message being judged */
 	__u32 head_len;
 	struct ks_option_walk options;
+	struct ks_walk_state walk;
+	struct ks_sum_state sum;
 	__u8 seg[KS_EIP_SEG + 64];	/* payload copy for the retransmission compare */
 };
 
@@ -230,5 +256,11 @@ static __always_inline void *pkt_at(struct xdp_md *ctx, __u64 off, __u32 n)
 }
 
 #define PKT_HEADERS_END 448
+
+/* The client's NIC alone is attached: what the server says is not seen. */
+static __always_inline int pkt_blind(void)
+{
+	return cfg.sight == KS_SIGHT_CLIENT;
+}
 
 #endif

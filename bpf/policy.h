@@ -158,7 +158,7 @@ KS_GLOBAL int policy_pair(__u32 port)
 	if (!a)
 		return KS_R_internal;
 	p->proto = policy_speaks(p, a, port);
-	p->how = p->proto != KS_MODBUS ? 0 :
+	p->how = p->proto != KS_MODBUS || pkt_blind() ? 0 :
 		 (a->modbus_split == KS_ASSEMBLE ? KS_HOW_ASSEMBLE : 0) |
 		 (a->modbus_framing == KS_SINGLE ? KS_HOW_SINGLE : 0);
 	if (p->proto == KS_PROTO_NONE)

@@ -56,6 +56,8 @@
 /* ---- enumerations stored in __u8/__u16 fields ---- */
 
 enum ks_role { KS_CLIENT = 0, KS_SERVER = 1 };
+/* Which ways of a connection a pair of ports sees: both NICs, the client's alone, a copy. */
+enum ks_sight { KS_SIGHT_BOTH = 0, KS_SIGHT_CLIENT = 1, KS_SIGHT_TAP = 2 };
 enum ks_mode { KS_ENFORCE = 0, KS_MONITOR = 1 };
 enum ks_proto { KS_PROTO_NONE = 0, KS_MODBUS = 1, KS_ENIP = 2, KS_IO = 3 };
 enum ks_choice { KS_DENY = 0, KS_ALLOW = 1 };
@@ -191,8 +193,8 @@ _Static_assert(sizeof(struct ks_key6) == 40, "ks_key6");
 #define KS_T_IDLE	(24 * 3600 * KS_SECOND)
 #define KS_T_CLOSING	(120 * KS_SECOND)
 #define KS_T_TOMBSTONE	(1 * KS_SECOND)
-/* With the table more than half full a closed connection is looked after so soon. */
-#define KS_T_REUSE	(KS_SECOND / 10)
+/* With the table more than a quarter full a tombstone is deleted after so much. */
+#define KS_T_REUSE	(KS_SECOND / 50)
 
 /* Hot state of one TCP connection (design section 2). Sequence numbers host order. */
 struct ks_flow {
@@ -358,8 +360,10 @@ struct ks_port_rec {		/* ports: ARRAY[KS_PORTS_MAX], for names; written by attac
 	__u8 role;		/* enum ks_role */
 	__u8 wire;		/* 1 wire, 0 inline */
 	__u8 used;
-	__u8 peer;		/* index of the pair's other port */
+	__u8 peer;		/* index of the pair's other port, its own where there is none */
 	char name[16];
+	__u8 sight;		/* enum ks_sight */
+	__u8 pad[3];
 };
 
 struct ks_trace_ctl {		/* trace_ctl: ARRAY[1], replay only */
@@ -378,6 +382,7 @@ struct ks_load_cfg {
 	__u32 server_port;
 	__u32 wire;		/* 1: redirect through tx_ports, 0: pass to the stack */
 	__u32 trace;		/* 1: replay instance */
+	__u32 sight;		/* enum ks_sight */
 };
 
 #endif

@@ -36,6 +36,7 @@
 	U(accept, "E1 to E5: acknowledgement and data of the client") \
 	U(client_rst, "client RST: passes; one that the server may take ends the connection") \
 	U(last, "last ACK or FIN of a closed connection") \
+	U(unseen, "drop; with the client's NIC alone the ACK completes the handshake") \
 	U(closed, "drop: data on a closed connection") \
 	U(killed, "K1: answered with a RST") \
 	U(stray, "no handshake seen: adoption or drop") \
@@ -50,7 +51,7 @@
 /* M(side, state, RST, SYN, SYNACK, DATA, FIN, ACK) */
 #define KS_STATE_MATRIX(M) \
 	M(CLIENT, NONE,     client_rst, open,       unexpected,  stray,      stray,      stray) \
-	M(CLIENT, SYN_SENT, client_rst, reopen,     unexpected,  unexpected, unexpected, unexpected) \
+	M(CLIENT, SYN_SENT, client_rst, reopen,     unexpected,  unseen,     unseen,     unseen) \
 	M(CLIENT, SYNACKED, client_rst, reopen,     unexpected,  complete,   complete,   complete) \
 	M(CLIENT, ESTAB,    client_rst, pend,       unexpected,  accept,     accept,     accept) \
 	M(CLIENT, CLOSED,   client_rst, open,       unexpected,  closed,     last,       last) \

@@ -37,9 +37,9 @@ static __always_inline void stream_partial(struct walk *k)
 	struct take *t = &k->p->take;
 
 	if (k->carry) {
-		t->accept = k->end;
+		t->accept = k->s->end;
 	} else if (t->join) {
-		t->accept = k->end - k->cur > KS_JOIN_MAX ? k->cur + KS_JOIN_MAX : k->end;
+		t->accept = k->s->end - k->s->cur > KS_JOIN_MAX ? k->s->cur + KS_JOIN_MAX : k->s->end;
 		if (seq_lt(t->accept, t->seq))
 			t->accept = t->seq;
 	}
@@ -51,12 +51,12 @@ static __always_inline int stream_refused(struct walk *k)
 	struct take *t = &k->p->take;
 
 	t->accept = t->seq;
-	if (seq_lt(k->cur, t->seq) && !t->join) { /* its first part has passed already */
+	if (seq_lt(k->s->cur, t->seq) && !t->join) { /* its first part has passed already */
 		t->kill = 1;
 		return KS_R_message_after_prefix;
 	}
 	t->kill = k->p->reset;
-	return k->reason;
+	return k->s->reason;
 }
 
 /*
@@ -68,27 +68,27 @@ static __always_inline int stream_accept(struct walk *k)
 {
 	struct take *t = &k->p->take;
 
-	t->accept = t->next_start = t->pass = k->cur;
+	t->accept = t->next_start = t->pass = k->s->cur;
 	if (k->p->follow) {
-		t->lost = k->reason != KS_GO && k->cur != k->end && !k->partial;
-		t->accept = k->end;
-		t->next_start = t->lost ? k->end : k->cur;
-	} else if (k->reason != KS_GO && k->cur == t->start) {
+		t->lost = k->s->reason != KS_GO && k->s->cur != k->s->end && !k->s->partial;
+		t->accept = k->s->end;
+		t->next_start = t->lost ? k->s->end : k->s->cur;
+	} else if (k->s->reason != KS_GO && k->s->cur == t->start) {
 		return stream_refused(k);
-	} else if (k->reason == KS_GO && k->partial) {
+	} else if (k->s->reason == KS_GO && k->s->partial) {
 		stream_partial(k);
 	}
 	if (seq_lt(t->accept, t->seq))
 		t->accept = t->seq;
 	if (k->carry || k->p->follow)
 		t->pass = t->accept;
-	if (k->reason != KS_GO)
-		return k->reason;
-	if (t->join && t->accept != t->next_start && k->cur == t->start)
+	if (k->s->reason != KS_GO)
+		return k->s->reason;
+	if (t->join && t->accept != t->next_start && k->s->cur == t->start)
 		return t->accept == t->seq ? KS_R_split_held : KS_R_split_kept;
-	if (t->accept != k->end)
-		return t->single && k->whole ? KS_R_ok : KS_R_split_held;
-	return k->whole ? KS_R_ok : KS_R_carried;
+	if (t->accept != k->s->end)
+		return t->single && k->s->whole ? KS_R_ok : KS_R_split_held;
+	return k->s->whole ? KS_R_ok : KS_R_carried;
 }
 
 /* A segment of unknown position counts only if it is whole messages. */
@@ -98,14 +98,14 @@ static __always_inline int stream_probe(struct walk *k)
 
 	k->dry = 1;
 	walk_all(k);
-	if (k->reason == KS_GO && !k->partial) {
+	if (k->s->reason == KS_GO && !k->s->partial) {
 		k->dry = 0;
-		k->whole = 0;
-		k->cur = t->seq;
+		k->s->whole = 0;
+		k->s->cur = t->seq;
 		return KS_GO;
 	}
 	t->lost = 1;
-	t->accept = t->next_start = t->pass = k->p->follow ? k->end : t->seq;
+	t->accept = t->next_start = t->pass = k->p->follow ? k->s->end : t->seq;
 	return k->p->follow ? KS_R_resync : KS_R_no_state;
 }
 
@@ -114,9 +114,9 @@ static __always_inline int stream_judge(struct walk *k)
 	struct take *t = &k->p->take;
 	int r = KS_GO;
 
-	k->reason = KS_GO;
-	k->cur = t->start;
-	k->end = t->seq + t->n;
+	k->s->reason = KS_GO;
+	k->s->cur = t->start;
+	k->s->end = t->seq + t->n;
 	if (t->probe)
 		r = stream_probe(k);
 	if (r != KS_GO)
@@ -174,27 +174,28 @@ KS_GLOBAL int stream_store_enip(struct xdp_md *ctx)
 
 KS_GLOBAL int stream_walk_modbus(struct xdp_md *ctx)
 {
-	struct pkt *p = pkt_of(pkt_work());
-	struct walk k = { .ctx = ctx, .p = p };
+	struct ks_work *w = pkt_work();
 	struct ks_asset_rec *a;
+	struct walk k;
 
-	if (!p)
+	if (!w)
 		return KS_R_internal;
-	k.mb = bpf_map_lookup_elem(&mb_rings, &p->take.slot);
-	a = policy_asset(p);
+	k = walk_init(ctx, w);
+	k.mb = bpf_map_lookup_elem(&mb_rings, &k.p->take.slot);
+	a = policy_asset(k.p);
 	if (!k.mb || !a)
 		return KS_R_internal;
 	k.carry = a->modbus_split == KS_CARRY;
-	k.single = p->take.single;
+	k.single = k.p->take.single;
 	return stream_judge(&k);
 }
 
-/* Dry walk over what the ring holds from k->cur on, as far as whole messages go. */
+/* Dry walk over what the ring holds from k->s->cur on, as far as whole messages go. */
 static __always_inline void stream_borders(struct walk *k, __u32 end)
 {
-	k->end = end;
-	k->total = 0;
-	if (k->cur != end)
+	k->s->end = end;
+	k->s->total = 0;
+	if (k->s->cur != end)
 		walk_all(k);
 }
 
@@ -216,44 +217,49 @@ static __always_inline void stream_next_border(struct walk *k, __u32 end)
  */
 KS_GLOBAL int stream_border_modbus(struct xdp_md *ctx)
 {
-	struct pkt *p = pkt_of(pkt_work());
-	struct walk k = { .ctx = ctx, .p = p, .reason = KS_GO, .dry = 1 };
+	struct ks_work *w = pkt_work();
+	struct pkt *p = pkt_of(w);
 	struct ks_asset_rec *a;
+	struct walk k;
 	__u32 end;
 
-	if (!p)
+	if (!w || !p)
 		return KS_R_internal;
+	k = walk_init(ctx, w);
+	k.dry = 1;
 	k.mb = bpf_map_lookup_elem(&mb_rings, &p->take.slot);
 	a = policy_asset(p);
 	if (!k.mb || !a)
 		return KS_R_internal;
 	if (a->modbus_split == KS_CARRY && !p->take.join)
 		return KS_GO;
-	k.cur = p->take.border;
+	k.s->cur = p->take.border;
 	stream_borders(&k, p->seq);
-	p->take.lo = p->take.hi = k.cur;
-	if (k.cur != p->seq && !p->take.join)
+	p->take.lo = p->take.hi = k.s->cur;
+	if (k.s->cur != p->seq && !p->take.join)
 		return KS_R_retransmit;
 	end = p->seq + p->take.cmp_len;
-	if (k.cur != p->seq && p->take.cmp_len > KS_JOIN_SEG)
+	if (k.s->cur != p->seq && p->take.cmp_len > KS_JOIN_SEG)
 		end = p->seq + KS_JOIN_SEG; /* with more in front it would fit no link */
 	if (seq_lt(p->take.start, end) && p->take.join)
 		end = p->take.start;
 	stream_borders(&k, end);
-	if (k.cur == p->take.lo && p->take.join)
+	if (k.s->cur == p->take.lo && p->take.join)
 		stream_next_border(&k, p->take.start);
-	p->take.hi = k.cur;
+	p->take.hi = k.s->cur;
 	return KS_GO;
 }
 
 KS_GLOBAL int stream_walk_enip(struct xdp_md *ctx)
 {
-	struct pkt *p = pkt_of(pkt_work());
-	struct walk k = { .ctx = ctx, .p = p, .carry = 1 };
+	struct ks_work *w = pkt_work();
+	struct walk k;
 
-	if (!p)
+	if (!w)
 		return KS_R_internal;
-	k.eip = bpf_map_lookup_elem(&eip_rings, &p->take.slot);
+	k = walk_init(ctx, w);
+	k.carry = 1;
+	k.eip = bpf_map_lookup_elem(&eip_rings, &k.p->take.slot);
 	if (!k.eip)
 		return KS_R_internal;
 	return stream_judge(&k);

@@ -10,14 +10,14 @@
 
 #define KS_REUSE_AT_ONCE 4 /* looks at the queue of closed flows, two for each that goes */
 
-/* Is one of the tables that this flow needs more than half full? */
+/* Is one of the tables that this flow needs more than a quarter full? */
 static __always_inline int table_filling(struct pkt *p)
 {
 	struct ks_table_use *use = table_in_use();
 	__u32 enip = p->proto != KS_MODBUS;
 
-	return use && (use->flows[p->v6 & 1] > use->flows_max / 2 ||
-		       use->rings[enip] > use->rings_max[enip] / 2);
+	return use && (use->flows[p->v6 & 1] > use->flows_max / 4 ||
+		       use->rings[enip] > use->rings_max[enip] / 4);
 }
 
 /* The last eighth of a table is for clients that completed a handshake before. */

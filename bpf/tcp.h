@@ -21,6 +21,7 @@ static __always_inline int tcp_facts(struct ks_flow *f, struct pkt *p)
 		p->proto = f->proto;
 		p->asset = f->asset;
 		p->profile = f->profile;
+		p->how = f->how & KS_HOW_ASSET;
 		return KS_GO;
 	}
 	if (!p->resolved)
@@ -46,6 +47,8 @@ static __always_inline int tcp_apply(struct ks_flow *f, struct pkt *p)
 		return flow_pend(f, p);
 	case KS_U_complete:
 		return flow_complete(f, p);
+	case KS_U_unseen:
+		return flow_unseen(f, p);
 	case KS_U_accept:
 		return flow_accept(f, p);
 	case KS_U_client_rst:

@@ -18,22 +18,26 @@ static __always_inline int udp_judge(struct walk *k, __u32 len, int total)
 {
 	if (total < 0 || (__u32)total != len)
 		return judge_unframed(k->ctx, k->p, total < 0 ? -total : udp_malformed(k->p));
-	k->reason = k->refused = KS_GO;
-	k->end = len;
+	k->s->reason = k->s->refused = KS_GO;
+	k->s->end = len;
 	walk_all(k);
-	return k->reason;
+	return k->s->reason;
 }
 
 KS_GLOBAL int udp_modbus(struct xdp_md *ctx)
 {
-	struct pkt *p = pkt_of(pkt_work());
 	__u32 cpu = bpf_get_smp_processor_id();
-	struct walk k = { .ctx = ctx, .p = p };
+	struct ks_work *w = pkt_work();
+	struct pkt *p = pkt_of(w);
+	struct walk k;
 	struct view v;
 	__u64 n;
 
+	if (!w || !p)
+		return KS_R_internal;
+	k = walk_init(ctx, w);
 	k.mb = bpf_map_lookup_elem(&mb_rings, &cpu);
-	if (!k.mb || !p)
+	if (!k.mb)
 		return KS_R_internal;
 	n = p->len;
 	if (n == 0 || n >= KS_MB_VIEW)
@@ -47,14 +51,18 @@ KS_GLOBAL int udp_modbus(struct xdp_md *ctx)
 
 KS_GLOBAL int udp_enip(struct xdp_md *ctx)
 {
-	struct pkt *p = pkt_of(pkt_work());
 	__u32 cpu = bpf_get_smp_processor_id();
-	struct walk k = { .ctx = ctx, .p = p };
+	struct ks_work *w = pkt_work();
+	struct pkt *p = pkt_of(w);
+	struct walk k;
 	struct view v;
 	__u64 n;
 
+	if (!w || !p)
+		return KS_R_internal;
+	k = walk_init(ctx, w);
 	k.eip = bpf_map_lookup_elem(&eip_rings, &cpu);
-	if (!k.eip || !p)
+	if (!k.eip)
 		return KS_R_internal;
 	n = p->len;
 	if (n == 0 || n > KS_EIP_SEG)

@@ -11,11 +11,13 @@
 #include "command.h"
 #include "env.h"
 #include "loader.h"
+#include "names.h"
 #include "nic.h"
 #include "options.h"
 #include "results.h"
+#include "running.h"
 
-enum { KEY_POLICY = 0x2000, KEY_WIRE, KEY_INLINE, KEY_ADOPT, KEY_GENERIC };
+enum { KEY_POLICY = 0x2000, KEY_WIRE, KEY_INLINE, KEY_CLIENT_ONLY, KEY_TAP, KEY_ADOPT, KEY_GENERIC };
 
 static const struct argp_option table[] = {
 	{ "policy", KEY_POLICY, "FILE", 0, "Policy to enforce", 0 },
@@ -23,9 +25,13 @@ static const struct argp_option table[] = {
 	  "Two NICs as a bump in the wire (repeatable)", 0 },
 	{ "inline", KEY_INLINE, "CLIENT:PROTECTED", 0,
 	  "Two NICs of a router or bridge (repeatable)", 0 },
-	{ "adopt", KEY_ADOPT, "audit|off", 0,
-	  "Running connections: taken at a message border and named unsound, or refused "
-	  "(audit)", 0 },
+	{ "client-only", KEY_CLIENT_ONLY, "CLIENT", 0,
+	  "The client side's NIC of a router alone: monitor-grade (repeatable)", 0 },
+	{ "tap", KEY_TAP, "NIC", 0,
+	  "A NIC that gets copies of both directions: always monitor (repeatable)", 0 },
+	{ "adopt", KEY_ADOPT, "audit|reset|off", 0,
+	  "Connections older than the attach: taken at a message border and named unsound, "
+	  "ended at both ends, or their data dropped; over the policy's 'adopt'", 0 },
 	{ "generic", KEY_GENERIC, NULL, 0,
 	  "Allow generic XDP where a driver has no native one", 0 },
 	{ 0 }
@@ -53,6 +59,20 @@ static void parse_pair(struct argp_state *state, struct attach_plan *plan, const
 	strcpy(pair->name[KS_SERVER], colon + 1);
 }
 
+static void parse_single(struct argp_state *state, struct attach_plan *plan, const char *arg,
+			 enum ks_sight sight)
+{
+	struct port_pair *pair;
+
+	if (plan->n_pairs == PAIRS_MAX)
+		argp_error(state, "more than %d pairs of NICs", PAIRS_MAX);
+	if (!*arg || strchr(arg, ':') || strlen(arg) >= IFNAMSIZ)
+		argp_error(state, "'%s' is no NIC, expected the name of one", arg);
+	pair = &plan->pairs[plan->n_pairs++];
+	pair->sight = sight;
+	strcpy(pair->name[KS_CLIENT], arg);
+}
+
 static void parse_adopt(struct argp_state *state, struct attach_plan *plan, const char *arg)
 {
 	if (!strcmp(arg, "audit"))
@@ -60,9 +80,10 @@ static void parse_adopt(struct argp_state *state, struct attach_plan *plan, cons
 	else if (!strcmp(arg, "off"))
 		plan->adopt = KS_ADOPT_OFF;
 	else if (!strcmp(arg, "reset"))
-		argp_error(state, "'--adopt reset' is not yet supported");
+		plan->adopt = KS_ADOPT_RESET;
 	else
-		argp_error(state, "'%s' is no way to adopt, expected 'audit' or 'off'", arg);
+		argp_error(state, "'%s' is no way to adopt, expected 'audit', 'reset' or 'off'",
+			   arg);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -77,6 +98,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_INLINE:
 		parse_pair(state, &args->plan, arg, key == KEY_WIRE);
 		return 0;
+	case KEY_CLIENT_ONLY:
+	case KEY_TAP:
+		parse_single(state, &args->plan, arg,
+			     key == KEY_TAP ? KS_SIGHT_TAP : KS_SIGHT_CLIENT);
+		return 0;
 	case KEY_ADOPT:
 		parse_adopt(state, &args->plan, arg);
 		return 0;
@@ -90,7 +116,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (!args->policy)
 			argp_error(state, "no policy, expected --policy FILE");
 		if (!args->plan.n_pairs)
-			argp_error(state, "no NICs, expected --wire or --inline CLIENT:PROTECTED");
+			argp_error(state, "no NICs, expected --wire or --inline CLIENT:PROTECTED, --client-only or --tap NIC");
 		return 0;
 	}
 	return ARGP_ERR_UNKNOWN;
@@ -101,7 +127,7 @@ static bool named_before(const struct attach_plan *plan, size_t pair, int role)
 	const char *name = plan->pairs[pair].name[role];
 
 	for (size_t i = 0; i <= pair; i++)
-		for (int r = KS_CLIENT; r <= KS_SERVER; r++)
+		for (int r = KS_CLIENT; r < pair_roles(&plan->pairs[i]); r++)
 			if ((i < pair || r < role) && !strcmp(plan->pairs[i].name[r], name))
 				return true;
 	return false;
@@ -144,7 +170,7 @@ static int each_nic(struct attach_plan *plan,
 	int rc = EXIT_OK;
 
 	for (size_t i = 0; i < plan->n_pairs && !rc; i++)
-		for (int r = KS_CLIENT; r <= KS_SERVER && !rc; r++)
+		for (int r = KS_CLIENT; r < pair_roles(&plan->pairs[i]) && !rc; r++)
 			rc = check(plan, i, r);
 	return rc;
 }
@@ -166,26 +192,53 @@ static int check_free(void)
 	return EXIT_PROBLEM;
 }
 
+/*
+ * A running connection cannot be told from an attack by looking at it: the operator
+ * says what becomes of those. Monitor takes them all.
+ */
+static int choose_adoption(struct attach_plan *plan, const struct compiled_policy *policy)
+{
+	if (plan->adopt == ADOPT_UNSAID)
+		plan->adopt = policy->adopt;
+	if (plan->adopt != ADOPT_UNSAID)
+		return EXIT_OK;
+	if (policy->mode == KS_MONITOR) {
+		plan->adopt = KS_ADOPT_AUDIT;
+		return EXIT_OK;
+	}
+	running_list(plan, policy);
+	complain("what becomes of running connections is not said, expected --adopt audit, reset "
+		 "or off (or 'adopt' in the policy)");
+	hint("audit lets them go on, unsound until they reconnect; reset ends them; off drops "
+	     "their data");
+	return EXIT_PROBLEM;
+}
+
+static json_t *report_pair(const struct port_pair *p)
+{
+	const char *how = name_attach(p->wire, p->sight), *mode[2] = { "", "" };
+	json_t *o = json_pack("{s:s}", "attach", how);
+
+	for (int r = KS_CLIENT; r < pair_roles(p); r++) {
+		uint32_t prog;
+
+		mode[r] = nic_xdp_name(nic_xdp(p->ifindex[r], &prog));
+		json_object_set_new(o, r ? "protected" : "client", json_string(p->name[r]));
+		json_object_set_new(o, r ? "protected_xdp" : "client_xdp", json_string(mode[r]));
+	}
+	if (!options.json && pair_roles(p) > 1)
+		printf("attached %s %s:%s (%s, %s)\n", how, p->name[0], p->name[1], mode[0], mode[1]);
+	else if (!options.json)
+		printf("attached %s %s (%s)\n", how, p->name[0], mode[0]);
+	return o;
+}
+
 static int report(const struct attach_plan *plan)
 {
 	json_t *pairs = json_array();
 
 	for (size_t i = 0; i < plan->n_pairs; i++) {
-		const struct port_pair *p = &plan->pairs[i];
-		const char *mode[2];
-
-		for (int r = KS_CLIENT; r <= KS_SERVER; r++) {
-			uint32_t prog;
-
-			mode[r] = nic_xdp_name(nic_xdp(p->ifindex[r], &prog));
-		}
-		if (!options.json)
-			printf("attached %s %s:%s (%s, %s)\n", p->wire ? "wire" : "inline",
-			       p->name[0], p->name[1], mode[0], mode[1]);
-		json_array_append_new(pairs, json_pack(
-			"{s:s, s:s, s:s, s:s, s:s}", "attach", p->wire ? "wire" : "inline",
-			"client", p->name[0], "client_xdp", mode[0],
-			"protected", p->name[1], "protected_xdp", mode[1]));
+		json_array_append_new(pairs, report_pair(&plan->pairs[i]));
 	}
 	if (options.json)
 		return print_json(json_pack("{s:o, s:i}", "pairs", pairs, "generation", 1));
@@ -204,6 +257,8 @@ static int attach(struct arguments *args)
 		policy = load_policy(args->policy, DIAG_WARNING, &rc);
 	if (!rc)
 		rc = each_nic(&args->plan, check_unused);
+	if (!rc)
+		rc = choose_adoption(&args->plan, policy);
 	if (!rc) {
 		args->plan.policy = policy;
 		rc = loader_attach(&args->plan);
@@ -218,7 +273,7 @@ static int run(int argc, char **argv)
 		.options = table, .parser = parse, .children = options_child,
 		.doc = "Starts enforcing a policy between pairs of NICs.",
 	};
-	struct arguments args = { .plan.adopt = KS_ADOPT_AUDIT };
+	struct arguments args = { .plan.adopt = ADOPT_UNSAID };
 	int lock, rc;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &args);

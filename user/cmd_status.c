@@ -19,15 +19,35 @@
 #include "options.h"
 #include "results.h"
 
-#define GUARANTEE_FULL "full: every request of each connection whose handshake was seen is judged"
-#define GUARANTEE_AUDIT " (connections adopted without one are monitor-grade until they reconnect)"
-#define GUARANTEE_MONITOR "monitor: everything passes, verdicts are only reported"
+/* The least that any port sees. */
+static enum ks_sight sight(const struct counters *c)
+{
+	enum ks_sight least = KS_SIGHT_BOTH;
 
-static const char *guarantee(const struct counters *c, const struct flow_count *flows)
+	for (int i = 0; i < KS_PORTS_MAX; i++)
+		if (c->ports[i].used && c->ports[i].sight > least)
+			least = (enum ks_sight)c->ports[i].sight;
+	return least;
+}
+
+/* What holds for the present attachment, and why (design section 2). */
+static void guarantee(char *buf, size_t size, const struct counters *c,
+		      const struct flow_count *flows)
 {
 	if (c->state.mode == KS_MONITOR)
-		return GUARANTEE_MONITOR;
-	return flows->adopted ? GUARANTEE_FULL GUARANTEE_AUDIT : GUARANTEE_FULL;
+		snprintf(buf, size, "none: mode monitor, everything passes and verdicts are only reported");
+	else if (sight(c) == KS_SIGHT_TAP)
+		snprintf(buf, size, "none: a tap sees copies, verdicts are only reported there");
+	else if (sight(c) == KS_SIGHT_CLIENT)
+		snprintf(buf, size, "monitor-grade: the client's NIC alone, the server's numbers are not "
+			 "seen; no reset, no assembling");
+	else if (flows->adopted)
+		snprintf(buf, size, "full on both NICs for every connection whose handshake was seen; "
+			 "monitor-grade for the %llu adopted without one, until they reconnect",
+			 (unsigned long long)flows->adopted);
+	else
+		snprintf(buf, size, "full: both NICs, every request of each connection is judged, "
+			 "its handshake was seen");
 }
 
 /* The kernel's own account of a map. */
@@ -125,7 +145,8 @@ static json_t *port_list(const struct counters *c)
 		json_array_append_new(list, json_pack(
 			"{s:s, s:I, s:s, s:s, s:s, s:s}", "name", p->name, "ifindex",
 			(json_int_t)p->ifindex, "role", name_role(p->role), "attach",
-			p->wire ? "wire" : "inline", "peer",
+			name_attach(p->wire, p->sight), "peer",
+			p->peer == i ? "nothing" :
 			p->peer < KS_PORTS_MAX ? c->ports[p->peer].name : "?", "xdp",
 			nic_xdp_name(xdp)));
 	}
@@ -173,13 +194,15 @@ static json_t *collect(const struct counters *c)
 {
 	struct ks_misc_count misc = { 0 };
 	struct flow_count flows;
+	char grade[256];
 
 	if (instance_flows(c->in, &flows) || counters_misc(c, &misc))
 		return NULL;
+	guarantee(grade, sizeof(grade), c, &flows);
 	return json_pack(
 		"{s:b, s:s, s:s, s:o, s:I, s:o, s:{s:I, s:I, s:I}, s:b, s:{s:I, s:I, s:b}, s:o, s:s}",
 		"attached", 1, "mode", name_mode(c->state.mode),
-		"guarantee", guarantee(c, &flows), "ports", port_list(c),
+		"guarantee", grade, "ports", port_list(c),
 		"generation", (json_int_t)c->names.generation, "policy", policy_object(c),
 		"flows", "tracked", (json_int_t)flows.flows,
 		"limit", (json_int_t)max_entries(c->in->fd[MAP_flows4]),

@@ -140,6 +140,10 @@ static json_t *details(struct event_source *src, const struct ks_event *e)
 		      (json_int_t)e->hidden, "message", head);
 	if (!e->leaf.proto)
 		return o;
+	/* of a refused request, what becomes of the connection that it came on */
+	if (e->ip_proto == IPPROTO_TCP && e->action != KS_A_PASS)
+		json_object_set_new(o, "connection", json_string(
+			e->action == KS_A_KILL ? "reset" : "waits"));
 	refresh_names(src, e->generation);
 	json_object_set_new(o, "rule", json_string(names_rule(&src->names, e->leaf.rule)));
 	json_object_set_new(o, "asset", json_string(names_asset(&src->names, e->leaf.asset)));

@@ -21,12 +21,16 @@ struct port_pair {
 	char name[2][IFNAMSIZ];		/* by enum ks_role */
 	uint32_t ifindex[2];
 	bool wire;			/* else inline */
+	enum ks_sight sight;		/* not both: the client's role alone has a NIC */
 };
+
+/* Roles that have a NIC: 2, or the client's alone. */
+int pair_roles(const struct port_pair *pair);
 
 struct attach_plan {
 	struct port_pair pairs[PAIRS_MAX];
 	size_t n_pairs;
-	enum ks_adopt adopt;
+	int adopt;			/* enum ks_adopt, ADOPT_UNSAID */
 	bool generic;			/* fall back to generic XDP */
 	const struct compiled_policy *policy;
 };

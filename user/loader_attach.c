@@ -43,6 +43,11 @@ static uint32_t port_of(size_t pair, enum ks_role role)
 	return (uint32_t)pair * 2 + role;
 }
 
+int pair_roles(const struct port_pair *pair)
+{
+	return pair->sight == KS_SIGHT_BOTH ? 2 : 1;
+}
+
 /* ---- pins ---- */
 
 static int make_folder(const char *path)
@@ -155,7 +160,8 @@ static int load_pairs(struct attachment *a)
 		struct object_config config = {
 			.load = { .client_port = port_of(i, KS_CLIENT),
 				  .server_port = port_of(i, KS_SERVER),
-				  .wire = plan->pairs[i].wire },
+				  .wire = plan->pairs[i].wire,
+				  .sight = plan->pairs[i].sight },
 			.limits = plan->policy->limits,
 		};
 
@@ -170,7 +176,7 @@ static int write_port(struct attachment *a, size_t pair, enum ks_role role)
 	uint32_t port = port_of(pair, role);
 	struct ks_port_rec rec = {
 		.ifindex = p->ifindex[role], .role = (__u8)role, .wire = p->wire, .used = 1,
-		.peer = (__u8)(port ^ 1),
+		.peer = (__u8)(pair_roles(p) > 1 ? port ^ 1 : port), .sight = (__u8)p->sight,
 	};
 	int err;
 
@@ -187,7 +193,7 @@ static int prepare(struct attachment *a)
 {
 	const struct compiled_policy *policy = a->plan->policy;
 	const struct ks_state_rec state = {
-		.abi = KS_ABI, .mode = policy->mode, .adopt = a->plan->adopt,
+		.abi = KS_ABI, .mode = policy->mode, .adopt = (uint32_t)a->plan->adopt,
 		.flows_per_client = policy->limits.flows_per_client,
 		.half_open_per_client = policy->limits.half_open_per_client,
 		.event_rate = policy->limits.event_rate,
@@ -196,7 +202,7 @@ static int prepare(struct attachment *a)
 
 	for (size_t i = 0; i < a->plan->n_pairs && !rc; i++) {
 		rc = write_port(a, i, KS_CLIENT);
-		if (!rc)
+		if (!rc && pair_roles(&a->plan->pairs[i]) > 1)
 			rc = write_port(a, i, KS_SERVER);
 	}
 	if (!rc)
@@ -209,6 +215,8 @@ static const struct bpf_program *entry(const struct attachment *a, size_t pair,
 {
 	const struct keyswitch_bpf *skel = a->skel[pair];
 
+	if (a->plan->pairs[pair].sight == KS_SIGHT_TAP)
+		return skel->progs.ks_tap;
 	return role == KS_CLIENT ? skel->progs.ks_client : skel->progs.ks_server;
 }
 
@@ -222,7 +230,7 @@ static int pin_objects(struct attachment *a)
 		const struct port_pair *p = &a->plan->pairs[i];
 		char leave[32];
 
-		for (int role = KS_CLIENT; role <= KS_SERVER && !rc; role++)
+		for (int role = KS_CLIENT; role < pair_roles(p) && !rc; role++)
 			rc = pin(bpf_program__fd(entry(a, i, role)), PROGS, p->name[role]);
 		/* ':' stands in no NIC name */
 		snprintf(leave, sizeof(leave), "leave:%zu", i);
@@ -277,12 +285,13 @@ static int attach_ports(struct attachment *a)
 	int rc = EXIT_OK;
 
 	for (size_t i = 0; i < a->plan->n_pairs && !rc; i++) {
-		rc = attach_port(a, i, KS_SERVER);
+		if (pair_roles(&a->plan->pairs[i]) > 1)
+			rc = attach_port(a, i, KS_SERVER);
 		if (!rc)
 			rc = attach_port(a, i, KS_CLIENT);
 	}
 	for (size_t i = 0; i < a->plan->n_pairs && !rc; i++)
-		for (int role = KS_CLIENT; role <= KS_SERVER && !rc; role++)
+		for (int role = KS_CLIENT; role < pair_roles(&a->plan->pairs[i]) && !rc; role++)
 			rc = pin(a->link[port_of(i, role)], LINKS, a->plan->pairs[i].name[role]);
 	return rc;
 }

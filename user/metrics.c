@@ -8,6 +8,7 @@
 
 #include "counters.h"
 #include "metrics.h"
+#include "names.h"
 #include "nic.h"
 
 struct label {
@@ -97,7 +98,7 @@ static void attach_label(char *buf, size_t size, const struct counters *c)
 
 		if (!c->ports[i].used)
 			continue;
-		snprintf(one, sizeof(one), "%s-%s", c->ports[i].wire ? "wire" : "inline",
+		snprintf(one, sizeof(one), "%s-%s", name_attach(c->ports[i].wire, c->ports[i].sight),
 			 nic_xdp_name(nic_xdp(c->ports[i].ifindex, &prog)));
 		if (*buf && strcmp(buf, one))
 			snprintf(one, sizeof(one), "mixed");

@@ -194,3 +194,13 @@ const char *name_function(char buf[FUNCTION_NAME_MAX], uint32_t proto, uint32_t 
 	}
 	return buf;
 }
+
+const char *name_attach(uint32_t wire, uint32_t sight)
+{
+	static const char *const names[] = {
+		[KS_SIGHT_BOTH] = "inline", [KS_SIGHT_CLIENT] = "client-only",
+		[KS_SIGHT_TAP] = "tap",
+	};
+
+	return wire && sight == KS_SIGHT_BOTH ? "wire" : pick(names, COUNT(names), sight);
+}

@@ -18,6 +18,8 @@ const char *name_reason_text(uint32_t reason);
 /* Does a packet with this reason go on in enforce mode? */
 int reason_passes(uint32_t reason);
 const char *name_verdict(uint32_t verdict);
+/* How a pair of ports is attached: wire, inline, client-only, tap. */
+const char *name_attach(uint32_t wire, uint32_t sight);
 const char *name_action(uint32_t action);
 const char *name_proto(uint32_t proto);
 const char *name_mode(uint32_t mode);

@@ -65,11 +65,11 @@ class Attacker(raw_tcp.RawTcp):
         total = raw_tcp.checksum(head) ^ (0x5555 if bad_ip_checksum else 0)
         return head[:10] + struct.pack(">H", total) + head[12:] + body
 
-    def ipv6(self, body, protocol, ttl=64, extension=None, total=None, source=None):
+    def ipv6(self, body, protocol, ttl=64, extension=None, total=None, source=None, flow=0):
         """extension: (number of the first header, bytes before the body)"""
         first, chain = extension or (protocol, b"")
         size = len(chain) + len(body)
-        return struct.pack(">IHBB", 6 << 28, size if total is None else total, first, ttl) \
+        return struct.pack(">IHBB", 6 << 28 | flow, size if total is None else total, first, ttl) \
             + (source or self.src) + self.dst + chain + body
 
     def fragments(self, tcp, pieces, ident=None):

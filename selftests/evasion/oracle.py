@@ -21,6 +21,8 @@ CIP_READS = {
     w.READ_TAG: lambda data: len(data) == 2,
     w.READ_FRAG: lambda data: len(data) == 6,
 }
+# Forward_Open -> bytes of its data in front of the connection path
+OPENS = {w.FORWARD_OPEN: 36, w.LARGE_FORWARD_OPEN: 40}
 SESSION = {w.NOP, w.LIST_SERVICES, w.LIST_IDENTITY, w.LIST_INTERFACES, w.REGISTER,
            w.UNREGISTER}
 
@@ -131,6 +133,8 @@ def cip_request(cip, depth):
         for member in w.read_members(data):
             cip_request(member, 2)
         return None
+    if service in OPENS and path == {"class": w.CONNECTION_MANAGER, "instance": 1}:
+        return session(data, OPENS[service])
     if service not in CIP_READS:
         raise w.Malformed(f"service {service:#x}")
     if not CIP_READS[service](data):
@@ -152,3 +156,10 @@ def embedded(data):
     r.take(2 * words)
     r.done()
     return cip
+
+
+def session(data, fixed):
+    """A connection for explicit messages to the Message Router, and no other."""
+    if len(data) != fixed + len(w.ROUTER_PATH) or data[fixed:] != w.ROUTER_PATH or \
+            data[fixed - 1] != len(w.ROUTER_PATH) // 2 or data[fixed - 2] & 15 not in (2, 3):
+        raise w.Malformed("connection that is no session with the Message Router")

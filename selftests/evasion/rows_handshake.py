@@ -23,6 +23,26 @@ def cookie_origin(s):
     c.put(-5, WRITE, ack=c.rcv_nxt - 5)
 
 
+# an allowed read; from its second byte on libmodbus takes it for a write of unit 3
+SECOND = read_registers(0x0600, 7)
+
+
+def begin_inside(s, port, first, *more):
+    """The beginning, which the server refuses; then its second byte, for which the
+    cookie counts too: its last two bits are the segment size, not the number."""
+    c = s.client(port)
+    s.need(c.syn().synack(), "SYN-ACK")
+    c.put(0, first, bad_checksum=True)
+    c.put(1, first[1:])
+    c.put(0, first + b"".join(more))
+
+
+@row("SYN cookie completed one byte inside a request that was refused", "H3",
+     tcp_syncookies=COOKIES)
+def cookie_one_inside(s):
+    begin_inside(s, LIBMODBUS, SECOND, LONG_READ)
+
+
 @row("SYN(a), SYN(a-5) with cookies, completed for a", "H1", tcp_syncookies=COOKIES)
 def cookie_two_syns_first(s):
     c = s.client()

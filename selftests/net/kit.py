@@ -48,6 +48,11 @@ def write_register(address=10, value=7, tid=1):
     return adu(struct.pack(">BHH", 6, address, value), tid)
 
 
+def write_registers(address, values, tid=1):
+    return adu(struct.pack(f">BHHB{len(values)}H", 16, address, len(values), 2 * len(values),
+                           *values), tid)
+
+
 def write_coil(address=10, tid=1):
     return adu(struct.pack(">BHH", 5, address, 0xFF00), tid)
 

@@ -71,10 +71,11 @@ class Keyswitch:
     def json(self, *args):
         return json.loads(self.cmd("--json", *args).stdout)
 
-    def attach(self, *extra):
+    def attach(self, *extra, adopt="audit"):
         verb = "--wire" if self.plant.mode == "wire" else "--inline"
         self.before = self.received()
-        self.cmd("attach", "--policy", self.policy, verb, f"{PORT_C}:{PORT_S}", *extra)
+        self.cmd("attach", "--policy", self.policy, verb, f"{PORT_C}:{PORT_S}",
+                 "--adopt", adopt, *extra)
         self.after = self.received()
         return self
 

@@ -73,6 +73,7 @@ def build():
     for name in ("mb_server", "mb_client"):
         _compile(f"{name}.c", name, "gcc", "-O2", "-Wall", "-Wextra", "-Werror",
                  last=["-lmodbus"])
+    _compile("stream_server.c", "stream_server", "gcc", "-O2", "-Wall", "-Wextra", "-Werror")
     for name in ("xdp_pass", "xdp_wire", "vlan"):
         _compile(f"{name}.bpf.c", f"{name}.bpf.o", "clang", "-O2", "-g", "-Wall",
                  "-Wextra", "-Werror", "-target", "bpf", f"-I/usr/include/{multiarch}", "-c")
@@ -313,9 +314,9 @@ class Plant:
         wait_for(lambda: self.nsenter(ns, "ss", f"-Hl{kind}n", f"sport = {port}").stdout,
                  f"a listener on port {port}", step=0.02)
 
-    def modbus_server(self, port=502):
+    def modbus_server(self, port=502, *options):
         log = self.dir / f"mb-{port}.log"
-        self.spawn(self.server, BUILT / "mb_server", "-p", port, "-l", log)
+        self.spawn(self.server, BUILT / "mb_server", "-p", port, "-l", log, *options)
         self.listening(self.server, port)
         return Log(log)
 

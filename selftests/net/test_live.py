@@ -131,7 +131,7 @@ def test_adopt_off(mode):
     with Plant(mode) as plant:
         log = plant.modbus_server()
         sock = plant.connect(plant.server4, 502)
-        ks = Keyswitch(plant).attach("--adopt", "off")
+        ks = Keyswitch(plant).attach(adopt="off")
         sock.sendall(read_registers())
         assert not tcp_split.receive(sock, 11, 0.3), "an old connection was answered"
         abort(sock)
@@ -153,7 +153,7 @@ def test_adopt(mode):
         tcp_split.receive(sock, 11, 1)
         wait_for(lambda: log.count(function=3) > 200, "the poller runs")
         ks = Keyswitch(plant)
-        ks.attach("--adopt", "audit")
+        ks.attach()
         sock.sendall(read_registers())
         equal(len(tcp_split.receive(sock, 11, 2) or b""), 11, "read on an adopted connection")
         sock.sendall(write_register())

@@ -137,15 +137,18 @@ int main(int argc, char **argv)
 	const char *address = "::", *port = "502", *path = NULL;
 	struct sigaction sa = { .sa_handler = on_signal };
 	struct server s = { 0 };
+	uint32_t pause = 0; /* it sleeps so long after a function that it does not know */
 	int opt, err;
 
-	while ((opt = getopt(argc, argv, "a:p:l:")) != -1) {
+	while ((opt = getopt(argc, argv, "a:p:l:r:")) != -1) {
 		if (opt == 'a')
 			address = optarg;
 		else if (opt == 'p')
 			port = optarg;
 		else if (opt == 'l')
 			path = optarg;
+		else if (opt == 'r')
+			pause = (uint32_t)atoi(optarg) * 1000;
 		else
 			return 2;
 	}
@@ -162,6 +165,8 @@ int main(int argc, char **argv)
 			modbus_strerror(errno));
 		return 1;
 	}
+	if (pause)
+		modbus_set_response_timeout(s.ctx, 0, pause);
 	err = serve(&s);
 	modbus_mapping_free(s.map);
 	close(s.listener);

@@ -27,10 +27,8 @@ def mac(text):
 def checksum(data):
     if len(data) % 2:
         data += b"\0"
-    total = sum(struct.unpack(f">{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return total ^ 0xFFFF
+    # one's complement addition of 16-bit words is addition mod 0xFFFF
+    return int.from_bytes(data, "big") % 0xFFFF ^ 0xFFFF
 
 
 class Segment:

@@ -33,6 +33,7 @@ RULES = {
     "accept": ({"DATA": "ok", "FIN": "close", "ACK": "ack"}, "ESTAB"),
     "client_rst": ("close", None),
     "last": ("close", None),
+    "unseen": ("state_unexpected", None),
     "closed": ("flow_closed", None),
     "killed": ("flow_killed", None),
     "stray": ("no_state", None),

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A TCP server for thousands of short connections: logs exactly the bytes that
+ * each read() gave its application, one line a read, and sends them back.
+ *   o CONN LOCAL PORT PEER PORT    accepted
+ *   d CONN HEX                     one read
+ *   e CONN                         the connection's end
+ * Arguments: LOG ADDRESS,PORT,BACKLOG,READ,WORK... (READ: bytes of one read at most;
+ * WORK: milliseconds of a one-request device between its read() and the first half of
+ * its reply, and again before the second; it reads nothing meanwhile. 0: none).
+ * It must not interpret a byte.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define EVENTS	 256
+#define READ_MAX 65536
+#define WORK_MAX 1024
+#define SOCKETS	 16384
+
+/* One socket, indexed by its descriptor; a listener has no number. */
+struct peer {
+	unsigned long number;
+	int listener;
+	size_t read;
+	long work;
+	long due; /* when the next half of the reply goes out */
+	size_t len, said;
+	unsigned char reply[WORK_MAX];
+	int next; /* the one that is due after it, -1: none */
+};
+
+static struct peer peers[SOCKETS];
+static int first_due = -1, last_due = -1; /* all wait equally long: a queue is in order */
+static volatile sig_atomic_t stopping;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	stopping = 1;
+}
+
+static void watch(int epoll, int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.fd = fd };
+
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ev)) {
+		perror("epoll_ctl");
+		exit(1);
+	}
+}
+
+static long now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000 + 1;
+}
+
+/* ADDRESS,PORT,BACKLOG,READ,WORK; the socket or -1. */
+static int listener(char *text)
+{
+	struct sockaddr_in6 sa = { .sin6_family = AF_INET6 };
+	char *part[5], *rest = text;
+	int fd, one = 1;
+
+	for (int i = 0; i < 5; i++)
+		part[i] = strsep(&rest, ",");
+	if (!part[4] || inet_pton(AF_INET6, part[0], &sa.sin6_addr) != 1)
+		return -1;
+	sa.sin6_port = htons((uint16_t)atoi(part[1]));
+	if (atol(part[4]) && atoi(part[3]) > WORK_MAX)
+		return -1;
+	fd = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
+	    bind(fd, (struct sockaddr *)&sa, sizeof(sa)) || listen(fd, atoi(part[2])))
+		return -1;
+	peers[fd] = (struct peer){ .listener = 1, .read = (size_t)atoi(part[3]), .work = atol(part[4]) };
+	return fd;
+}
+
+static const char *plain(const struct sockaddr_in6 *sa, char *text)
+{
+	inet_ntop(AF_INET6, &sa->sin6_addr, text, INET6_ADDRSTRLEN);
+	return strncmp(text, "::ffff:", 7) ? text : text + 7;
+}
+
+static void accept_one(FILE *log, int epoll, int from)
+{
+	static unsigned long numbers;
+	struct sockaddr_in6 local = { 0 }, peer = { 0 };
+	socklen_t local_size = sizeof(local), peer_size = sizeof(peer);
+	char here[INET6_ADDRSTRLEN], there[INET6_ADDRSTRLEN];
+	int fd = accept4(from, (struct sockaddr *)&peer, &peer_size, SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	if (fd >= SOCKETS) {
+		fprintf(stderr, "more than %d connections\n", SOCKETS);
+		exit(1);
+	}
+	getsockname(fd, (struct sockaddr *)&local, &local_size);
+	peers[fd] = (struct peer){ .number = ++numbers, .read = peers[from].read, .work = peers[from].work };
+	fprintf(log, "o %lu %s %d %s %d\n", numbers, plain(&local, here), ntohs(local.sin6_port),
+		plain(&peer, there), ntohs(peer.sin6_port));
+	watch(epoll, fd);
+}
+
+static void log_bytes(FILE *log, unsigned long number, const unsigned char *data, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	fprintf(log, "d %lu ", number);
+	for (size_t i = 0; i < len; i++) {
+		putc_unlocked(digits[data[i] >> 4], log);
+		putc_unlocked(digits[data[i] & 15], log);
+	}
+	putc_unlocked('\n', log);
+}
+
+static void end_one(FILE *log, int fd)
+{
+	fprintf(log, "e %lu\n", peers[fd].number);
+	close(fd);
+}
+
+static void wait_turn(int fd)
+{
+	peers[fd].due = now() + peers[fd].work;
+	peers[fd].next = -1;
+	if (first_due < 0)
+		first_due = fd;
+	else
+		peers[last_due].next = fd;
+	last_due = fd;
+}
+
+/* 1: it went out, or at least the connection stands. */
+static int say(int fd, const unsigned char *data, size_t len)
+{
+	return send(fd, data, len, MSG_NOSIGNAL) >= 0 || errno == EAGAIN;
+}
+
+/* The halves of replies whose time has come; milliseconds until the next one. */
+static int speak(FILE *log, int epoll)
+{
+	while (first_due >= 0 && peers[first_due].due <= now()) {
+		int fd = first_due;
+		struct peer *p = &peers[fd];
+		size_t half = p->said ? p->len - p->said : (p->len + 1) / 2;
+
+		first_due = p->next;
+		if (!say(fd, p->reply + p->said, half)) {
+			end_one(log, fd);
+			continue;
+		}
+		p->said += half;
+		if (p->said < p->len)
+			wait_turn(fd);
+		else
+			watch(epoll, fd);
+	}
+	return first_due < 0 ? -1 : (int)(peers[first_due].due - now());
+}
+
+static void read_one(FILE *log, int epoll, int fd)
+{
+	static unsigned char data[READ_MAX];
+	struct peer *p = &peers[fd];
+	ssize_t len = read(fd, data, p->read);
+
+	if (len < 0 && errno == EAGAIN)
+		return;
+	if (len <= 0) {
+		end_one(log, fd);
+		return;
+	}
+	log_bytes(log, p->number, data, (size_t)len);
+	if (!p->work) {
+		if (!say(fd, data, (size_t)len))
+			end_one(log, fd);
+		return;
+	}
+	memcpy(p->reply, data, (size_t)len);
+	p->len = (size_t)len;
+	p->said = 0;
+	epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL);
+	wait_turn(fd);
+}
+
+static int serve(FILE *log, int epoll)
+{
+	struct epoll_event events[EVENTS];
+
+	while (!stopping) {
+		int n = epoll_wait(epoll, events, EVENTS, speak(log, epoll));
+
+		if (n < 0 && errno != EINTR)
+			return 1;
+		for (int i = 0; i < n; i++) {
+			int fd = events[i].data.fd;
+
+			if (peers[fd].listener)
+				accept_one(log, epoll, fd);
+			else
+				read_one(log, epoll, fd);
+		}
+		fflush(log);
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct rlimit most;
+	struct sigaction sa = { .sa_handler = on_signal };
+	int epoll = epoll_create1(0);
+	FILE *log = argc > 2 ? fopen(argv[1], "a") : NULL;
+
+	if (!log || epoll < 0) {
+		fprintf(stderr, "usage: stream_server LOG ADDRESS,PORT,BACKLOG,READ,WORK...\n");
+		return 2;
+	}
+	getrlimit(RLIMIT_NOFILE, &most);
+	most.rlim_cur = most.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &most);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGINT, &sa, NULL);
+	for (int i = 2; i < argc; i++) {
+		int fd = listener(argv[i]);
+
+		if (fd < 0) {
+			fprintf(stderr, "cannot listen on '%s': %s\n", argv[i], strerror(errno));
+			return 1;
+		}
+		watch(epoll, fd);
+	}
+	return serve(log, epoll);
+}
