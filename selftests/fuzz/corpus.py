@@ -183,7 +183,7 @@ class Corpus:
 
     def policy(self):
         """Payloads are no policies: some of them, as text that must be refused."""
-        return sample(self.payloads, 1000), policies()
+        return sample(self.payloads, 200), policies()
 
 
 def regressions(target):
