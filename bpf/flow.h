@@ -164,6 +164,7 @@ static __always_inline int flow_probe(struct ks_flow *f, struct pkt *p, __u32 se
 	if (f->flags & KS_F_BUSY)
 		return KS_R_busy;
 	f->flags |= KS_F_LOST | KS_F_AUDIT;
+	f->how |= KS_HOW_PROVEN; /* nothing here was proven, and its place says nothing */
 	p->take.probe = 1;
 	return flow_claim(f, p, p->len < seg_max ? p->len : seg_max);
 }

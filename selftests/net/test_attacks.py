@@ -277,3 +277,45 @@ def test_raw_control(family):
         equal(len(raw.request(read_registers() + write_register(), 23)), 23, "bytes answered")
         raw.reset()
         wait_for(lambda: log.count(function=6) == 1, "the write at the server")
+
+
+@cases(("wire", 1460), ("wire", 88), ("router", 536))
+def test_enip_large(mode, segment):
+    """Packets of many members over a Large_Forward_Open connection: longer than a segment,
+    the members straddle the borders, each is judged; with a write at any place none is
+    acted on."""
+    with Plant(mode) as plant:
+        log = plant.enip_target()
+        ks = Keyswitch(plant).attach()
+
+        def connect(timeout):
+            sock = plant.socket(plant.client)
+            sock.settimeout(timeout)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
+            sock.connect((plant.server4, 44818))
+            return ec.Client(sock).register().open(large=True)
+
+        client = connect(5)
+        reads = [ec.read_tag("Setpoint")] * 120
+        # 4002 bytes is what a Large_Forward_Open asks for
+        assert 1448 < len(w.msp(reads)) <= 4002, len(w.msp(reads))
+        answers = client.members("connected", reads)
+        equal(len(answers), 120, "answers of 120 reads")
+        equal(log.count(service=w.READ_TAG), 120, "reads that the target acted on")
+        client.sock.close()
+        for place in (0, 59, 119):
+            members = [*reads]
+            members[place] = ec.write_tag("Setpoint", 1)
+            client = connect(1)
+            try:
+                client.members("connected", members)
+                raise AssertionError(f"answered with a write at place {place}")
+            except (OSError, EOFError, ec.Refused):
+                pass
+            client.sock.close()
+        equal(log.count(service=w.READ_TAG), 120, "reads beside a write")
+        equal(log.count(service=w.WRITE_TAG), 0, "writes that the target acted on")
+        equal(log.count(malformed="length"), 0, "malformed messages at the target")
+        assert ks.reason("message_after_prefix") + ks.packets(action="kill") >= 3, \
+            ks.counters()["packets"]
+        ks.balance()

@@ -3,8 +3,10 @@
 sockets that both hosts still hold; requests in pieces put together; one at a time;
 connections older than the attach; tables that fill up.
 """
+import pathlib
 import re
 import socket
+import sys
 import time
 
 import tcp_split
@@ -12,6 +14,9 @@ from kit import (abort, cases, equal, no_writes, read_registers, write_register,
                  write_registers)
 from ks import DROPPING, READONLY, Keyswitch, events
 from plant import BUILT, Plant, netns, wait_for
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "vectors"))
+import wire  # noqa: E402  (frames by hand)
 
 FREED = 1.0
 # what the server's stack does not get, or the client never hears, for a while
@@ -239,10 +244,9 @@ def test_attach_without_a_choice():
         abort(sock)
 
 
-@cases(("wire", 4), ("router", 6))
-def test_connect_read_close(mode, family):
+@cases(("wire", 4, 20000), ("router", 6, 3000), weight=5)
+def test_connect_read_close(mode, family, cycles):
     """Many short connections through a small table: none is refused."""
-    cycles = 3000
     policy = READONLY.replace("flows: 4096", "flows: 1024").replace(
         "modbus_rings: 2048", "modbus_rings: 1024")
     with Plant(mode) as plant:
@@ -250,23 +254,63 @@ def test_connect_read_close(mode, family):
         ks = Keyswitch(plant, policy).attach()
         host = plant.server6 if family == 6 else plant.server4
         kind = socket.AF_INET6 if family == 6 else socket.AF_INET
-        slowest = 0
         with netns(plant.client):
             for number in range(cycles):
-                start = time.monotonic()
                 with socket.socket(kind) as sock:
-                    sock.settimeout(5)
+                    sock.settimeout(10)
                     sock.connect((host, 502))
                     sock.sendall(read_registers(tid=number))
                     equal(len(sock.recv(64)), 12, f"answer {number}")
-                slowest = max(slowest, time.monotonic() - start)
-        assert slowest < 0.9, f"a SYN was sent again: {slowest:.2f} s"
-        for reason in ("table_full", "ring_full", "table_reserved", "client_quota"):
-            equal(ks.reason(reason), 0, reason)
+        dropped = [row for row in ks.counters()["packets"] if row["action"] == "drop"]
+        equal(dropped, [], "packets dropped")
         equal(sum(bool(line["bytes"]) for line in log.lines()), cycles, "requests read")
         tracked = ks.json("status")["flows"]["tracked"]
         assert tracked <= 1024, tracked
-        return f"{cycles} cycles, {tracked} entries, slowest {slowest * 1000:.0f} ms"
+        return f"{cycles} cycles, {tracked} entries at the end"
+
+
+def flood(plant, host, family, sources, each):
+    """So many half-open connections from each of so many addresses, all of them forged."""
+    mac = bytes.fromhex(plant.mac(plant.server, "s0").replace(":", ""))
+    with netns(plant.client):
+        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        sock.bind(("c0", 0))
+    for number in range(sources):
+        source = f"10.91.1.{number + 100}" if family == 4 else f"fd91:1::{number + 256:x}"
+        src, dst = wire.packed(source), wire.packed(host)
+        for port in range(each):
+            segment = wire.tcp(src, dst, 3000 + port, 502, 7 * port, 0, wire.SYN)
+            sock.send(mac + wire.frame(True, source, host, 6, segment, {})[6:])
+    sock.close()
+
+
+@cases((4,), (6,))
+def test_half_open_flood(family):
+    """Forged SYNs fill the table: live connections lose nothing, a client that was there
+    before still gets in, and each address is held to its cap."""
+    policy = READONLY.replace("flows: 4096", "flows: 1024").replace(
+        "half_open_per_client: 64", "half_open_per_client: 16")
+    with Plant("wire") as plant:
+        log = plant.modbus_server()
+        ks = Keyswitch(plant, policy).attach()
+        host = plant.server6 if family == 6 else plant.server4
+        live = plant.connect(host, 502)
+        for number in range(200):
+            if number % 40 == 20:
+                flood(plant, host, family, 100, 20)
+            live.sendall(read_registers(tid=number))
+            equal(len(tcp_split.receive(live, 11, 2) or b""), 11, f"answer {number}")
+        second = plant.connect(host, 502)
+        second.sendall(read_registers(tid=1000))
+        equal(len(tcp_split.receive(second, 11, 2) or b""), 11, "answer on a new connection")
+        equal(log.count(function=3), 201, "reads at the server")
+        assert ks.reason("table_reserved") > 0 and ks.reason("half_open_quota") > 0, \
+            ks.counters()["packets"]
+        equal(ks.reason("table_full"), 0, "table_full")
+        tracked = ks.json("status")["flows"]["tracked"]
+        assert 800 < tracked <= 1024, tracked
+        abort(live)
+        abort(second)
 
 
 @cases((4,), (6,))
