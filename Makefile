@@ -3,7 +3,7 @@
 #   make            the binary
 #   make check      unit tests and checks, no root
 #   make test       everything (root)
-#   make fuzz       the dissectors' fuzzers, SECONDS each
+#   make fuzz       the native fuzzers, SECONDS each, two at a time
 #   make demo       a plant in namespaces (root)
 #   make install    DESTDIR, PREFIX
 # V=1 shows the commands.

@@ -11,7 +11,9 @@
 
 #include "arena.h"
 
+#ifndef CHUNK_SIZE	/* fuzzers: 0, each object is a block that the sanitizer guards */
 #define CHUNK_SIZE	(64 * 1024)
+#endif
 #define EXIT_ENVIRONMENT 3
 
 struct arena_chunk {

@@ -148,10 +148,11 @@ static void add_borders(struct pairs *x, uint32_t list, bool border[UNITS + 1])
 
 static bool may_allow(const struct compiler *k, const struct ks_decision *d)
 {
-	const struct ks_range *r = (const struct ks_range *)k->ranges.data + d->first;
+	const struct ks_range *r;
 
 	if (d->kind != KS_K_SLICE)
 		return d->kind == KS_K_ALLOW;
+	r = (const struct ks_range *)k->ranges.data + d->first;
 	for (uint32_t i = 0; i < d->count; i++)
 		if (may_allow(k, &r[i].d))
 			return true;

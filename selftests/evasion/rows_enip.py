@@ -18,6 +18,8 @@ SET = w.request(w.SET_SINGLE, w.path(0x6B, 1, 1), b"\x07\0")
 GET = w.request(w.GET_SINGLE, w.path(1, 1, 7))
 RING = 16384
 NULL = (w.ITEM_NULL, b"")
+SOCKET = (0x8000, bytes(16))
+KEY = b"\x34\4" + bytes(8)
 
 
 def data(cip):
@@ -60,6 +62,11 @@ def routed(length, embedded, route=b"\1\0\1\0"):
     """Unconnected_Send with a length field of our own."""
     body = b"\x0a\x05" + struct.pack("<H", length) + embedded + route
     return plain(w.request(w.UNCONNECTED_SEND, w.MANAGER_PATH, body))
+
+
+def reaching(words):
+    """READ with a path that is so many words longer than what is there for it."""
+    return READ[:1] + bytes([READ[1] + 1 + words]) + READ[2:]
 
 
 messages("denied requests as they are", "policy", *(plain(cip) for cip in (
@@ -141,6 +148,48 @@ messages("RegisterSession with a request behind its data", "I4",
          w.encap(w.REGISTER, b"\1\0\0\0" + plain(WRITE)))
 messages("denied behind allowed, one segment", "E3", plain(READ) + plain(WRITE),
          plain(READ) * 20 + plain(WRITE) + plain(READ))
+messages("services with bytes behind their data, or too few", "I4", *(
+    plain(cip) for cip in (
+        READ + b"\0", READ + WRITE, READ[:-1], GET + b"\1", GET + WRITE,
+        w.request(w.READ_FRAG, TAG, bytes(6)) + WRITE, w.request(w.READ_FRAG, TAG, bytes(5)),
+        w.request(w.GET_LIST, w.path(1, 1), b"\2\0\1\0"),
+        w.request(w.GET_LIST, w.path(1, 1), b"\1\0\1\0" + WRITE))))
+messages("path that reaches into the next member, or into the route", "EPATH",
+         msp([6, 6 + len(READ)], reaching(1) + WRITE),
+         msp([6, 6 + len(READ)], reaching(len(WRITE) // 2) + WRITE),
+         msp([6, 6 + len(READ)], READ + reaching(1)), plain(w.unconnected_send(reaching(1))),
+         plain(w.unconnected_send(reaching(2))))
+messages("path with a port, a key, a connection point, data in it", "EPATH", *(
+    plain(w.request(w.GET_SINGLE, path)) for path in (
+        b"\1\0" + w.path(1, 1, 7), b"\x12\x02ab" + w.path(1, 1, 7), KEY + w.path(1, 1, 7),
+        b"\x20\1\x2c\1\x30\7", b"\x20\1\x24\1\x2c\2\x30\7", b"\x80\1\7\0" + w.path(1, 1, 7),
+        w.path(1, 1) + b"\x80\1\7\0", b"\x43\5" + w.path(1, 1, 7), b"\xa1\1" + w.path(1, 1, 7),
+        b"\x23\0\1\0" + b"\x24\1\x30\7")))
+messages("wrapper at a class or instance that 16 bits cut short", "nesting", *(
+    plain(w.request(service, path, wrapped)) for service, number, wrapped in (
+        (w.UNCONNECTED_SEND, 6, w.unconnected_send(WRITE)[6:]), (w.MSP, 2, w.msp([WRITE])[6:]))
+    for path in (w.path(0x10000 + number, 1), w.path(number, 0x10001), w.path(number, 1, 1),
+                 TAG)))
+messages("wrapper as a member", "nesting", plain(w.msp([READ, w.unconnected_send(WRITE)])),
+         plain(w.msp([w.unconnected_send(READ)])),
+         plain(w.unconnected_send(w.msp([READ, w.unconnected_send(WRITE)]))),
+         plain(w.unconnected_send(w.msp([w.msp([WRITE])]))))
+messages("reply bit inside a wrapper", "CIP", plain(w.msp([READ, b"\xcc" + READ[1:]])),
+         plain(w.unconnected_send(b"\xcc" + READ[1:])), plain(w.unconnected_send(b"\xcd" + WRITE[1:])),
+         plain(w.msp([b"\x8a" + w.msp([WRITE])[1:]])))
+messages("Forward_Open to I/O, with a path that lies, with bytes behind it", "I4", *(
+    plain(cip) for cip in (
+        w.forward_open(1, target=w.path(4, 0x64)), w.forward_open(1, transport=1),
+        w.forward_open(1, large=True, target=w.path(4, 0x64)), w.forward_open(1) + WRITE,
+        w.forward_open(1)[:-5] + b"\3" + w.ROUTER_PATH, w.forward_open(1)[:-5] + b"\1" + w.ROUTER_PATH,
+        w.forward_open(1)[:-5] + b"\0", w.forward_close(1) + WRITE)))
+messages("connected data that ends in or behind its sequence count", "I4",
+         w.send_unit(1, 7, 1, b""), w.send_unit(1, 7, 1, b"\x4c"),
+         w.encap(w.SEND_UNIT, struct.pack("<IH", 0, 0) + w.cpf(
+             (w.ITEM_CONNECTED, bytes(4)), (w.ITEM_CONN_DATA, b"\1")), 1) + plain(WRITE))
+messages("more items than a message has", "I4",
+         rr(NULL, data(READ), SOCKET, SOCKET, data(WRITE)), rr(NULL, data(READ), *[SOCKET] * 3),
+         rr(NULL, data(READ), SOCKET, SOCKET, data(WRITE), count=4))
 
 
 @row("CIP: every cut in two", "framing", families=(4,))

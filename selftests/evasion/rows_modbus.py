@@ -109,3 +109,9 @@ def units(s):
 def transaction(s):
     for tid in (0, 3, 6, 0xFFFF):
         s.open().put(0, READ + write_register(tid=tid) + READ)
+
+
+@row("diagnostics over a hidden write, every sub-function that is allowed", "I4")
+def diagnostics(s):
+    for sub in (2, *range(11, 19)):
+        s.open().put(0, adu(struct.pack(">BHH", 8, sub, 0) + WRITE))
