@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * libFuzzer entry for bpf/epath.h: byte 0 is the path size in words that the
+ * libFuzzer entry for bpf/epath.h and bpf/conn_path.h: byte 0 is the path size in words that the
  * request claims, the rest are the bytes that are there. The path is read a second
  * time below into a word of one letter a segment; what a request may address, and
  * which connection paths end at the Message Router, are patterns of such words.
@@ -9,11 +9,11 @@
 
 #include <regex.h>
 
-#include "../../bpf/epath.h"
+#include "../../bpf/conn_path.h"
 
 #define SEGMENTS 255
 
-/* C class, I instance, M member, A attribute, S symbol, P port, K key */
+/* C class, I instance, M member, A attribute, S symbol, P port, K key, D data */
 struct path {
 	char word[SEGMENTS + 1];
 	uint32_t value[SEGMENTS];
@@ -38,12 +38,19 @@ static int addresses_one_thing(const char *word)
 	return matches(&re, "^((C?(IA?|A)M*)|(C?)|(S[SM]*)|(S+CI?))$", word);
 }
 
+/* Number of the path's last segment of a kind, which there is. */
+static uint32_t value_of(const struct path *p, char kind)
+{
+	return p->value[strrchr(p->word, kind) - p->word];
+}
+
+/* Configuration may stand anywhere in it. */
 static int ends_at_router(const struct path *p)
 {
 	static regex_t re;
 
-	return matches(&re, "^([PK]*CI)$", p->word) && p->value[p->n - 2] == 2 &&
-	       p->value[p->n - 1] == 1;
+	return matches(&re, "^([PKD]*CD*ID*)$", p->word) && value_of(p, 'C') == 2 &&
+	       value_of(p, 'I') == 1;
 }
 
 static uint32_t even(uint32_t n)
@@ -107,6 +114,15 @@ static uint32_t port(struct path *p, const uint8_t *s, uint32_t left)
 	return s[0] & 15 && size <= left ? size : 0;
 }
 
+/* 0x80, a count, that many words. */
+static uint32_t data(struct path *p, const uint8_t *s, uint32_t left)
+{
+	uint32_t size = 2 + 2 * s[1];
+
+	p->word[p->n] = 'D';
+	return size <= left ? size : 0;
+}
+
 static void read_path(struct path *p, const uint8_t *s, uint32_t n)
 {
 	uint32_t at = 0, size;
@@ -120,6 +136,8 @@ static void read_path(struct path *p, const uint8_t *s, uint32_t n)
 			size = logical(p, s + at, n - at);
 		else if ((s[at] & 0xe0) == 0x60 || s[at] == 0x91)
 			size = symbol(p, s + at, n - at);
+		else if (s[at] == 0x80)
+			size = data(p, s + at, n - at);
 		else
 			return;
 		if (!size)
@@ -173,7 +191,10 @@ static void check_connection(const struct view *v, uint32_t words, const struct 
 	target = epath_to_router(v, 0, words, &work);
 	MUST(target == 0 || target == -1 || target == KS_R_epath_malformed ||
 	     target == KS_R_epath_long);
-	MUST(!target == (p->good && p->n <= KS_EPATH_MAX && ends_at_router(p)));
+	MUST(!target == (p->good && p->n <= KS_EPATH_MAX && ends_at_router(p)) ||
+	     (!target && work.config));
+	if (p->good && p->n <= KS_EPATH_MAX)
+		MUST(work.config == (strchr(p->word, 'D') != NULL));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

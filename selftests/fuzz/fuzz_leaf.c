@@ -111,19 +111,24 @@ static int ambiguous(const struct request *r)
 	return r->named && r->classed && !(r->service == 0x55 && r->class == 0x6b);
 }
 
-/* Forward_Open: to the Message Router by class 2 or 3 it stays class 6, else it is I/O. */
-static int open_lawful(struct request *r, struct epath_work *work)
+/*
+ * Forward_Open: with data in its path it configures; to the Message Router by class 2
+ * or 3 it stays class 6; else it is I/O. As a member it is refused.
+ */
+static int open_lawful(struct request *r, uint32_t flags, struct epath_work *work)
 {
 	uint32_t words = r->service == 0x5b ? 39 : 35, transport;
 	struct view v = { .base = r->d, .len = r->n };
 	int target;
 
 	r->key = KS_CLASS_OPEN;
-	if (r->n <= words || r->n != words + 1 + 2u * r->d[words])
+	if (flags & CIP_MEMBER || r->n <= words || r->n != words + 1 + 2u * r->d[words])
 		return 0;
 	target = epath_to_router(&v, words + 1, r->d[words], work);
 	transport = r->d[words - 1] & 15;
-	if (target == 0 && (transport == 2 || transport == 3))
+	if (work->config)
+		r->key = KS_CLASS_CONFIG;
+	else if (target == 0 && (transport == 2 || transport == 3))
 		r->key = 6;
 	return target <= 0;
 }
@@ -152,7 +157,7 @@ static int lawful(const struct view *v, uint32_t flags, struct request *r)
 		return 0;
 	r->key = r->classed ? r->class : r->named ? KS_CLASS_TAG : UNKNOWN;
 	if (r->key == 6 && (r->service == 0x54 || r->service == 0x5b))
-		return open_lawful(r, &work);
+		return open_lawful(r, flags, &work);
 	return length_lawful(r, flags);
 }
 
@@ -170,7 +175,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&work, 0xee, sizeof(work));
 	reason = cip_leaf(&v, 0, v.len, data[0] & (CIP_MEMBER | CIP_UCMM), &leaf, &work);
 	MUST(reason >= 0 && reason < KS_REASONS);
-	MUST(!reason == !!lawful(&v, data[0] & CIP_UCMM, &r));
+	MUST(!reason == !!lawful(&v, data[0], &r));
 	MUST(leaf.proto == KS_ENIP && leaf.offset == 0 && leaf.length == v.len);
 	MUST(leaf.function == 0 && leaf.tag_len <= KS_TAG_MAX);
 	if (!reason)
