@@ -68,30 +68,30 @@ static __always_inline int conn_is_ip4(const struct ks_conn_key *key)
 	return !*(const __u64 *)key->client && key->client[10] == 0xff && key->client[11] == 0xff;
 }
 
-/* Is the TCP connection that opened it still the same and established? */
-static __always_inline int conn_owned(const struct ks_conn_key *key, const struct ks_conn *c)
+/* Is the TCP connection that opened w->conn_key's still the same and established? */
+static __always_inline int conn_owned(struct ks_work *w, const struct ks_conn *c)
 {
+	const struct ks_conn_key *key = &w->conn_key;
 	__u32 link = key->link | IPPROTO_TCP << 24;
+	struct ks_key4 *k4 = &w->owner_key.k4;
+	struct ks_key6 *k6 = &w->owner_key.k6;
 	struct ks_flow *f;
-	struct ks_key4 k4 = {};
-	struct ks_key6 k6 = {};
 
 	if (!c->flow)
 		return 1;
 	if (conn_is_ip4(key)) {
-		__builtin_memcpy(&k4.client, key->client + 12, 4);
-		__builtin_memcpy(&k4.server, key->server + 12, 4);
-		k4.cport = c->cport;
-		k4.sport = c->sport;
-		k4.link = link;
-		f = bpf_map_lookup_elem(&flows4, &k4);
+		__builtin_memcpy(&k4->client, key->client + 12, 4);
+		__builtin_memcpy(&k4->server, key->server + 12, 4);
+		k4->cport = c->cport;
+		k4->sport = c->sport;
+		k4->link = link;
+		f = bpf_map_lookup_elem(&flows4, k4);
 	} else {
-		__builtin_memcpy(k6.client, key->client, 16);
-		__builtin_memcpy(k6.server, key->server, 16);
-		k6.cport = c->cport;
-		k6.sport = c->sport;
-		k6.link = link;
-		f = bpf_map_lookup_elem(&flows6, &k6);
+		__builtin_memcpy(k6->client, key->client, 32);
+		k6->cport = c->cport;
+		k6->sport = c->sport;
+		k6->link = link;
+		f = bpf_map_lookup_elem(&flows6, k6);
 	}
 	return f && f->id == c->flow && f->state == KS_S_ESTAB;
 }
@@ -106,42 +106,41 @@ static __always_inline int conn_timed_out(const struct ks_conn *c, __u64 now)
 	return now > c->t_last + limit;
 }
 
-static __always_inline void conn_triad(const struct ks_conn_key *key, const struct ks_open *o,
-				       struct ks_triad_key *triad)
+/* Of w->conn_key's addresses and an open's numbers, into w->triad_key. */
+static __always_inline void conn_triad(struct ks_work *w, const struct ks_open *o)
 {
-	__builtin_memcpy(triad->client, key->client, 32);
+	struct ks_triad_key *triad = &w->triad_key;
+
+	__builtin_memcpy(triad->client, w->conn_key.client, 32);
 	triad->oserial = o->oserial;
 	triad->serial = o->serial;
 	triad->vendor = o->vendor;
 }
 
 /* Ended; the entry stays for conn_look_after(), so that its id is not adopted anew. */
-static __always_inline void conn_end(const struct ks_conn_key *key, struct ks_conn *c)
+static __always_inline void conn_end(struct ks_work *w, struct ks_conn *c)
 {
-	struct ks_triad_key triad;
-
-	conn_triad(key, &c->open, &triad);
-	bpf_map_delete_elem(&triads, &triad);
+	conn_triad(w, &c->open);
+	bpf_map_delete_elem(&triads, &w->triad_key);
 	c->open.kind = 0;
 }
 
 /* The oldest connection goes if it ended, else it waits again. */
 KS_GLOBAL int conn_look_after(void)
 {
-	struct pkt *p = pkt_of(pkt_work());
-	struct ks_conn_key key = {};
+	struct ks_work *w = pkt_work();
 	struct ks_conn *c;
 
-	if (!p || bpf_map_pop_elem(&conn_queue, &key))
+	if (!w || bpf_map_pop_elem(&conn_queue, &w->conn_key))
 		return 0;
-	c = bpf_map_lookup_elem(&conns, &key);
+	c = bpf_map_lookup_elem(&conns, &w->conn_key);
 	if (!c)
 		return 0;
-	if (!conn_owned(&key, c) || conn_timed_out(c, p->now)) {
-		conn_end(&key, c);
-		bpf_map_delete_elem(&conns, &key);
+	if (!conn_owned(w, c) || conn_timed_out(c, w->pkt.now)) {
+		conn_end(w, c);
+		bpf_map_delete_elem(&conns, &w->conn_key);
 	} else {
-		bpf_map_push_elem(&conn_queue, &key, 0);
+		bpf_map_push_elem(&conn_queue, &w->conn_key, 0);
 	}
 	return 0;
 }
@@ -150,85 +149,87 @@ KS_GLOBAL int conn_look_after(void)
 KS_GLOBAL int conn_asked(void)
 {
 	struct ks_work *w = pkt_work();
-	struct ks_open_key key = {};
+	struct ks_open_key *key;
 
 	if (!w)
 		return 0;
-	key.flow = w->pkt.take.id;
-	key.to_id = w->open.to_id;
-	key.oserial = w->open.oserial;
-	key.serial = w->open.serial;
-	key.vendor = w->open.vendor;
-	bpf_map_update_elem(&opens, &key, &w->open, BPF_ANY);
+	key = &w->open_key;
+	key->flow = w->pkt.take.id;
+	key->to_id = w->open.to_id;
+	key->oserial = w->open.oserial;
+	key->serial = w->open.serial;
+	key->vendor = w->open.vendor;
+	key->pad = 0;
+	bpf_map_update_elem(&opens, key, &w->open, BPF_ANY);
 	return 0;
 }
 
-/* Server side: the target accepted it; id is the one that it chose. w->open: the request. */
-static __always_inline void conn_begin(struct pkt *p, const struct ks_open *o, __u32 id)
+/* Server side: the target accepted w->open; id is the one that it chose. */
+KS_GLOBAL int conn_begin(__u32 id)
 {
-	struct ks_triad_key triad;
-	struct ks_conn_key key;
+	struct ks_work *w = pkt_work();
+	struct pkt *p = pkt_of(w);
 	struct ks_conn *c;
+	int i;
 
-	conn_key(p, id, &key);
-	bpf_map_update_elem(&conns, &key, &conn_empty, BPF_ANY);
-	c = bpf_map_lookup_elem(&conns, &key);
+	if (!w || !p)
+		return 0;
+	for (i = 0; i < KS_CONN_LOOKS; i++)
+		conn_look_after();
+	conn_key(p, id, &w->conn_key);
+	bpf_map_update_elem(&conns, &w->conn_key, &conn_empty, BPF_ANY);
+	c = bpf_map_lookup_elem(&conns, &w->conn_key);
 	if (!c)
-		return; /* full: its messages will be refused as unknown */
+		return 0; /* full: its messages will be refused as unknown */
 	c->flow = p->take.id;
 	c->t_last = p->now;
-	c->open = *o;
+	c->open = w->open;
 	c->cport = p->v6 ? p->key.k6.cport : p->key.k4.cport;
 	c->sport = p->v6 ? p->key.k6.sport : p->key.k4.sport;
-	conn_triad(&key, o, &triad);
-	bpf_map_update_elem(&triads, &triad, &id, BPF_ANY);
-	bpf_map_push_elem(&conn_queue, &key, 0);
+	conn_triad(w, &w->open);
+	bpf_map_update_elem(&triads, &w->triad_key, &id, BPF_ANY);
+	bpf_map_push_elem(&conn_queue, &w->conn_key, 0);
+	return 0;
 }
 
 /* A reply to a Forward_Open: state is made only of what was asked on this connection. */
 static __always_inline void conn_opened(struct ks_work *w, const __u8 *data)
 {
-	struct ks_open_key key = {};
-	struct pkt *p = &w->pkt;
+	struct ks_open_key *key = &w->open_key;
 	struct ks_open *o;
-	int i;
 
-	key.flow = p->take.id;
-	key.to_id = reply_le32(data + 4);
-	key.serial = reply_le16(data + 8);
-	key.vendor = reply_le16(data + 10);
-	key.oserial = reply_le32(data + 12);
-	o = bpf_map_lookup_elem(&opens, &key);
+	key->flow = w->pkt.take.id;
+	key->to_id = reply_le32(data + 4);
+	key->serial = reply_le16(data + 8);
+	key->vendor = reply_le16(data + 10);
+	key->oserial = reply_le32(data + 12);
+	key->pad = 0;
+	o = bpf_map_lookup_elem(&opens, key);
 	if (!o)
 		return;
 	w->open = *o;
-	bpf_map_delete_elem(&opens, &key);
-	for (i = 0; i < KS_CONN_LOOKS; i++)
-		conn_look_after();
-	conn_begin(p, &w->open, reply_le32(data));
+	bpf_map_delete_elem(&opens, key);
+	conn_begin(reply_le32(data));
 }
 
 /* A reply to a Forward_Close. */
 static __always_inline void conn_closed(struct ks_work *w, const __u8 *data)
 {
-	struct pkt *p = &w->pkt;
-	struct ks_triad_key triad;
-	struct ks_conn_key key;
 	struct ks_conn *c;
 	__u32 *id;
 
 	w->open.serial = reply_le16(data);
 	w->open.vendor = reply_le16(data + 2);
 	w->open.oserial = reply_le32(data + 4);
-	conn_key(p, 0, &key);
-	conn_triad(&key, &w->open, &triad);
-	id = bpf_map_lookup_elem(&triads, &triad);
+	conn_key(&w->pkt, 0, &w->conn_key);
+	conn_triad(w, &w->open);
+	id = bpf_map_lookup_elem(&triads, &w->triad_key);
 	if (!id)
 		return;
-	key.id = *id;
-	c = bpf_map_lookup_elem(&conns, &key);
-	if (c && c->flow == p->take.id)
-		conn_end(&key, c);
+	w->conn_key.id = *id;
+	c = bpf_map_lookup_elem(&conns, &w->conn_key);
+	if (c && c->flow == w->pkt.take.id)
+		conn_end(w, c);
 }
 
 /*
@@ -238,14 +239,14 @@ static __always_inline void conn_closed(struct ks_work *w, const __u8 *data)
  */
 KS_GLOBAL int conn_message(__u32 id)
 {
-	struct pkt *p = pkt_of(pkt_work());
-	struct ks_conn_key key;
+	struct ks_work *w = pkt_work();
+	struct pkt *p = pkt_of(w);
 	struct ks_conn *c;
 
-	if (!p)
+	if (!w || !p)
 		return 0;
-	conn_key(p, id, &key);
-	c = bpf_map_lookup_elem(&conns, &key);
+	conn_key(p, id, &w->conn_key);
+	c = bpf_map_lookup_elem(&conns, &w->conn_key);
 	if (!c || c->flow != p->take.id)
 		return p->take.audit ? KS_CONN_ROUTER : 0;
 	if (conn_timed_out(c, p->now))
@@ -299,9 +300,8 @@ KS_GLOBAL int conn_datagram(struct xdp_md *ctx)
 {
 	struct ks_work *w = pkt_work();
 	struct ks_state_rec *st = pkt_state();
-	struct ks_conn_key key;
-	struct ks_conn *c;
 	struct pkt *p = pkt_of(w);
+	struct ks_conn *c;
 	__u32 size;
 
 	if (!w || !p || !st)
@@ -313,12 +313,12 @@ KS_GLOBAL int conn_datagram(struct xdp_md *ctx)
 	    reply_le16(w->seg + 4) != 8 || reply_le16(w->seg + 14) != CPF_CONNECTED_DATA ||
 	    IO_HEAD + size != p->len)
 		return KS_R_io_malformed;
-	conn_key(p, reply_le32(w->seg + IO_ID), &key);
-	c = bpf_map_lookup_elem(&conns, &key);
-	if (c && (!conn_owned(&key, c) || conn_timed_out(c, p->now)))
-		conn_end(&key, c);
+	conn_key(p, reply_le32(w->seg + IO_ID), &w->conn_key);
+	c = bpf_map_lookup_elem(&conns, &w->conn_key);
+	if (c && (!conn_owned(w, c) || conn_timed_out(c, p->now)))
+		conn_end(w, c);
 	if (!c && (p->now < st->adopt_until || (p->follow && p->adopt)))
-		return conn_adopt_io(p, &key, size);
+		return conn_adopt_io(p, &w->conn_key, size);
 	if (!c || c->open.kind != KS_CONN_IO)
 		return KS_R_io_unknown;
 	if (c->open.variable ? size > c->open.ot_size : size != c->open.ot_size)

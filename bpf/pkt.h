@@ -161,6 +161,13 @@ struct ks_work {
 	struct pkt pkt;
 	struct cip_work cip;
 	struct ks_open open;		/* Forward_Open being judged; kind 0 = it is none */
+	struct ks_open_key open_key;	/* keys of conn.h's look-ups; the stack is short */
+	struct ks_conn_key conn_key;
+	struct ks_triad_key triad_key;
+	union {
+		struct ks_key4 k4;
+		struct ks_key6 k6;
+	} owner_key;
 	__u32 reply_at, reply_end;	/* server's bytes still to be followed, frame offsets */
 	__u8 reply_head[2 * KS_REPLY_HEAD];
 	struct ks_leaf leaf;		/* request being judged */

@@ -74,8 +74,10 @@ static void report(const struct bpf_object *obj, const char *name, const char *v
 			continue;
 		}
 		len = log ? strlen(log) : 0;
+		if (!len) /* not the one that was refused */
+			continue;
 		printf("refused %s %s %s\n%s\n", name, variant, bpf_program__name(prog),
-		       log ? log + (len > TAIL ? len - TAIL : 0) : "");
+		       log + (len > TAIL ? len - TAIL : 0));
 	}
 }
 

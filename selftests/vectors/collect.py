@@ -32,7 +32,7 @@ def build(root, place):
     for folder in ("bpf", "user"):
         shutil.copytree(root / folder, place / folder)
     shutil.copy(root / "Makefile", place)
-    header = place / "bpf" / "shared.h"
+    header = place / "bpf" / "tracked.h"
     lines = header.read_text().splitlines()
     for name, ms in SHORT.items():
         at, = [i for i, line in enumerate(lines) if line.split()[:2] == ["#define", name]]
