@@ -8,7 +8,7 @@
 #include <linux/pkt_cls.h>
 #include <bpf/bpf_helpers.h>
 
-#include "shared.h"
+#include "guard_word.h"
 
 char LICENSE[] SEC("license") = "GPL";
 

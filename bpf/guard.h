@@ -6,6 +6,7 @@
 #ifndef KEYSWITCH_GUARD_H
 #define KEYSWITCH_GUARD_H
 
+#include "guard_word.h"
 #include "pkt.h"
 
 /* A packet that cannot carry the word goes on without it: the guard's rules stop it. */

@@ -156,24 +156,6 @@ _Static_assert(sizeof(struct ks_state_rec) == 48, "ks_state_rec");
 
 #include "compiled.h"
 
-/* ---- the guard of inline pairs ---- */
-
-/*
- * Metadata in front of a packet that was passed while the state record has a
- * guard cookie. The tc program turns it into KS_GUARD_MARK of the packet's mark,
- * and sets that bit for nothing else.
- */
-#define KS_GUARD_MAGIC	0x4b535744u	/* "KSWD" */
-#define KS_GUARD_MARK	0x08000000u
-
-struct ks_guard_word {
-	__u32 magic;
-	__u32 cookie;
-};
-
-/* guard_seen: PERCPU_ARRAY, frames at a guarded NIC, by whether they had the word */
-enum ks_guard_seen { KS_SEEN_PLAIN = 0, KS_SEEN_WORD = 1, KS_SEEN_MAX = 2 };
-
 /* ---- counters ---- */
 
 /* packets: PERCPU_ARRAY, index = (port * KS_REASONS + reason) * KS_A_MAX + action */

@@ -24,7 +24,6 @@
 #include "options.h"
 #include "rtnl.h"
 
-/* after shared.h, whose types it uses */
 #include "guard.skel.h"
 
 #define PINS "guard"

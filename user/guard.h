@@ -10,6 +10,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "../bpf/guard_word.h"
 #include "instance.h"
 
 #define GUARD_TABLE "keyswitch_guard"
