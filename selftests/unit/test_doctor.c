@@ -29,7 +29,9 @@ static void close_doctor(struct doctor *d)
 
 static const char *seen(const struct doctor *d, size_t i)
 {
-	return json_string_value(json_object_get(json_array_get(d->findings, i), "seen"));
+	const char *s = json_string_value(json_object_get(json_array_get(d->findings, i), "seen"));
+
+	return s ? s : "";
 }
 
 TEST(flowtable)
