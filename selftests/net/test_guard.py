@@ -101,6 +101,23 @@ def test_program_goes(mode, vlans, version, how, guard):
         abort(sock)
 
 
+def test_generic():
+    """The same in generic mode, which a large MTU at the far ends brings about."""
+    with Plant("router") as plant:
+        for ns, name in ((plant.client, "c0"), (plant.server, "s0")):
+            run("ip", "-n", ns, "link", "set", name, "mtu", "9000")
+        log = plant.modbus_server()
+        ks = Keyswitch(plant).attach("--generic")
+        equal({port["xdp"] for port in ks.json("status")["ports"]}, {"generic"}, "XDP mode")
+        poller(plant, plant.server4)
+        ks.cmd("guard", "on")
+        assert grows(log), "no read behind the guard"
+        lose(plant, ks)
+        time.sleep(0.1)
+        assert not grows(log), "requests behind the lost program"
+        no_writes(log)
+
+
 @cases(("router",), ("bridge",))
 def test_unlisted_addresses(mode):
     """Between the NICs it is not the address that counts."""
