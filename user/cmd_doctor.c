@@ -14,6 +14,7 @@
 #include "command.h"
 #include "doctor.h"
 #include "env.h"
+#include "guard.h"
 #include "loader.h"
 #include "nft.h"
 #include "nic.h"
@@ -100,7 +101,7 @@ static int take_instance(struct doctor *d)
 	}
 	d->guarded = d->state.guard;
 	for (int i = 0; i < KS_PORTS_MAX; i++)
-		d->has_inline |= d->ports[i].used && !d->ports[i].wire;
+		d->has_inline |= guard_covers(&d->ports[i]);
 	return EXIT_OK;
 }
 

@@ -59,7 +59,7 @@ static json_t *show_ports(const struct instance *in)
 	for (int i = 0; i < KS_PORTS_MAX; i++) {
 		uint64_t seen[KS_SEEN_MAX] = { 0 };
 
-		if (!ports[i].used || ports[i].wire)
+		if (!guard_covers(&ports[i]))
 			continue;
 		guard_seen(in, ports[i].name, seen);
 		json_array_append_new(list, json_pack(

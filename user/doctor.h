@@ -17,7 +17,7 @@ enum severity { DOCTOR_OK, DOCTOR_WARNING, DOCTOR_PROBLEM };
 
 struct doctor {
 	bool attached;			/* else NICs of the command line, no policy */
-	bool wire, has_inline;		/* what pairs there are; neither without an instance */
+	bool has_inline;		/* a port that the kernel forwards from */
 	bool guarded;			/* `guard on` was said */
 	struct instance in;
 	struct ks_state_rec state;

@@ -178,13 +178,13 @@ static void judge_filters(struct doctor *d, const struct ks_port_rec *p, bool in
 	}
 }
 
-/* The kernel sees no frame of a wire. */
+/* The kernel sees no frame of a wire, and forwards none of a tap. */
 void doctor_filters(struct doctor *d)
 {
 	for (int i = 0; i < KS_PORTS_MAX; i++) {
 		const struct ks_port_rec *p = &d->ports[i];
 
-		if (!p->used || (d->attached && p->wire) || !rtnl_link(&d->links, p->ifindex))
+		if (!guard_covers(p) || !rtnl_link(&d->links, p->ifindex))
 			continue;
 		judge_filters(d, p, true);
 		judge_filters(d, p, false);
@@ -198,7 +198,7 @@ static void judge_marks(struct doctor *d)
 	for (int i = 0; i < KS_PORTS_MAX; i++) {
 		const struct ks_port_rec *p = &d->ports[i];
 
-		if (!p->used || p->wire || guard_marks(p->ifindex))
+		if (!guard_covers(p) || guard_marks(p->ifindex))
 			continue;
 		doctor_found(d, DOCTOR_PROBLEM, "the guard's tc program is not at '%s': nothing from "
 			     "there is forwarded", p->name);

@@ -157,7 +157,7 @@ static int each_inline(const struct ks_port_rec *ports, const struct instance *i
 	int rc = EXIT_OK;
 
 	for (int i = 0; i < KS_PORTS_MAX && !rc; i++)
-		if (ports[i].used && !ports[i].wire)
+		if (guard_covers(&ports[i]))
 			rc = probe ? probe_port(in, &ports[i]) : mark_port(&ports[i], cookie);
 	return rc;
 }
@@ -165,7 +165,7 @@ static int each_inline(const struct ks_port_rec *ports, const struct instance *i
 static bool has_inline(const struct ks_port_rec *ports)
 {
 	for (int i = 0; i < KS_PORTS_MAX; i++)
-		if (ports[i].used && !ports[i].wire)
+		if (guard_covers(&ports[i]))
 			return true;
 	return false;
 }
@@ -237,7 +237,8 @@ int guard_on(struct instance *in, bool untested)
 		return EXIT_ENVIRONMENT;
 	}
 	if (!has_inline(ports)) {
-		complain("no inline pair to guard: a wire stops by itself when its program goes");
+		complain("no inline pair to guard: a wire stops by itself when its program goes, "
+			 "a tap forwards nothing");
 		return EXIT_PROBLEM;
 	}
 	if (!nft_exists()) {

@@ -24,6 +24,12 @@ struct guard_rules {
 	uint64_t dropped;	/* packets */
 };
 
+/* Does the kernel forward what comes in at this port? Not from wires, nor from taps. */
+static inline bool guard_covers(const struct ks_port_rec *port)
+{
+	return port->used && !port->wire && port->sight != KS_SIGHT_TAP;
+}
+
 /* ruleset: see nft_ruleset() */
 void guard_rules_read(struct guard_rules *rules, const json_t *ruleset);
 /* What they should be. 0 or a negative errno. */

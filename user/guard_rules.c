@@ -42,17 +42,17 @@ static void print_assets(FILE *f, const struct assets *assets, uint8_t family)
 
 static void print_ports(FILE *f, const struct ks_port_rec *ports, enum ks_role role)
 {
-	const char *before = "";
+	const char *before = "\t\telements = { ";
+	bool any = false;
 
-	fprintf(f, "\tset %s {\n\t\ttype ifname\n\t\telements = { ",
-		role == KS_CLIENT ? "clients" : "protected");
+	fprintf(f, "\tset %s {\n\t\ttype ifname\n", role == KS_CLIENT ? "clients" : "protected");
 	for (int i = 0; i < KS_PORTS_MAX; i++) {
-		if (!ports[i].used || ports[i].wire || ports[i].role != role)
+		if (!guard_covers(&ports[i]) || ports[i].role != role)
 			continue;
-		fprintf(f, "%s\"%s\"", before, ports[i].name);
-		before = ", ";
+		fprintf(f, "%s\"%s\"", any ? ", " : before, ports[i].name);
+		any = true;
 	}
-	fprintf(f, " }\n\t}\n");
+	fprintf(f, "%s\t}\n", any ? " }\n" : "");
 }
 
 /*
@@ -152,7 +152,7 @@ int guard_rules_wanted(struct guard_rules *rules, const struct instance *in)
 	snprintf(rules->policy, sizeof(rules->policy), "%.*s", POLICY_DIGITS, w.policy);
 	rules->assets = 2 * w.assets.n;
 	for (int i = 0; i < KS_PORTS_MAX && !err; i++) {
-		if (!w.ports[i].used || w.ports[i].wire)
+		if (!guard_covers(&w.ports[i]))
 			continue;
 		if (w.ports[i].role == KS_CLIENT)
 			rules->clients += 2;

@@ -349,7 +349,8 @@ def test_generic():
             ip(plant, "link", "set", name, "up")
             gateway(plant, "ethtool", "-K", name, "gro", "off")
         ks = Keyswitch(plant)
-        ks.cmd("attach", "--policy", ks.policy, "--wire", "b0:b1", "--generic")
+        ks.cmd("attach", "--policy", ks.policy, "--wire", "b0:b1", "--generic", "--adopt",
+               "off")
         seen = found(ks)
         equal(len(seen[WARNING, "attachment"]), 2, f"generic programs: {seen}")
         assert "generic" in seen[WARNING, "attachment"][0], seen

@@ -265,6 +265,27 @@ def test_no_inline_pair():
         ks = Keyswitch(plant).attach()
         refused(ks.cmd("guard", "on", check=False), PROBLEM, "wire")
         equal(ruleset(plant), "", "rules")
+        ks.cmd("detach", "--yes")
+        ks.cmd("attach", "--policy", ks.policy, "--tap", PORT_C, "--adopt", "off")
+        refused(ks.cmd("guard", "on", check=False), PROBLEM, "tap")
+        equal(ruleset(plant), "", "rules")
+
+
+def test_client_only():
+    """One NIC has the program: what goes to assets needs the word all the same."""
+    with Plant("router") as plant:
+        log = plant.modbus_server()
+        ks = Keyswitch(plant)
+        ks.cmd("attach", "--policy", ks.policy, "--client-only", PORT_C, "--adopt", "off")
+        poller(plant, plant.server4)
+        ks.cmd("guard", "on")
+        assert grows(log), "no read behind the guard"
+        lose(plant, ks)
+        time.sleep(0.1)
+        assert not grows(log), "requests behind the lost program"
+        assert not connects(plant, plant.server4), "a new connection"
+        ks.cmd("guard", "off")
+        assert connects(plant, plant.server4), "a new connection, guard off"
 
 
 def test_failed_again():
