@@ -9,8 +9,11 @@
 #include "guard_word.h"
 #include "pkt.h"
 
-/* A packet that cannot carry the word goes on without it: the guard's rules stop it. */
-static __always_inline int guard_pass(struct xdp_md *ctx)
+/*
+ * A packet that cannot carry the word goes on without it: the rules of the guard
+ * stop it. Global: verified once, not at the end of every path.
+ */
+KS_GLOBAL int guard_pass(struct xdp_md *ctx)
 {
 	struct ks_state_rec *st = pkt_state();
 	__u32 cookie = st ? st->guard : 0;
