@@ -31,6 +31,7 @@ USER_LDFLAGS := -pie -Wl,-z,relro,-z,now,--as-needed
 LIBS := -lbpf -lelf -lz -lfyaml -ljansson -lpcap -lmicrohttpd -lnettle
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
+SKELETONS := $(OUT)/keyswitch.skel.h $(OUT)/guard.skel.h
 USER_SRC := $(sort $(wildcard user/*.c))
 USER_OBJ := $(USER_SRC:user/%.c=$(OUT)/user/%.o)
 # everything but main() for the unit tests, which run under the sanitizers
@@ -51,22 +52,22 @@ $(OUT)/keyswitch: $(USER_OBJ)
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(USER_LDFLAGS) $^ $(LIBS) -o $@
 
-$(OUT)/keyswitch.bpf.o: bpf/keyswitch.bpf.c Makefile
+$(OUT)/%.bpf.o: bpf/%.bpf.c Makefile
 	$(call msg,BPF,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@
 	$(if $(LLVM_STRIP),$(Q)$(LLVM_STRIP) -g $@)
 
-$(OUT)/keyswitch.skel.h: $(OUT)/keyswitch.bpf.o
+$(OUT)/%.skel.h: $(OUT)/%.bpf.o
 	$(call msg,SKEL,$@)
-	$(Q)$(BPFTOOL) gen skeleton $< name keyswitch_bpf > $@
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 
-$(OUT)/user/%.o: user/%.c Makefile | $(OUT)/keyswitch.skel.h
+$(OUT)/user/%.o: user/%.c Makefile | $(SKELETONS)
 	$(call msg,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(USER_CPPFLAGS) $(USER_CFLAGS) -MMD -MP -c $< -o $@
 
-$(OUT)/san/%.o: user/%.c Makefile | $(OUT)/keyswitch.skel.h
+$(OUT)/san/%.o: user/%.c Makefile | $(SKELETONS)
 	$(call msg,CC-SAN,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(USER_CPPFLAGS) -O1 -g $(WARN) $(SAN) -MMD -MP -c $< -o $@

@@ -150,7 +150,7 @@ struct ks_state_rec {
 	__u32 flows_per_client;
 	__u32 half_open_per_client;
 	__u32 event_rate;
-	__u32 pad;
+	__u32 guard;		/* cookie of the word before each passed packet, 0 = no guard */
 };
 _Static_assert(sizeof(struct ks_state_rec) == 48, "ks_state_rec");
 

@@ -7,6 +7,7 @@
 #define KEYSWITCH_VERDICT_H
 
 #include "event.h"
+#include "guard.h"
 #include "policy.h"
 #include "answer.h"
 
@@ -139,10 +140,10 @@ static __always_inline __u32 verdict_act(struct xdp_md *ctx, struct pkt *p, __u3
 	return p->flags & TCP_RST || answer_make(ctx) ? KS_A_DROP : KS_A_TX;
 }
 
-static __always_inline int verdict_forward(struct pkt *p)
+static __always_inline int verdict_forward(struct xdp_md *ctx, struct pkt *p)
 {
 	if (!cfg.wire)
-		return XDP_PASS;
+		return guard_pass(ctx);
 	return bpf_redirect_map(&tx_ports,
 				p->role == KS_CLIENT ? cfg.server_port : cfg.client_port, XDP_DROP);
 }
@@ -170,7 +171,7 @@ static __always_inline int verdict(struct xdp_md *ctx, struct pkt *p, __u32 reas
 	}
 	if (action == KS_A_DROP || action == KS_A_TX)
 		return action == KS_A_DROP ? XDP_DROP : XDP_TX;
-	return verdict_forward(p);
+	return verdict_forward(ctx, p);
 }
 
 #endif

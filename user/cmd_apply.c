@@ -14,6 +14,7 @@
 
 #include "command.h"
 #include "env.h"
+#include "guard.h"
 #include "instance.h"
 #include "names.h"
 #include "nic.h"
@@ -161,6 +162,10 @@ static int apply(struct swap *swap, const char *path)
 	if (!rc) {
 		warn_sizes(swap);
 		rc = report(swap);
+		if (guard_refresh(&swap->in)) {
+			complain("the guard still holds the assets of the policy before");
+			rc = EXIT_ENVIRONMENT;
+		}
 	}
 	compiled_policy_free(policy);
 	return rc;

@@ -8,6 +8,7 @@
 
 #include "command.h"
 #include "env.h"
+#include "guard.h"
 #include "loader.h"
 #include "options.h"
 #include "results.h"
@@ -92,6 +93,8 @@ static int run(int argc, char **argv)
 	if (lock < 0)
 		return EXIT_ENVIRONMENT;
 	rc = check(&args);
+	if (!rc && guard_exists())
+		rc = guard_off(NULL);
 	if (!rc)
 		rc = loader_detach(args.leave);
 	close(lock);

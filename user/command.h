@@ -30,6 +30,8 @@ extern const struct command cmd_counters;
 extern const struct command cmd_events;
 extern const struct command cmd_serve;
 extern const struct command cmd_replay;
+extern const struct command cmd_doctor;
+extern const struct command cmd_guard;
 extern const struct command cmd_detach;
 
 #endif

@@ -52,8 +52,11 @@ static int configure(struct bpf_object *obj, const struct ks_load_cfg *cfg)
 		if (!strstr(bpf_map__name(map), ".rodata"))
 			continue;
 		data = (void *)bpf_map__initial_value(map, &size);
-		if (!data || size < sizeof(*cfg))
+		if (!data)
 			return -EINVAL;
+		/* the guard's object has none */
+		if (size < sizeof(*cfg))
+			continue;
 		memcpy(data, cfg, sizeof(*cfg));
 	}
 	return size ? 0 : -ENOENT;
