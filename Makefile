@@ -4,6 +4,7 @@
 #   make check      unit tests and checks, no root
 #   make test       everything (root)
 #   make fuzz       the dissectors' fuzzers, SECONDS each
+#   make fuzz-streams  attacks on streams from seeds, SECONDS, SEED (root)
 #   make demo       a plant in namespaces (root)
 #   make install    DESTDIR, PREFIX
 # V=1 shows the commands.
@@ -41,7 +42,7 @@ UNIT_BIN := $(UNIT_SRC:selftests/unit/%.c=$(OUT)/unit/%)
 Q := $(if $(filter 1,$(V)),,@)
 msg = $(if $(filter 1,$(V)),,@printf '  %-6s %s\n' '$(1)' '$(patsubst $(CURDIR)/%,%,$(2))';)
 
-.PHONY: all check unit test test-kernels fuzz demo install uninstall clean format
+.PHONY: all check unit test test-kernels fuzz fuzz-streams demo install uninstall clean format
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -100,6 +101,9 @@ test:
 SECONDS ?= 600
 fuzz:
 	$(Q)selftests/fuzz/run --seconds $(SECONDS)
+
+fuzz-streams: all
+	$(Q)selftests/evasion/fuzz_streams --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 test-kernels: all
 	$(Q)scripts/test kernels
