@@ -306,7 +306,8 @@ static __always_inline int tcp_server(struct xdp_md *ctx, struct pkt *p, int tra
 		return KS_R_internal;
 	if (f->pair != cfg.client_port)
 		return KS_R_wrong_port;
-	p->how = f->how;
+	if (f->state != KS_S_NONE)
+		p->how = f->how; /* else it is adopted, and policy has just said how */
 	if (p->class == KS_C_SYNACK) {
 		r = l4_options(ctx);
 		if (r == KS_R_internal)
