@@ -30,8 +30,8 @@
 #define FIRST	  20000
 #define PORTS	  40000
 #define PATIENCE  20000 /* microseconds that an answer may take */
-#define SPREAD	  60 /* microseconds that the two sides may be apart */
-#define SETTLE	  300
+#define SPREAD	  40 /* microseconds that the two sides may be apart */
+#define SETTLE	  150
 #define FIN	  1
 #define SYN	  2
 #define RST	  4
@@ -333,6 +333,7 @@ static void one_place(struct connection *c)
 	side_of(&own, 1 + (int)roll(FRAMES));
 	for (int i = 0; i < own.frames; i++)
 		build(&own.frame[i], c, PSH | ACK, 0, evil, evil_len);
+	race_once();
 	race_once();
 }
 
