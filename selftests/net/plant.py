@@ -74,6 +74,7 @@ def build():
         _compile(f"{name}.c", name, "gcc", "-O2", "-Wall", "-Wextra", "-Werror",
                  last=["-lmodbus"])
     _compile("race.c", "race", "gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread")
+    _compile("relay.c", "relay", "gcc", "-O2", "-Wall", "-Wextra", "-Werror")
     _compile("stream_server.c", "stream_server", "gcc", "-O2", "-Wall", "-Wextra", "-Werror")
     for name in ("xdp_pass", "xdp_wire", "vlan"):
         _compile(f"{name}.bpf.c", f"{name}.bpf.o", "clang", "-O2", "-g", "-Wall",
