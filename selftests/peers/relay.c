@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -85,11 +86,13 @@ static int packet_socket(const char *nic)
 
 static void take(struct way *w)
 {
+	static unsigned char bytes[FRAME];
+
 	for (;;) {
-		uint32_t fate = roll(&w->dice);
-		struct queue *q = &w->queue[fate >= 1000 - late];
-		struct waiting *f = &q->frame[q->end % WAITING];
-		ssize_t len = recv(w->from, f->bytes, FRAME, MSG_TRUNC);
+		ssize_t len = recv(w->from, bytes, FRAME, MSG_TRUNC);
+		struct waiting *f;
+		struct queue *q;
+		uint32_t fate;
 
 		if (len < 0)
 			return;
@@ -97,8 +100,12 @@ static void take(struct way *w)
 			fprintf(stderr, "a frame of %zd bytes\n", len);
 			exit(1);
 		}
+		fate = roll(&w->dice);
+		q = &w->queue[fate >= 1000 - late];
 		if (fate < loss || q->end - q->first == WAITING)
 			continue;
+		f = &q->frame[q->end % WAITING];
+		memcpy(f->bytes, bytes, (size_t)len);
 		f->len = (size_t)len;
 		f->due = now() + (q == w->queue ? delay : 3 * delay);
 		q->end++;
