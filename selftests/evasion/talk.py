@@ -14,24 +14,27 @@ import time
 
 import stream_requests as sr
 
-SMALL = (sr.mb_read, sr.mb_coil, sr.mb_bare, sr.mb_identify)  # in one segment of 48 bytes
-
 
 class Talk:
     """One connection and its requests. plan: dict with address, proto, requests, window,
-    writes, nodelay, mss (0: as the route says), small."""
+    writes, nodelay, mss (0: as the route says), longest (bytes of a request)."""
 
     def __init__(self, seed, plan, source=None):
         self.seed, self.plan, self.source = seed, plan, source
         self.dice = random.Random(seed)
-        twins = SMALL if plan["small"] else sr.TWINS[plan["proto"]]
-        self.requests = [self.dice.choice(twins)(self.dice)[0] for _ in range(plan["requests"])]
+        self.requests = [self.request() for _ in range(plan["requests"])]
         self.pieces = []  # what is left to write: (bytes, ends a request)
         self.asked = self.answered = 0
         self.heard = bytearray()
         self.stall, self.error = 0.0, None
         self.begun = self.last = time.monotonic()
         self.ended = None
+
+    def request(self):
+        while True:
+            one = self.dice.choice(sr.TWINS[self.plan["proto"]])(self.dice)[0]
+            if len(one) <= self.plan["longest"]:
+                return one
 
     def connect(self, plant):
         plan = self.plan
