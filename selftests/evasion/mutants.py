@@ -28,7 +28,7 @@ MUTANTS = [
         ("flow.h", "if (f->flags & KS_F_LOST)\n\t\treturn KS_R_resync;\n"
          "\tif (f->flags & KS_F_BUSY)\n\t\treturn KS_R_busy;\n",
          "if (f->flags & KS_F_LOST)\n\t\treturn KS_R_resync;\n")]),
-    Mutant("H2", "streams", "a SYN-ACK sent again begins the connection anew", [
+    Mutant("H2", "race", "a SYN-ACK sent again begins the connection anew", [
         ("handshake.h", "!(f->flags & KS_F_AUDIT)) {\n\t\tflow_window(f, p, p->ack, 0);\n"
          "\t\treturn KS_R_handshake;", "!(f->flags & KS_F_AUDIT)) {\n"
          "\t\treturn flow_synack(f, p);")]),

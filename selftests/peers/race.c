@@ -4,7 +4,7 @@
  * at the same time, from packet sockets without a qdisc, one thread pinned to each CPU.
  * A round is a connection; what is sent in it, and how far apart, comes from the seed.
  *   race NIC CLIENT-MAC SERVER-MAC CLIENT SERVER PORT SECONDS SEED KIND
- * KIND: 0 to 3 as in struct kind below, 4 all of them in turn. It judges nothing; prints
+ * KIND: 0 to 4 as numbered below, 5 all of them in turn. It judges nothing; prints
  * how many rounds there were and how long the senders took.
  */
 #define _GNU_SOURCE
@@ -300,13 +300,6 @@ static int begin(struct connection *c)
 	return answered(c);
 }
 
-static int connect_round(struct connection *c)
-{
-	if (begin(c))
-		return -1;
-	send_one(c, ACK, 0, NULL, 0);
-	return 0;
-}
 
 static void side_of(struct side *s, int frames)
 {
@@ -409,7 +402,33 @@ static void ended(struct connection *c)
 	race_once();
 }
 
-static void (*const kinds[])(struct connection *c) = { one_place, again, reborn, ended };
+/*
+ * 4: the SYN once more, and the server's answer to it is overtaken by the ACK and a
+ * request. Did that answer begin the connection anew, another request could be judged
+ * at the first one's place, of which the server reads only the end, a write.
+ */
+static void late_answer(struct connection *c)
+{
+	static const unsigned char first[] = { 0, 3, 0, 0, 0, 5, 1, 43, 14, 1, 0 };
+	unsigned char other[MOST];
+	size_t len = hiding(other, 0);
+
+	helper.frames = 1;
+	helper.wait = 0;
+	build(&helper.frame[0], c, SYN, (uint32_t)-1, NULL, 0);
+	own.frames = 2;
+	own.wait = roll(SPREAD * 500);
+	build(&own.frame[0], c, ACK, 0, NULL, 0);
+	build(&own.frame[1], c, PSH | ACK, 0, first, sizeof(first));
+	race_once();
+	send_one(c, ACK, 0, NULL, 0);
+	send_one(c, PSH | ACK, 0, other, len);
+}
+
+static const struct {
+	void (*race)(struct connection *c);
+	int connected; /* before it begins */
+} kinds[] = { { one_place, 1 }, { again, 1 }, { reborn, 1 }, { ended, 1 }, { late_answer, 0 } };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
 static void rounds(long seconds, unsigned long kind)
@@ -419,12 +438,15 @@ static void rounds(long seconds, unsigned long kind)
 
 	while (now() < end) {
 		struct connection c = { .sport = (uint16_t)(FIRST + (port + n++) % PORTS) };
+		unsigned long k = kind < KINDS ? kind : n % KINDS;
 
-		if (connect_round(&c)) {
+		if (begin(&c)) {
 			unheard++;
 			continue;
 		}
-		kinds[kind < KINDS ? kind : n % KINDS](&c);
+		if (kinds[k].connected)
+			send_one(&c, ACK, 0, NULL, 0);
+		kinds[k].race(&c);
 		took_helper += (unsigned long)helper.took;
 		took_own += (unsigned long)own.took;
 		usleep(SETTLE); /* the server's application reads what came */
