@@ -4,6 +4,8 @@
 #   make check      unit tests and checks, no root
 #   make test       everything (root)
 #   make fuzz       the native fuzzers, SECONDS each, two at a time
+#   make fuzz-streams  attacks on streams from seeds, SECONDS, SEED (root)
+#   make soak       attacks, seeded bugs, bad links and races; MINUTES of attacks (root)
 #   make demo       a plant in namespaces (root)
 #   make install    DESTDIR, PREFIX
 # V=1 shows the commands.
@@ -42,7 +44,7 @@ UNIT_BIN := $(UNIT_SRC:selftests/unit/%.c=$(OUT)/unit/%)
 Q := $(if $(filter 1,$(V)),,@)
 msg = $(if $(filter 1,$(V)),,@printf '  %-6s %s\n' '$(1)' '$(patsubst $(CURDIR)/%,%,$(2))';)
 
-.PHONY: all check unit test test-kernels fuzz demo install uninstall clean format
+.PHONY: all check unit test test-kernels fuzz fuzz-streams soak demo install uninstall clean format
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -101,6 +103,13 @@ test:
 SECONDS ?= 600
 fuzz:
 	$(Q)selftests/fuzz/run --seconds $(SECONDS)
+
+fuzz-streams: all
+	$(Q)selftests/evasion/fuzz_streams --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+MINUTES ?= 30
+soak: all
+	$(Q)scripts/soak $(MINUTES)
 
 test-kernels: all
 	$(Q)scripts/test kernels

@@ -380,7 +380,7 @@ static __always_inline int flow_publish(struct ks_flow *f, struct pkt *p)
 	if (t->single && t->pass != t->start) {
 		f->how |= KS_HOW_WAIT;
 		f->reply = f->s_nxt;
-		f->part = 0;
+		f->framed = 0;
 	}
 	if (t->kill)
 		flow_kill(f, p, t->join ? t->start : t->seq);

@@ -107,10 +107,10 @@ struct pkt {
 	__u32 profile;
 	__u32 seq, ack;		/* host order */
 	__u32 out_seq, out_ack;
-	__u32 peek_at;		/* sequence number of the server bytes in `peek` */
-	__u8 peek[8];		/* the six bytes of a reply's header that are there */
-	__u8 peek_len;
-	__u8 pad[7];
+	__u32 peek_at;		/* where the reply begins whose length is in `peek` */
+	__u8 peek[2];		/* big-endian */
+	__u8 peeked;
+	__u8 pad[5];
 	__u64 now;		/* ns */
 	union {
 		struct ks_key4 k4;

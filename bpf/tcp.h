@@ -268,20 +268,18 @@ static __always_inline int tcp_client(struct xdp_md *ctx, struct pkt *p)
 	return r == KS_GO ? tcp_stream(ctx, p, f) : r;
 }
 
-/* Header bytes of the reply that is awaited, for flow_reply(); nothing where there are none. */
+/* The length of the reply that is awaited, for flow_reply(), if it is in this segment. */
 static __always_inline void tcp_peek(struct xdp_md *ctx, struct pkt *p, struct ks_flow *f)
 {
-	__u32 part = f->part, off = f->reply + part - p->seq;
-	__u64 n = 6 - part;
+	__u32 reply = f->reply, off = reply + 5 - p->seq;
 
-	if (part >= 6 || off >= p->len)
+	if (f->framed || off >= p->len)
 		return;
-	if (n > p->len - off)
-		n = p->len - off;
-	BOUND1(n, 8);
-	p->peek_at = p->seq + off;
-	if (!bpf_xdp_load_bytes(ctx, p->pay + off, p->peek, n))
-		p->peek_len = n;
+	p->peek_at = reply;
+	if (off)
+		p->peeked = !bpf_xdp_load_bytes(ctx, p->pay + off - 1, p->peek, 2);
+	else
+		p->peeked = !bpf_xdp_load_bytes(ctx, p->pay, p->peek + 1, 1);
 }
 
 /* What the server's new bytes say of CIP connections. */
@@ -318,7 +316,8 @@ static __always_inline int tcp_server(struct xdp_md *ctx, struct pkt *p, int tra
 		return KS_R_internal;
 	if (f->pair != cfg.client_port)
 		return KS_R_wrong_port;
-	p->how = f->how;
+	if (f->state != KS_S_NONE)
+		p->how = f->how; /* else it is adopted, and policy has just said how */
 	if (p->class == KS_C_SYNACK) {
 		r = l4_options(ctx);
 		if (r == KS_R_internal)

@@ -52,26 +52,18 @@ static __always_inline void flow_acked(struct ks_flow *f, struct pkt *p)
 
 /*
  * framing: single. The reply's header says how long it is; once its last byte was sent
- * the server has read the request. A device may dribble its reply byte by byte, so the
- * header is put together from p->peek, bytes of the place where the next one is due.
+ * the server has read the request. A device may dribble its reply and the network may
+ * bring the pieces in any order, each only once: p->peek is the length, its high byte, of
+ * which no reply makes use, 0 where that was in another piece.
  */
 static __always_inline void flow_reply(struct ks_flow *f, struct pkt *p)
 {
-	__u32 have = f->part;
-
-	if (have < 6 && p->peek_len && p->peek_at == f->reply + have) {
-		have += p->peek_len;
-		if (have >= 6) { /* the byte at offset 5 is here; one before it can only be 0 */
-			f->reply += 6 + p->peek[(5 - f->part) & 7];
-			if (f->part <= 4)
-				f->reply += p->peek[(4 - f->part) & 7] << 8;
-			have = 6;
-		}
-		f->part = have;
+	if (!f->framed && p->peeked && p->peek_at == f->reply) {
+		f->reply += 6 + (p->peek[0] << 8 | p->peek[1]);
+		f->framed = 1;
 	}
-	if (have < 6 || seq_lt(f->s_nxt, f->reply))
-		return;
-	f->how &= ~KS_HOW_WAIT;
+	if (f->framed && !seq_lt(f->s_nxt, f->reply))
+		f->how &= ~KS_HOW_WAIT;
 }
 
 /*

@@ -108,7 +108,7 @@ struct ks_flow {
 	__u8 abi;		/* KS_ABI of the program that made the entry */
 	__u16 refused;		/* bytes of the message refused at c_nxt, 0 = none */
 	__u8 how;		/* KS_HOW_* */
-	__u8 part;		/* single: header bytes of the reply seen, 6 = `reply` is its end */
+	__u8 framed;		/* single: `reply` is the awaited reply's end, else its beginning */
 	__u32 pend_ms;		/* when the pending SYN came, ns >> 20 */
 	__u32 claim;		/* version under which KS_F_BUSY was set */
 	__u32 border;		/* a message border that the server has acknowledged */

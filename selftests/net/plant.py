@@ -73,6 +73,8 @@ def build():
     for name in ("mb_server", "mb_client"):
         _compile(f"{name}.c", name, "gcc", "-O2", "-Wall", "-Wextra", "-Werror",
                  last=["-lmodbus"])
+    _compile("race.c", "race", "gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread")
+    _compile("relay.c", "relay", "gcc", "-O2", "-Wall", "-Wextra", "-Werror")
     _compile("stream_server.c", "stream_server", "gcc", "-O2", "-Wall", "-Wextra", "-Werror")
     for name in ("xdp_pass", "xdp_wire", "vlan"):
         _compile(f"{name}.bpf.c", f"{name}.bpf.o", "clang", "-O2", "-g", "-Wall",
@@ -129,6 +131,11 @@ class Process:
                 self.proc.kill()
                 self.proc.wait()
         self.file.close()
+
+
+def unwind():
+    """From now on SIGTERM unwinds this program: its plants go away."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))
 
 
 class Plant:
@@ -191,8 +198,7 @@ class Plant:
 
     def make_links(self):
         for ns, nic, port in ((self.client, CLIENT_NIC, PORT_C), (self.server, SERVER_NIC, PORT_S)):
-            run("ip", "link", "add", nic, "netns", ns, "type", "veth",
-                "peer", "name", port, "netns", self.gateway)
+            self.make_veth(ns, nic, port)
             if self.mode != "router":
                 self.nsenter(self.gateway, "sysctl", "-q", "-w",
                              f"net.ipv6.conf.{port}.disable_ipv6=1")
@@ -201,6 +207,10 @@ class Plant:
                 self.nsenter(where, "ethtool", "-K", name, "tx", "off")
                 run("ip", "-n", where, "link", "set", name, "up")
             self.attach_pass(ns, nic)
+
+    def make_veth(self, ns, nic, port):
+        run("ip", "link", "add", nic, "netns", ns, "type", "veth",
+            "peer", "name", port, "netns", self.gateway)
 
     def attach_pass(self, ns, nic):
         run("ip", "-n", ns, "link", "set", "dev", nic, "xdp", "obj",

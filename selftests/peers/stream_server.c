@@ -74,7 +74,7 @@ static int listener(char *text)
 {
 	struct sockaddr_in6 sa = { .sin6_family = AF_INET6 };
 	char *part[5], *rest = text;
-	int fd, one = 1;
+	int fd, one = 1, room = 1 << 20; /* what is sent back may wait for a slow client */
 
 	for (int i = 0; i < 5; i++)
 		part[i] = strsep(&rest, ",");
@@ -85,6 +85,7 @@ static int listener(char *text)
 		return -1;
 	fd = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)) ||
 	    bind(fd, (struct sockaddr *)&sa, sizeof(sa)) || listen(fd, atoi(part[2])))
 		return -1;
 	peers[fd] = (struct peer){ .listener = 1, .read = (size_t)atoi(part[3]), .work = atol(part[4]) };

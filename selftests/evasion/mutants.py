@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Seeded bugs: keyswitch with one rule of bpf/ removed at a time, built in a copy of
+the tree.  Whoever looks for attacks must find each.
+
+Owns the mutations and the copies; finds nothing itself.
+"""
+import collections
+import contextlib
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SKIPPED = (".git", "kernels", "test-logs", "npm", "san", "unit", "peers", "vectors", "__pycache__")
+VERSIONS = "a commit that does not look whether the connection changed meanwhile"
+
+# edits: (file under bpf/, what stands there once, what the bug makes of it)
+Mutant = collections.namedtuple("Mutant", "name finder bug edits")
+MUTANTS = [
+    Mutant("G1", "race", VERSIONS, [
+        ("flow.h", "if (f->id != t->id || !(f->flags & KS_F_BUSY) || f->claim != t->version)",
+         "if (f->id != t->id)"),
+        ("flow.h", "if (f->version != t->version)", "if (0)"),
+        ("tcp.h", "else if (f->id != p->take.id || f->version != p->take.version)",
+         "else if (f->id != p->take.id)")]),
+    Mutant("G1-busy", "race", "two CPUs judge the same place at the same time", [
+        ("flow.h", "if (f->flags & KS_F_LOST)\n\t\treturn KS_R_resync;\n"
+         "\tif (f->flags & KS_F_BUSY)\n\t\treturn KS_R_busy;\n",
+         "if (f->flags & KS_F_LOST)\n\t\treturn KS_R_resync;\n")]),
+    Mutant("H2", "race", "a SYN-ACK sent again begins the connection anew", [
+        ("handshake.h", "!(f->flags & KS_F_AUDIT)) {\n\t\tflow_window(f, p, p->ack, 0);\n"
+         "\t\treturn KS_R_handshake;", "!(f->flags & KS_F_AUDIT)) {\n"
+         "\t\treturn flow_synack(f, p);")]),
+    Mutant("H3", "streams", "any ACK completes the handshake", [
+        ("flow.h", "|| p->seq != f->c_nxt || p->ack != f->irs + 1)", ")")]),
+    Mutant("E1", "streams", "any acknowledgement is taken", [
+        ("flow.h", "} else if (seq_lt(f->s_nxt, p->ack) || "
+         "seq_lt(p->ack, f->s_nxt - KS_ACK_BEHIND)) {", "} else if (0) {")]),
+    Mutant("E4-compare", "streams", "what is sent again is not compared", [
+        ("stream.h", "if (t->cmp_len)\n\t\tr = ring_differs", "if (0)\n\t\tr = ring_differs")]),
+    Mutant("E4-tail", "streams", "bytes behind a retransmission are not judged", [
+        ("stream.h", "\twalk_all(k);\n\treturn stream_accept(k);",
+         "\tif (t->skip)\n\t\tk->s->cur = k->s->end;\n\telse\n\t\twalk_all(k);\n"
+         "\treturn stream_accept(k);")]),
+    Mutant("ring-order", "streams", "bytes beyond the ring's end stand at a wrong place", [
+        ("ring.h", "off + ring_size - (__u32)pos, ring, over)", "off, ring, over)")]),
+    Mutant("exact-length", "streams", "a read may have more bytes than its function says", [
+        ("modbus.h", "case 6:\n\t\tif (n != 4)", "case 6:\n\t\tif (n < 4)")]),
+    Mutant("border", "streams", "a retransmission may begin and end anywhere", [
+        ("stream.h", "if (a->modbus_split == KS_CARRY && !p->take.join)\n\t\treturn KS_GO;",
+         "if (1)\n\t\treturn KS_GO;")]),
+    Mutant("MSP-bound", "streams", "bytes between an MSP's table and its first member", [
+        ("cip.h", "h->n < 2 + 2 * count ||\n\t    "
+         "view_le16(v, h->data + 2, KS_EIP_VIEW) != 2 + 2 * count)", "h->n < 2 + 2 * count)")]),
+    Mutant("beside", "streams", "a SYN cookie may begin a stream inside", [
+        ("flow.h", "if (flow_beside(f, p))", "if (0 && flow_beside(f, p))")]),
+    Mutant("facts", "streams", "split and framing are forgotten when a connection begins anew", [
+        ("tcp.h", "p->how = f->how & KS_HOW_ASSET;\n", "")]),
+    Mutant("single", "streams", "the next request need not wait for the reply", [
+        ("flow.h", "f->how |= KS_HOW_WAIT;", "")]),
+    Mutant("kept", "streams", "kept bytes sent again are not compared", [
+        ("stream.h", "if (t->cmp_len)\n\t\tr = ring_differs",
+         "if (t->cmp_len && !(t->join && !seq_lt(t->cmp_seq, t->start)))\n\t\tr = ring_differs")]),
+]
+
+
+def named(names):
+    """The mutants of these names, all without one; LookupError for an unknown name."""
+    known = {mutant.name: mutant for mutant in MUTANTS}
+    return [known[name] for name in names] if names else MUTANTS
+
+
+@contextlib.contextmanager
+def built(mutant):
+    """The path of a keyswitch with that bug; it lives as long as the context."""
+    with tempfile.TemporaryDirectory(prefix="keyswitch-mutant.") as folder:
+        tree = pathlib.Path(folder) / "tree"
+        shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*SKIPPED), symlinks=True)
+        for name, old, new in mutant.edits:
+            source = tree / "bpf" / name
+            text = source.read_text()
+            if text.count(old) != 1:
+                raise SystemExit(f"mutant '{mutant.name}': '{old}' stands {text.count(old)} times "
+                                 f"in 'bpf/{name}', expected once")
+            source.write_text(text.replace(old, new))
+        subprocess.run(["make", "-s", "-C", tree, "all"], check=True, stdout=subprocess.DEVNULL)
+        yield tree / ".output" / "keyswitch"
