@@ -146,7 +146,15 @@ int ks_server(struct xdp_md *ctx)
 	return p ? verdict(ctx, p, walk_server(ctx, p)) : XDP_DROP;
 }
 
-/* One NIC that gets copies of both directions (SPAN port). */
+/* key: 2 * port + role, value: the entry program of that role. Taps only; attach writes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 2 * KS_PORTS_MAX);
+	__type(key, __u32);
+	__type(value, __u32);
+} tap_roles SEC(".maps");
+
+/* One NIC that gets copies of both directions (SPAN port): who sent this one? */
 static __always_inline __u8 tap_role(struct xdp_md *ctx, struct pkt *p)
 {
 	struct ks_addr_rec *rec;
@@ -164,17 +172,10 @@ SEC("xdp")
 int ks_tap(struct xdp_md *ctx)
 {
 	struct pkt *p = packet_begin(KS_CLIENT);
-	__u8 role;
 
-	if (!p)
-		return XDP_PASS;
-	role = tap_role(ctx, p);
-	p = packet_begin(role);
-	if (!p)
-		return XDP_PASS;
-	if (role == KS_SERVER)
-		return verdict(ctx, p, walk_server(ctx, p));
-	return verdict(ctx, p, walk_client(ctx, p));
+	if (p)
+		bpf_tail_call(ctx, &tap_roles, 2 * cfg.client_port + tap_role(ctx, p));
+	return XDP_PASS;
 }
 
 /* Left behind by `detach --leave-wire`: the wire without its inspector. */

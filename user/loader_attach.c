@@ -155,6 +155,25 @@ static int remove_pins(void)
 
 /* ---- attach ---- */
 
+/* A tap's program calls that of the role which a frame's addresses say. */
+static int write_roles(struct attachment *a, size_t pair)
+{
+	const struct keyswitch_bpf *skel = a->skel[pair];
+	int err = 0;
+
+	for (uint32_t role = KS_CLIENT; role <= KS_SERVER && !err; role++) {
+		uint32_t key = 2 * port_of(pair, KS_CLIENT) + role;
+		int prog = bpf_program__fd(role == KS_CLIENT ? skel->progs.ks_client :
+							       skel->progs.ks_server);
+
+		err = bpf_map_update_elem(a->in.fd[MAP_tap_roles], &key, &prog, BPF_ANY);
+	}
+	if (err)
+		complain("cannot register the tap '%s': %s", a->plan->pairs[pair].name[KS_CLIENT],
+			 strerror(-err));
+	return err ? EXIT_ENVIRONMENT : EXIT_OK;
+}
+
 static int load_pairs(struct attachment *a)
 {
 	const struct attach_plan *plan = a->plan;
@@ -163,13 +182,16 @@ static int load_pairs(struct attachment *a)
 	for (size_t i = 0; i < plan->n_pairs && !rc; i++) {
 		struct object_config config = {
 			.load = { .client_port = port_of(i, KS_CLIENT),
-				  .server_port = port_of(i, KS_SERVER),
+				  .server_port = port_of(i, pair_roles(&plan->pairs[i]) > 1 ?
+							    KS_SERVER : KS_CLIENT),
 				  .wire = plan->pairs[i].wire,
 				  .sight = plan->pairs[i].sight },
 			.limits = plan->policy->limits,
 		};
 
 		rc = object_load(&a->skel[i], &config, &a->in, &a->kinds);
+		if (!rc && plan->pairs[i].sight == KS_SIGHT_TAP)
+			rc = write_roles(a, i);
 	}
 	return rc;
 }
