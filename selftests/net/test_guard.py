@@ -257,7 +257,8 @@ def test_refused():
         equal(ruleset(plant), "", "rules after refused guards")
         assert "clsact" not in qdiscs(plant), qdiscs(plant)
         equal(ks.json("guard", "show")["on"], False, "guard after refused guards")
-        assert grows(log), "a refused guard stopped traffic"
+        lose(plant, ks, port=PORT_S)
+        assert connects(plant, plant.server4), "a refused guard stopped traffic"
 
 
 def test_no_inline_pair():
