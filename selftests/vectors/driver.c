@@ -404,6 +404,9 @@ static int print_tables(void)
 #define ROW_NAMES(a, b, c, e, f, g) #a, #b, #c, #e, #f, #g
 	KS_STATE_MATRIX(MATRIX_ROW)
 #undef MATRIX_ROW
+#define RULE_ROW(sym, text) printf("rule %s %s\n", #sym, text);
+	KS_RULE_LIST(RULE_ROW)
+#undef RULE_ROW
 #undef ROW_NAMES
 	return 0;
 }

@@ -8,6 +8,8 @@ and the state afterwards are compared with the rule that the cell names.
 """
 import vec
 
+MARKS = ("<!-- the state matrix, from bpf/states.h -->", "<!-- end of the state matrix -->")
+
 REACH = {
     "NONE": [],
     "SYN_SENT": ["c syn => handshake"],
@@ -22,6 +24,20 @@ REACH = {
 }
 
 PACKET = {"RST": "rst", "SYN": "syn", "SYNACK": "synack", "FIN": "fin", "ACK": "ack"}
+
+def table(cells, rules):
+    """The matrix and its rules as docs/soundness.md has them."""
+    names = list(PACKET)[:3] + ["DATA"] + list(PACKET)[3:]
+    rows = {}
+    for side, state, name, rule in cells:
+        rows.setdefault((side, state), {})[name] = rule
+    out = ["| side | state | " + " | ".join(names) + " |", "|---" * (len(names) + 2) + "|"]
+    for (side, state), row in rows.items():
+        out.append(f"| {side.lower()} | {state} | " + " | ".join(row[n] for n in names) + " |")
+    out += ["", "| rule | what it does |", "|---|---|"]
+    out += [f"| {name} | {text} |" for name, text in rules.items()]
+    return "\n".join(out)
+
 
 # rule -> what any packet is counted as, or by class; and the state after it
 RULES = {
