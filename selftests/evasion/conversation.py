@@ -26,6 +26,8 @@ RING = {"modbus": 4096, "enip": 16384}
 GROUP = 256  # conversations that share the server's SYN cookie setting
 COOKIES = (0, 1, 2)
 ON_DENY = ("reset", "drop")  # the policy's, of so many cookie settings in a row
+# the server's stack drops it: for its sum, which keyswitch sees too, or as another host's
+NOT_TAKEN = ({"bad_checksum": True}, {"destination": b"\x02\0\0\0\0\1"})
 MD5 = b"\x13\x12" + bytes(16) + b"\x01\x01"
 
 
@@ -202,7 +204,7 @@ class Conversation:
 
     def lie(self):
         """Fields for which the server, not the packet's form, refuses a segment."""
-        lies = [{"bad_checksum": True}] * 5 + [{"ack": ("live", -(1 << 19))}]
+        lies = [*NOT_TAKEN] * 2 + [{"bad_checksum": True}] * 2 + [{"ack": ("live", -(1 << 19))}]
         if self.family == 4:
             lies.append({"bad_ip_checksum": True})
         if self.timestamps:
@@ -303,7 +305,7 @@ class Conversation:
         end = self.border(0, self.dice.choice((1, 2)))
         if self.target.carries and self.dice.random() < 0.6:
             end -= self.dice.randint(1, end - 1)
-        self.put(0, self.good[:end], ack=FIRST, bad_checksum=True)
+        self.put(0, self.good[:end], ack=FIRST, **self.dice.choice(NOT_TAKEN))
         for _ in range(self.dice.randint(1, 3)):
             at = self.dice.choice((end, end, end // 2, self.dice.randint(1, end)))
             self.put(at, self.dice.choice((self.good[at:self.border(at)], b"")),
