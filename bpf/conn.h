@@ -299,12 +299,11 @@ static __always_inline int conn_adopt_io(struct pkt *p, struct ks_conn_key *key,
 KS_GLOBAL int conn_datagram(struct xdp_md *ctx)
 {
 	struct ks_work *w = pkt_work();
-	struct ks_state_rec *st = pkt_state();
 	struct pkt *p = pkt_of(w);
 	struct ks_conn *c;
 	__u32 size;
 
-	if (!w || !p || !st)
+	if (!w || !p)
 		return KS_R_internal;
 	if (p->len < IO_HEAD || bpf_xdp_load_bytes(ctx, p->pay, w->seg, IO_HEAD))
 		return KS_R_io_malformed;
@@ -317,7 +316,7 @@ KS_GLOBAL int conn_datagram(struct xdp_md *ctx)
 	c = bpf_map_lookup_elem(&conns, &w->conn_key);
 	if (c && (!conn_owned(w, c) || conn_timed_out(c, p->now)))
 		conn_end(w, c);
-	if (!c && (p->now < st->adopt_until || (p->follow && p->adopt)))
+	if (!c && p->adopt)
 		return conn_adopt_io(p, &w->conn_key, size);
 	if (!c || c->open.kind != KS_CONN_IO)
 		return KS_R_io_unknown;

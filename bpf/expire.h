@@ -52,7 +52,7 @@ struct {
 } orphans SEC(".maps");
 
 /*
- * value: ended connections, the oldest first. Pushed when a flow is closed; while a
+ * value: ended connections, the oldest first. Pushed when a flow is closed or killed; while a
  * table is more than a quarter full each new connection has two of them removed.
  */
 struct {
@@ -336,7 +336,9 @@ static __always_inline int flow_reuse(struct ks_flow *f, __u64 now, __u32 *slot,
 	*proto = f->proto;
 	if (f->flags & KS_F_BUSY) {
 		r = 2;
-	} else if (f->state == KS_S_CLOSED) {
+	} else if (f->state == KS_S_KILLED && now < f->t_last + KS_T_KILLED) {
+		r = 2;
+	} else if (f->state == KS_S_CLOSED || f->state == KS_S_KILLED) {
 		f->state = KS_S_DEAD;
 		f->t_last = now;
 		f->version++;

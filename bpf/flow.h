@@ -23,6 +23,10 @@ static __always_inline int flow_client_rst(struct ks_flow *f, struct pkt *p)
 {
 	if (p->len)
 		return KS_R_state_unexpected;
+	if (f->state == KS_S_KILLED) { /* its socket is gone too */
+		f->state = KS_S_CLOSED;
+		flow_changed(f);
+	}
 	if (f->state != KS_S_ESTAB)
 		return KS_R_close;
 	if (seq_lt(p->seq, f->c_una - 1) || seq_lt(f->c_nxt + 1, p->seq))
@@ -194,6 +198,10 @@ static __always_inline __u32 flow_fits(struct ks_flow *f, struct pkt *p, __u32 r
 	}
 	if (kept)
 		seg_max = (f->how & KS_HOW_ROOM ? seg_max : KS_JOIN_SEG) - kept;
+	if (kept > KS_JOIN_MAX) /* a frame grows by no more */
+		n = p->len > kept - KS_JOIN_MAX ? p->len - (kept - KS_JOIN_MAX) : 0;
+	if (n > (__u32)p->len - p->take.skip)
+		n = p->len - p->take.skip;
 	if (n > room)
 		n = room;
 	return n < seg_max ? n : seg_max;
@@ -228,6 +236,10 @@ static __always_inline int flow_data(struct ks_flow *f, struct pkt *p, __u32 rin
 	p->take.cmp_seq = p->seq;
 	p->take.cmp_len = below ? 0 : p->take.skip;
 	n = flow_fits(f, p, ring, seg_max);
+	if (!n && f->c_nxt - flow_sent(f, p) > KS_JOIN_MAX) {
+		flow_kill(f, p, f->msg_start);
+		return KS_R_split_small;
+	}
 	if (!n)
 		return KS_R_window_full;
 	return flow_claim(f, p, n);
@@ -262,20 +274,6 @@ static __always_inline int flow_beside(const struct ks_flow *f, const struct pkt
 	return !(f->how & KS_HOW_ASSEMBLE) || off > 7 || (!p->len && !kept);
 }
 
-/* The client's NIC alone: the ACK of the pending SYN's answer begins the new connection. */
-static __always_inline void flow_unseen_again(struct ks_flow *f, struct pkt *p)
-{
-	f->flags &= KS_F_QFLOW | KS_F_QHALF;
-	f->close = 0;
-	f->mismatches = 0;
-	f->refused = 0;
-	f->iss = f->pend_iss;
-	f->irs = p->ack - 1;
-	f->s_nxt = p->ack;
-	flow_place(f, p->seq);
-	flow_changed(f);
-}
-
 /* E1, then by what it carries. */
 static __always_inline int flow_accept(struct ks_flow *f, struct pkt *p)
 {
@@ -299,7 +297,7 @@ static __always_inline int flow_accept(struct ks_flow *f, struct pkt *p)
 	}
 	if (!p->len)
 		return flow_bare(f, p);
-	if (f->flags & KS_F_AUDIT && !p->adopt && !p->follow)
+	if (f->flags & KS_F_AUDIT && !p->adopted && !p->follow)
 		return KS_R_no_state;
 	if (f->state != KS_S_ESTAB)
 		return KS_R_flow_closed;

@@ -108,4 +108,18 @@ static __always_inline int flow_live_synack(struct ks_flow *f, struct pkt *p)
 	return flow_synack(f, p);
 }
 
+/* The client's NIC alone: the ACK of the pending SYN's answer begins the new connection. */
+static __always_inline void flow_unseen_again(struct ks_flow *f, struct pkt *p)
+{
+	f->flags &= KS_F_QFLOW | KS_F_QHALF;
+	f->close = 0;
+	f->mismatches = 0;
+	f->refused = 0;
+	f->iss = f->pend_iss;
+	f->irs = p->ack - 1;
+	f->s_nxt = p->ack;
+	flow_place(f, p->seq);
+	flow_changed(f);
+}
+
 #endif

@@ -38,8 +38,9 @@ static __always_inline struct pkt *packet_begin(__u8 role)
 	if (cfg.sight == KS_SIGHT_TAP)
 		p->mode = KS_MONITOR; /* copies: nothing can be stopped */
 	p->follow = p->mode == KS_MONITOR || cfg.trace;
-	p->refuse = st->adopt == KS_ADOPT_RESET && !p->follow;
-	p->adopt = st->adopt == KS_ADOPT_AUDIT || (p->mode == KS_MONITOR && !cfg.trace);
+	p->adopted = st->adopt == KS_ADOPT_AUDIT || (p->mode == KS_MONITOR && !cfg.trace);
+	p->adopt = p->adopted && (p->follow || p->now < st->adopt_until);
+	p->refuse = !p->follow && st->adopt != KS_ADOPT_OFF && !p->adopt;
 	pol = bpf_map_lookup_elem(&pol_cfg, &p->slot);
 	if (pol)
 		p->generation = pol->generation;

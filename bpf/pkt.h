@@ -77,7 +77,8 @@ struct pkt {
 	__u8 extension;		/* IPv6 extension headers were walked */
 	__u8 mode;		/* enum ks_mode in force now */
 	__u8 follow;		/* monitor or replay: state follows what was sent */
-	__u8 adopt;		/* connections without a handshake may be adopted */
+	__u8 adopt;		/* connections without a handshake may be adopted now */
+	__u8 adopted;		/* those that were go on */
 	__u8 proto;		/* enum ks_proto of the request stream or datagram */
 	__u8 quota;		/* taken for this SYN, not yet marked in the flow */
 	__u8 rearm;		/* flow's timer must run at its new, shorter limit */

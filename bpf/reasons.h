@@ -79,6 +79,7 @@
 	R(split_held, DROP, 0, "message cut over segments, held until it comes whole") \
 	R(split_kept, TX, 0, "part of a message, kept and acknowledged until the rest comes") \
 	R(split_unfinished, DROP, KS_EV_STREAM, "connection closed by its client inside a message: ended") \
+	R(split_small, DROP, KS_EV_STREAM, "pieces of a message too small to be put together: ended") \
 	R(checksum_bad, DROP, 0, "TCP checksum wrong where bytes would be acknowledged") \
 	R(reply_awaited, DROP, 0, "'framing: single': the request before has not been answered") \
 	R(message_long, DROP, KS_EV_STREAM, "message longer than keyswitch inspects") \

@@ -146,7 +146,7 @@ struct ks_state_rec {
 	__u32 mode;		/* enum ks_mode */
 	__u32 adopt;		/* enum ks_adopt */
 	__u64 mode_until;	/* CLOCK_MONOTONIC ns at which monitor ends, 0 = never */
-	__u64 adopt_until;	/* likewise: until then implicit I/O is adopted */
+	__u64 adopt_until;	/* likewise: end of adoption; strays are reset from then on */
 	__u32 flows_per_client;
 	__u32 half_open_per_client;
 	__u32 event_rate;

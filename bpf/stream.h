@@ -38,10 +38,11 @@ static __always_inline void stream_partial(struct walk *k)
 
 	if (k->carry) {
 		t->accept = k->s->end;
-	} else if (t->join) {
-		t->accept = k->s->end - k->s->cur > KS_JOIN_MAX ? k->s->cur + KS_JOIN_MAX : k->s->end;
-		if (seq_lt(t->accept, t->seq))
-			t->accept = t->seq;
+	} else if (t->join && t->seq - t->start < KS_JOIN_MAX &&
+		   k->s->end - k->s->cur > KS_JOIN_MAX) {
+		t->accept = k->s->cur + KS_JOIN_MAX;
+	} else if (t->join) { /* what was left over comes alone: there is no larger piece */
+		t->accept = k->s->end;
 	}
 }
 
@@ -241,6 +242,8 @@ KS_GLOBAL int stream_border_modbus(struct xdp_md *ctx)
 	end = p->seq + p->take.cmp_len;
 	if (k.s->cur != p->seq && p->take.cmp_len > KS_JOIN_SEG)
 		end = p->seq + KS_JOIN_SEG; /* with more in front it would fit no link */
+	if (k.s->cur != p->seq && seq_lt(k.s->cur + p->len + KS_JOIN_MAX, end))
+		end = k.s->cur + p->len + KS_JOIN_MAX; /* a frame grows by no more */
 	if (seq_lt(p->take.start, end) && p->take.join)
 		end = p->take.start;
 	stream_borders(&k, end);

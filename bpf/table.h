@@ -8,7 +8,7 @@
 
 #include "expire.h"
 
-#define KS_REUSE_AT_ONCE 4 /* looks at the queue of closed flows, two for each that goes */
+#define KS_REUSE_AT_ONCE 8 /* looks at the queue of ended flows, two for each that goes */
 
 /* Is one of the tables that this flow needs more than a quarter full? */
 static __always_inline int table_filling(struct pkt *p)

@@ -135,7 +135,7 @@ static __always_inline void tcp_settle(struct pkt *p, struct ks_flow *f, __u8 du
 		table_client_key(p, &client);
 		table_quota_give(&client, due, f->state == KS_S_ESTAB);
 	}
-	if (p->rearm && f->state == KS_S_CLOSED)
+	if (p->rearm && (f->state == KS_S_CLOSED || f->state == KS_S_KILLED))
 		table_closed(p);
 	if (p->rearm && !cfg.trace)
 		bpf_timer_start(&f->timer, flow_limit(f), 0);
@@ -178,6 +178,11 @@ static __always_inline int tcp_finish(struct pkt *p, struct ks_flow *f, int reas
 	if (r == KS_GO && p->take.sound && p->take.join && p->take.lo == p->take.hi &&
 	    (reason == KS_R_split_kept || reason == KS_R_retransmit))
 		flow_keep(f, p);
+	if (r == KS_GO && p->take.sound && p->take.join && f->state == KS_S_ESTAB &&
+	    p->take.hi - p->take.lo > p->len + KS_JOIN_MAX) {
+		flow_kill(f, p, f->c_una);
+		r = KS_R_split_small;
+	}
 	if (p->follow && flow_unsound(reason))
 		f->flags |= KS_F_AUDIT;
 	due = flow_quota_due(f);

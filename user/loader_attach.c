@@ -26,8 +26,8 @@
 #define PROGS "progs"
 #define PINNED_MAPS "maps"
 
-/* implicit I/O that runs already is taken over for so long after an attach that adopts */
-#define ADOPT_NS (60 * KS_SECOND)
+/* what runs already is taken over for so long after an attach that adopts */
+#define ADOPT_NS (600 * KS_SECOND)
 
 static const char *const folders[] = { LINKS, PROGS, PINNED_MAPS };
 

@@ -269,6 +269,25 @@ def test_connect_read_close(mode, family, cycles):
         return f"{cycles} cycles, {tracked} entries at the end"
 
 
+@cases()
+def test_denied_writers(cycles=2500):
+    """Connections ended by a refused request give back their entries too."""
+    policy = READONLY.replace("flows: 4096", "flows: 1024").replace(
+        "modbus_rings: 2048", "modbus_rings: 1024")
+    with Plant("wire") as plant:
+        log = plant.modbus_server()
+        ks = Keyswitch(plant, policy).attach()
+        for _ in range(cycles):
+            sock = plant.connect(plant.server4, 502)
+            sock.sendall(write_register())
+            time.sleep(0.002)
+            abort(sock)
+        for reason in ("table_full", "ring_full", "table_reserved", "client_quota"):
+            equal(ks.reason(reason), 0, reason)
+        assert ks.packets(action="kill") >= cycles * 9 // 10, ks.counters()["packets"]
+        no_writes(log)
+
+
 def flood(plant, host, family, sources, each):
     """So many half-open connections from each of so many addresses, all of them forged."""
     mac = bytes.fromhex(plant.mac(plant.server, "s0").replace(":", ""))

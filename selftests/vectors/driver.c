@@ -91,7 +91,7 @@ static int second_pair(void)
 /* instance live|replay POLICY */
 static int open_instance(const char *kind, const char *path)
 {
-	struct ks_state_rec state = { .abi = KS_ABI };
+	struct ks_state_rec state = { .abi = KS_ABI, .adopt_until = UINT64_MAX };
 	const struct policy_limits *limits;
 	int rc;
 
@@ -161,6 +161,8 @@ static int set(const char *key, uint32_t value)
 		state.adopt = value;
 	else if (!strcmp(key, "mode_until"))
 		state.mode_until = value;
+	else if (!strcmp(key, "adopt_until"))
+		state.adopt_until = value;
 	else
 		err = -EINVAL;
 	if (!err)

@@ -70,7 +70,7 @@ def cases(cells):
         if isinstance(reason, dict):
             reason = reason[name]
         after = after or state
-        if (state, rule) == ("ESTAB", "client_rst"):
+        if rule == "client_rst" and state in ("ESTAB", "KILLED"):
             after = "CLOSED"  # its number is exact, the server takes it
         letter = side[0].lower()
         packet = "data " + ("read(0)" if letter == "c" else "reply()") if name == "DATA" else \
