@@ -117,7 +117,7 @@ struct ks_asset_rec {
 	__u8 modbus_framing;	/* enum ks_framing */
 	__u8 modbus_split;	/* enum ks_split */
 	__u8 has_units;		/* units below is a list; else every unit id is taken */
-	__u8 pad;
+	__u8 umas;		/* speaks UMAS: its ADUs may be longer than 260 bytes */
 	__u8 units[32];		/* bitmap of unit ids that the asset answers to */
 	__u8 opaque[16];	/* bitmap of function codes let through without a length rule */
 };

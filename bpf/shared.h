@@ -80,6 +80,8 @@ enum ks_action {
 };
 enum ks_event_kind { KS_EV_DENY = 1, KS_EV_STREAM = 2, KS_EV_PACKET = 3, KS_EV_FLOW = 4 };
 
+#define KS_FC_UMAS 90 /* Modbus function code that carries UMAS */
+
 /* Policy keys of leaves that are no (service, class) pair of the wire. */
 #define KS_CLASS_TAG	0x10000u /* symbolic path; the tag id is the instance */
 #define KS_CLASS_ENCAP	0x10001u /* encapsulation command as service, 0x7f if above */
@@ -131,7 +133,8 @@ struct ks_leaf {
 	__u32 offset;		/* first byte of the request, from the message's start */
 	__u32 length;		/* bytes of the request */
 	__u8 tag_len;		/* bytes used in tag */
-	__u8 pad[7];
+	__u8 umas_key;		/* FC 90: session key */
+	__u8 pad[6];
 	__u8 tag[KS_TAG_MAX];	/* symbolic path as on the wire, members joined by '.', [i] */
 };
 _Static_assert(sizeof(struct ks_leaf) == 132, "ks_leaf");

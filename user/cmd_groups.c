@@ -57,6 +57,8 @@ static void print_modbus(unsigned int group)
 			continue;
 		if (rows[i].sub == KS_ANY)
 			snprintf(code, sizeof(code), "%u", rows[i].code);
+		else if (rows[i].code == KS_FC_UMAS)
+			snprintf(code, sizeof(code), "%u/0x%02x", rows[i].code, rows[i].sub);
 		else
 			snprintf(code, sizeof(code), "%u/%u", rows[i].code, rows[i].sub);
 		printf("  modbus  %-10s %s\n", code, rows[i].name);

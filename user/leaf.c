@@ -48,6 +48,16 @@ static void span_fields(json_t *object, const struct ks_leaf *leaf)
 	}
 }
 
+/* The sub-function of UMAS comes with the session key that was shown. */
+static void sub_fields(json_t *object, const struct ks_leaf *leaf)
+{
+	if (!(leaf->has & KS_HAS_SUB))
+		return;
+	set(object, "subfunction", leaf->sub);
+	if (leaf->function == KS_FC_UMAS)
+		set(object, "umas_key", leaf->umas_key);
+}
+
 static void enip_fields(json_t *object, const struct ks_leaf *leaf)
 {
 	if (leaf->has & KS_HAS_FUNCTION)
@@ -74,8 +84,7 @@ void leaf_fields(json_t *object, const struct ks_leaf *leaf)
 		set(object, "unit", leaf->unit);
 	if (leaf->has & KS_HAS_FUNCTION)
 		set(object, "function", leaf->function);
-	if (leaf->has & KS_HAS_SUB)
-		set(object, "subfunction", leaf->sub);
+	sub_fields(object, leaf);
 	span_fields(object, leaf);
 }
 
@@ -90,8 +99,7 @@ void leaf_eve(json_t *object, const struct ks_leaf *leaf)
 		set(object, "unit_id", leaf->unit);
 	if (leaf->has & KS_HAS_FUNCTION)
 		set(object, "function", leaf->function);
-	if (leaf->has & KS_HAS_SUB)
-		set(object, "subfunction", leaf->sub);
+	sub_fields(object, leaf);
 	span_fields(object, leaf);
 }
 
@@ -126,6 +134,8 @@ static void phrase_function(FILE *out, const json_t *fields)
 		fprintf(out, " %s", name);
 	else
 		fprintf(out, " function %u", function);
+	if (sub != KS_ANY && name == name_modbus(function, KS_ANY))
+		fprintf(out, " subfunction 0x%02x", sub);
 }
 
 static void phrase_service(FILE *out, const json_t *fields)

@@ -68,6 +68,7 @@ struct policy_asset {
 	uint8_t modbus_split;	/* enum ks_split */
 	struct spans units;
 	uint8_t opaque[16];	/* bitmap of function codes */
+	bool umas;		/* speaks UMAS (function code 90) */
 };
 
 enum source_kind { SOURCE_HOST, SOURCE_GROUP, SOURCE_LITERAL };
@@ -99,6 +100,7 @@ struct address_sel {
 };
 
 struct modbus_match {
+	bool umas;		/* given as `umas`: function code 90 alone */
 	struct spans units;
 	struct function_sel *functions;
 	size_t n_functions;	/* 0 = any */

@@ -237,7 +237,7 @@ static bool units_meet(const struct spans *a, const struct spans *b)
 
 static bool asset_hears(const struct policy_asset *a, const struct policy_rule *r)
 {
-	if (rule_has_modbus(r) && a->modbus &&
+	if (rule_has_modbus(r) && a->modbus && (!r->modbus || !r->modbus->umas || a->umas) &&
 	    (!r->modbus || units_meet(&r->modbus->units, &a->units)))
 		return true;
 	return rule_has_cip(r) && a->enip;

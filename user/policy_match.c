@@ -13,7 +13,7 @@ enum element_kind function_elements(uint32_t fc)
 {
 	if (function_table(fc) != TABLE_OWN)
 		return ELEMENT_ADDRESS;
-	return fc == 8 || fc == 43 || fc == 90 ? ELEMENT_SUB : ELEMENT_WHOLE;
+	return fc == 8 || fc == 43 || fc == KS_FC_UMAS ? ELEMENT_SUB : ELEMENT_WHOLE;
 }
 
 enum modbus_table function_table(uint32_t fc)
@@ -116,7 +116,7 @@ void modbus_elements(const struct modbus_match *m, uint32_t fc,
 		     struct intervals *out)
 {
 	out->n = 0;
-	if (function_is_compound(fc))
+	if (function_is_compound(fc) || (m->umas && fc != KS_FC_UMAS))
 		return;
 	if (!m->n_functions)
 		add_selected(m, NULL, fc, out);
@@ -218,6 +218,8 @@ bool default_allows_modbus(enum ks_default d, uint32_t fc, uint32_t sub)
 		return false;
 	if (d == KS_DEFAULT_READONLY)
 		return readonly_group(ks_modbus_group(fc, sub));
+	if (fc == KS_FC_UMAS)
+		return d == KS_DEFAULT_ALLOW && ks_modbus_group(fc, sub) != KS_G_other;
 	return d == KS_DEFAULT_ALLOW && function_has_length(fc, sub);
 }
 

@@ -13,7 +13,8 @@ struct rule_reader {
 	struct pos action_at;
 	struct pos io_at;
 	struct pos on_deny_at;
-	bool named, action, io, modbus, cip;
+	struct pos umas_at;
+	bool named, action, io, modbus, umas, cip;
 };
 
 static void rule_name(struct parser *ps, const struct ynode *n, void *arg)
@@ -180,6 +181,15 @@ static void rule_modbus(struct parser *ps, const struct ynode *n, void *arg)
 	rr->r->modbus = read_modbus_match(ps, n);
 }
 
+static void rule_umas(struct parser *ps, const struct ynode *n, void *arg)
+{
+	struct rule_reader *rr = arg;
+
+	rr->umas = true;
+	rr->umas_at = n->at;
+	rr->r->modbus = read_umas_match(ps, n);
+}
+
 static void rule_cip(struct parser *ps, const struct ynode *n, void *arg)
 {
 	struct rule_reader *rr = arg;
@@ -205,6 +215,7 @@ static const struct ykey rule_keys[] = {
 	{ "action", rule_action, false },
 	{ "on_deny", rule_on_deny, false },
 	{ "modbus", rule_modbus, false },
+	{ "umas", rule_umas, false },
 	{ "cip", rule_cip, false },
 	{ "io", rule_io, false },
 	{ NULL, NULL, false },
@@ -222,10 +233,13 @@ static void read_rule(struct parser *ps, const struct ynode *n)
 	*rr.r = (struct policy_rule){ .name = "", .at = n->at,
 					.on_deny = KS_DENY_DEFAULT };
 	read_map(ps, n, rule_keys, &rr, "rule");
-	if (rr.io && (rr.action || rr.modbus || rr.cip))
+	if (rr.io && (rr.action || rr.modbus || rr.umas || rr.cip))
 		diag_error(ps->d, rr.io_at,
 			   "'io' beside '%s', expected it alone: io is a rule of its own",
-			   rr.action ? "action" : rr.modbus ? "modbus" : "cip");
+			   rr.action ? "action" : rr.modbus ? "modbus" : rr.umas ? "umas" : "cip");
+	else if (rr.umas && rr.modbus)
+		diag_error(ps->d, rr.umas_at,
+			   "'umas' beside 'modbus', expected a rule for each: UMAS is function 90 of Modbus");
 	else if (rr.r->on_deny != KS_DENY_DEFAULT && rr.r->allow)
 		diag_error(ps->d, rr.on_deny_at,
 			   "'on_deny' in a rule that allows, expected it beside 'action: deny'");

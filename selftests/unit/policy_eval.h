@@ -175,19 +175,22 @@ static bool ref_modbus_match(const struct policy_rule *r, uint8_t unit, uint32_t
 		m = &all;
 	if (!m->units.n && r->allow && unit == 0 && !read)
 		return false;
+	if (m->umas && fc != 90)
+		return false;
 	return ref_span(&m->units, unit) && ref_function(m, fc, element) &&
 	       ref_address(m, fc, element);
 }
 
 static bool ref_default_modbus(enum ks_default d, uint32_t fc, uint32_t sub)
 {
-	static const uint8_t opaque[] = { 9, 10, 13, 14, 18, 19, 90, 91 };
+	static const uint8_t opaque[] = { 9, 10, 13, 14, 18, 19, 91 };
 
 	if (d == KS_DEFAULT_READONLY)
 		return KS_READONLY_GROUPS >> ks_modbus_group(fc, ref_has_sub(fc) ? sub : KS_ANY) & 1;
 	if (d == KS_DEFAULT_DENY || memchr(opaque, (int)fc, sizeof(opaque)))
 		return false;
-	return fc <= 24 || (fc == 43 && sub == 14);
+	return fc <= 24 || (fc == 43 && sub == 14) ||
+	       (fc == 90 && ks_modbus_group(90, sub) != KS_G_other);
 }
 
 /* Rules that could speak at all, in order; looked for once a request. */

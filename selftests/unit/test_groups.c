@@ -21,7 +21,9 @@ TEST(groups_modbus)
 		{ 16, KS_ANY, KS_G_write }, { 21, KS_ANY, KS_G_write }, { 22, KS_ANY, KS_G_write },
 		{ 23, KS_ANY, KS_G_write }, { 8, 3, KS_G_config }, { 43, 13, KS_G_config },
 		{ 8, 1, KS_G_control }, { 8, 4, KS_G_control }, { 8, 10, KS_G_control },
-		{ 8, 20, KS_G_control }, { 90, KS_ANY, KS_G_program }, { 90, 2, KS_G_program },
+		{ 8, 20, KS_G_control }, { 90, KS_ANY, KS_G_other }, { 90, 2, KS_G_read },
+		{ 90, 0x99, KS_G_other }, { 90, 0x38, KS_G_other }, { 90, 0x41, KS_G_control },
+		{ 90, 0x23, KS_G_write }, { 90, 0x29, KS_G_firmware }, { 90, 0x30, KS_G_program },
 		{ 126, KS_ANY, KS_G_program }, { 125, KS_ANY, KS_G_firmware },
 		{ 8, 19, KS_G_other }, { 8, 21, KS_G_other }, { 8, KS_ANY, KS_G_other },
 		{ 43, 15, KS_G_other }, { 43, KS_ANY, KS_G_other }, { 65, KS_ANY, KS_G_other },
@@ -48,6 +50,19 @@ TEST(groups_modbus_readonly)
 		CHECK_AT(!!(KS_READONLY_GROUPS & 1u << ks_modbus_group(8, sub)) == want, sub);
 		CHECK_AT(!!(KS_READONLY_GROUPS & 1u << ks_modbus_group(43, sub)) == (sub == 14), sub);
 	}
+}
+
+/* UMAS: what `readonly` lets through, from the reference's list typed apart. */
+TEST(groups_umas_readonly)
+{
+	static const __u8 reads[] = {
+		0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x0a, 0x12, 0x20, 0x22, 0x24, 0x26,
+		0x27, 0x2a, 0x39, 0x51, 0x52, 0x53, 0x58, 0x65, 0x66, 0x70, 0x72, 0x73, 0x74,
+	};
+
+	for (__u32 sub = 0; sub < 0x100; sub++)
+		CHECK_AT(!!(KS_READONLY_GROUPS & 1u << ks_modbus_group(90, sub)) ==
+			 (memchr(reads, sub, sizeof(reads)) != NULL), sub);
 }
 
 TEST(groups_cip)

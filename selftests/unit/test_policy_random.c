@@ -61,6 +61,11 @@ static const char *const functions[] = {
 	"43", "90", "90/0x41", "20", "21", "7", "17", "umas", "force_listen_only", "15", "firmware",
 };
 
+static const char *const umas[] = {
+	"read", "write", "control", "program", "other", "firmware", "0x22", "read_id", "0x99", "65",
+	"write_variables", "0", "255",
+};
+
 static const char *const services[] = {
 	"read", "write", "config", "control", "session", "discovery", "io", "program", "other",
 	"firmware", "0x4d", "0x4c", "0x0e", "0x10", "write_tag", "read_tag", "forward_open",
@@ -127,6 +132,25 @@ static void put_modbus(struct text *t)
 		empty = false;
 	} else if (any(2)) {
 		put_spans(t, "addresses", 24);
+		empty = false;
+	}
+	if (empty)
+		put(t, "      {}\n");
+}
+
+static void put_umas(struct text *t)
+{
+	bool empty = true;
+
+	put(t, "    umas:\n");
+	if (any(3) == 0) {
+		put_spans(t, "unit", 4);
+		empty = false;
+	}
+	if (any(4)) {
+		put(t, "      functions: ");
+		PUT_LIST(t, umas);
+		put(t, "\n");
 		empty = false;
 	}
 	if (empty)
@@ -205,8 +229,12 @@ static void put_rule(struct text *t, uint32_t number, uint32_t hosts, uint32_t g
 		return;
 	}
 	put(t, "    action: %s\n", any(3) ? "allow" : "deny");
-	if (kind < 5 && kind != 1)
-		put_modbus(t);
+	if (kind < 5 && kind != 1) {
+		if (any(4))
+			put_modbus(t);
+		else
+			put_umas(t);
+	}
 	if (kind >= 4)
 		put_cip(t);
 }
@@ -279,8 +307,9 @@ static void random_request(struct request *q)
 		"2001:db8:2::1", "2001:db8:2::9", "2001:db8:3::1",
 	};
 	static const uint32_t fcs[] = { 1, 2, 3, 4, 5, 6, 7, 8, 8, 11, 15, 16, 17, 20, 21, 22, 23,
-					23, 24, 43, 43, 90, 65, 100, 9, 125, 127 };
-	static const uint32_t subs[] = { 0, 1, 2, 4, 10, 11, 13, 14, 18, 19, 20, 21, 0x41, 255 };
+					23, 24, 43, 43, 90, 90, 90, 65, 100, 9, 125, 127 };
+	static const uint32_t subs[] = { 0, 1, 2, 4, 10, 11, 13, 14, 18, 19, 20, 21, 0x22, 0x23,
+					 0x29, 0x41, 0x99, 255 };
 	static const uint32_t wire[] = { 1, 0x6b, 4, 0x64, 0x300, 6, 0xffff, 0x37, 0x99, 0x6c,
 					 KS_CLASS_TAG, KS_CLASS_TAG, KS_CLASS_ENCAP,
 					 KS_CLASS_IO, KS_CLASS_OPEN, KS_CLASS_NONE };

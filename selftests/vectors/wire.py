@@ -151,6 +151,15 @@ def read_write(address, quantity, waddress, *values, **kw):
     return mb(23, address, quantity, waddress, len(values), tail=tail, **kw)
 
 
+def umas(sub, data=b"", key=0, **kw):
+    return mb(90, tail=bytes([key, sub]) + data, **kw)
+
+
+def signed(sub, data=b"", key=0, fc=90, **kw):
+    """A UMAS request behind a signature of 32 bytes, and once more."""
+    return umas(0x38, b"\1" + bytes(range(32)) + bytes([fc, key, sub]) + data, **kw)
+
+
 def reply(n=10):
     return adu(b"\3" + bytes([n]) + bytes(n))
 
