@@ -36,6 +36,8 @@ enum ks_group { KS_GROUP_LIST(KS_GROUP_ENUM) KS_GROUPS };
 /* Any sub-function, any class. */
 #define KS_ANY 0xffffffffu
 
+#include "groups_inner.h"
+
 /*
  * M(function code, sub-function or KS_ANY, name, group). Codes without a row are
  * `other`. FC 23 stands here as the write that it is; policy judges it as FC 3
@@ -84,39 +86,7 @@ enum ks_group { KS_GROUP_LIST(KS_GROUP_ENUM) KS_GROUPS };
 	M(43, 13, "canopen_general_reference", config) \
 	M(43, 14, "read_device_identification", discovery) \
 	M(90, KS_ANY, "umas", other) \
-	/* UMAS: "upload" loads logic into the controller, "download" reads it out */ \
-	M(90, 0x01, "umas_init_comm", read) M(90, 0x02, "umas_read_id", read) \
-	M(90, 0x03, "umas_read_project_info", read) M(90, 0x04, "umas_read_plc_info", read) \
-	M(90, 0x05, "umas_loader_info", read) M(90, 0x06, "umas_card_info", read) \
-	M(90, 0x07, "umas_block_info", read) M(90, 0x0a, "umas_repeat", read) \
-	M(90, 0x10, "umas_take_reservation", program) \
-	M(90, 0x11, "umas_release_reservation", program) M(90, 0x12, "umas_keep_alive", read) \
-	M(90, 0x20, "umas_read_memory_block", read) M(90, 0x21, "umas_write_memory_block", write) \
-	M(90, 0x22, "umas_read_variables", read) M(90, 0x23, "umas_write_variables", write) \
-	M(90, 0x24, "umas_read_coils_registers", read) \
-	M(90, 0x25, "umas_write_coils_registers", write) \
-	M(90, 0x26, "umas_data_dictionary", read) \
-	M(90, 0x27, "umas_data_dictionary_preload", read) \
-	M(90, 0x28, "umas_read_physical_address", program) \
-	M(90, 0x29, "umas_write_physical_address", firmware) \
-	M(90, 0x2a, "umas_browse_events", read) M(90, 0x30, "umas_init_upload", program) \
-	M(90, 0x31, "umas_upload_block", program) M(90, 0x32, "umas_end_upload", program) \
-	M(90, 0x33, "umas_init_download", program) M(90, 0x34, "umas_download_block", program) \
-	M(90, 0x35, "umas_end_download", program) M(90, 0x36, "umas_backup", program) \
-	M(90, 0x37, "umas_preload_blocks", program) \
-	M(90, 0x39, "umas_read_eth_master_data", read) M(90, 0x40, "umas_start_plc", control) \
-	M(90, 0x41, "umas_stop_plc", control) M(90, 0x42, "umas_init_plc", control) \
-	M(90, 0x43, "umas_swap", program) M(90, 0x50, "umas_monitor_plc", program) \
-	M(90, 0x51, "umas_get_auto_modif", read) M(90, 0x52, "umas_get_forced_bits", read) \
-	M(90, 0x53, "umas_get_selected_blocks", read) M(90, 0x58, "umas_check_plc", read) \
-	M(90, 0x60, "umas_set_breakpoint", control) \
-	M(90, 0x61, "umas_delete_breakpoint", control) M(90, 0x62, "umas_step_over", control) \
-	M(90, 0x63, "umas_step_in", control) M(90, 0x64, "umas_step_out", control) \
-	M(90, 0x65, "umas_get_call_stack", read) M(90, 0x66, "umas_check_debug_allowed", read) \
-	M(90, 0x6c, "umas_process_message", program) M(90, 0x6d, "umas_private", program) \
-	M(90, 0x6e, "umas_reservation_nonces", program) M(90, 0x70, "umas_read_io_object", read) \
-	M(90, 0x71, "umas_write_io_object", write) M(90, 0x72, "umas_read_rack", read) \
-	M(90, 0x73, "umas_get_status_module", read) M(90, 0x74, "umas_read_device_data", read) \
+	KS_UMAS_LIST(M) \
 	M(125, KS_ANY, "firmware_replacement", firmware) \
 	M(126, KS_ANY, "program_584", program) \
 	M(127, KS_ANY, "report_local_address", other)
@@ -181,6 +151,7 @@ enum ks_group { KS_GROUP_LIST(KS_GROUP_ENUM) KS_GROUPS };
 	S(0x51, 0x44, "modbus_passthrough", other) \
 	/* PCCC */ \
 	S(0x4b, 0x67, "execute_pccc", other) \
+	S(0x4c, 0x67, "execute_dhplus", other) S(0x4d, 0x67, "execute_local_pccc", other) \
 	/* tags by name, by symbol instance; templates; program scope */ \
 	S(0x4c, KS_CLASS_TAG, "read_tag", read) \
 	S(0x4d, KS_CLASS_TAG, "write_tag", write) \

@@ -6,7 +6,7 @@
 #ifndef KEYSWITCH_WALK_H
 #define KEYSWITCH_WALK_H
 
-#include "judge.h"
+#include "inner.h"
 
 /*
  * The walk over the messages of one segment or datagram, and the requests in each.
@@ -106,8 +106,10 @@ static long walk_enip(__u64 i, void *arg)
 			return walk_next(k);
 		k->s->requests = judge_envelope(k->eip, k->s->cur, k->s->total);
 	}
-	if (k->s->requests)
+	if (k->s->requests) {
 		judge_request(k->eip, k->s->cur, k->s->total, k->s->request);
+		inner_request(k->eip, k->s->cur, k->s->total);
+	}
 	r = judge_decide(k->ctx);
 	if (k->s->requests && (r == KS_GO || k->p->follow))
 		judge_asked();

@@ -110,14 +110,24 @@ struct modbus_match {
 
 enum service_kind { SV_GROUP, SV_CODE, SV_NAMED };
 
-/* One member of `services`: a group, a code, or a name that means a code on certain classes. */
+/*
+ * One member of `services`: a group, a code, or a name that means a code on certain
+ * classes. Under `pccc` one of `functions`: a group or a code (command << 8 | function).
+ */
 struct service_sel {
 	enum service_kind kind;
 	uint32_t code;		/* group number for SV_GROUP, row of the name table for SV_NAMED */
 	struct pos at;
 };
 
+/* Elements of one data-table file: type is 1 to 32 (KS_PCCC_TYPE). */
+struct file_sel {
+	uint32_t type, file;
+	struct span span;
+};
+
 struct cip_match {
+	bool pccc;		/* given as `pccc`: commands inside Execute_PCCC alone */
 	struct service_sel *services;
 	size_t n_services;	/* 0 = any */
 	struct spans classes;	/* lo == hi, wire classes or KS_CLASS_* */
@@ -126,6 +136,8 @@ struct cip_match {
 	const char **tags;	/* lower case, in the form of ks_leaf.tag */
 	struct pos *tags_at;
 	size_t n_tags;
+	struct file_sel *files;	/* under pccc */
+	size_t n_files;		/* 0 = any, and none */
 };
 
 struct policy_rule {

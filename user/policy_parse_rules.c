@@ -14,7 +14,8 @@ struct rule_reader {
 	struct pos io_at;
 	struct pos on_deny_at;
 	struct pos umas_at;
-	bool named, action, io, modbus, umas, cip;
+	struct pos pccc_at;
+	bool named, action, io, modbus, umas, cip, pccc;
 };
 
 static void rule_name(struct parser *ps, const struct ynode *n, void *arg)
@@ -198,6 +199,15 @@ static void rule_cip(struct parser *ps, const struct ynode *n, void *arg)
 	rr->r->cip = read_cip_match(ps, n);
 }
 
+static void rule_pccc(struct parser *ps, const struct ynode *n, void *arg)
+{
+	struct rule_reader *rr = arg;
+
+	rr->pccc = true;
+	rr->pccc_at = n->at;
+	rr->r->cip = read_pccc_match(ps, n);
+}
+
 static void rule_io(struct parser *ps, const struct ynode *n, void *arg)
 {
 	static const char *const words[] = { "deny", "allow", NULL };
@@ -217,9 +227,27 @@ static const struct ykey rule_keys[] = {
 	{ "modbus", rule_modbus, false },
 	{ "umas", rule_umas, false },
 	{ "cip", rule_cip, false },
+	{ "pccc", rule_pccc, false },
 	{ "io", rule_io, false },
 	{ NULL, NULL, false },
 };
+
+/* Parts of a rule that would have to share one selector. */
+static void check_parts(struct parser *ps, const struct rule_reader *rr)
+{
+	const char *other = rr->action ? "action" : rr->modbus ? "modbus" : rr->umas ? "umas" :
+			    rr->cip ? "cip" : rr->pccc ? "pccc" : NULL;
+
+	if (rr->io && other)
+		diag_error(ps->d, rr->io_at,
+			   "'io' beside '%s', expected it alone: io is a rule of its own", other);
+	if (rr->umas && rr->modbus)
+		diag_error(ps->d, rr->umas_at,
+			   "'umas' beside 'modbus', expected a rule for each: UMAS is function 90 of Modbus");
+	if (rr->pccc && rr->cip)
+		diag_error(ps->d, rr->pccc_at,
+			   "'pccc' beside 'cip', expected a rule for each: PCCC is a service of CIP");
+}
 
 static void read_rule(struct parser *ps, const struct ynode *n)
 {
@@ -233,14 +261,8 @@ static void read_rule(struct parser *ps, const struct ynode *n)
 	*rr.r = (struct policy_rule){ .name = "", .at = n->at,
 					.on_deny = KS_DENY_DEFAULT };
 	read_map(ps, n, rule_keys, &rr, "rule");
-	if (rr.io && (rr.action || rr.modbus || rr.umas || rr.cip))
-		diag_error(ps->d, rr.io_at,
-			   "'io' beside '%s', expected it alone: io is a rule of its own",
-			   rr.action ? "action" : rr.modbus ? "modbus" : rr.umas ? "umas" : "cip");
-	else if (rr.umas && rr.modbus)
-		diag_error(ps->d, rr.umas_at,
-			   "'umas' beside 'modbus', expected a rule for each: UMAS is function 90 of Modbus");
-	else if (rr.r->on_deny != KS_DENY_DEFAULT && rr.r->allow)
+	check_parts(ps, &rr);
+	if (rr.r->on_deny != KS_DENY_DEFAULT && rr.r->allow)
 		diag_error(ps->d, rr.on_deny_at,
 			   "'on_deny' in a rule that allows, expected it beside 'action: deny'");
 	else if (!rr.io && !rr.action)
