@@ -282,8 +282,10 @@ static void check_leaf(const struct ks_leaf *leaf, const char *json, const char 
 	leaf_fields(object, leaf);
 	leaf_phrase(f, object);
 	fclose(f);
-	if (!CHECK(want && json_equal(object, want)) || !CHECK(!strcmp(text, phrase)))
-		printf("  %s\n  %s\n", json_dumps(object, 0), text);
+	if (!CHECK(want && json_equal(object, want)) || !CHECK(!strcmp(text, phrase))) {
+		json_dumpf(object, stdout, 0);
+		printf("\n%s\n", text);
+	}
 	free(text);
 	json_decref(object);
 	json_decref(want);
