@@ -34,7 +34,9 @@
  *   refused pol_rules[rule] says what becomes of the connection
  *   rule    pol_cip[cip_row * leaves + leaf] -> decision; kind KS_SLICE: ranges over
  *           the instance (KS_NO_VALUE when the path has none), whose entries may be
- *           slices over the attribute (KS_NO_VALUE likewise)
+ *           slices over the attribute (KS_NO_VALUE likewise). PCCC: key_class is
+ *           KS_CLASS_PCCC | ..., elements (KS_PCCC_ELEMENT) are the instances.
+ *           Class 0x44: allowed, and then judged as the Modbus request it holds
  *
  * Ranges of a slice are sorted by lo, disjoint, and cover 0..0xffffffff: entry i
  * holds [lo_i, lo_i+1 - 1]. allow_to and refused_rule make a span a single look:
@@ -42,6 +44,16 @@
  * allow_to, else refused by refused_rule.
  */
 #define KS_NO_VALUE 0xffffffffu
+
+/*
+ * Data-table elements as policy numbers them (the instance of PCCC): type, file,
+ * element. Type 0 is that of PLC-5 addresses, which name none.
+ */
+#define KS_PCCC_ELEMENT(type, file, element) \
+	((__u32)(type) << 26 | (__u32)(file) << 16 | (__u32)(element))
+#define KS_PCCC_TYPES	0x80	/* file types 0x80 to 0x9f have a number: 1 to 32 */
+#define KS_PCCC_TYPE(code) (((code) & 0x1f) + 1)
+#define KS_PCCC_FILE_MAX 1023
 
 enum ks_decision_kind { KS_K_DENY = 0, KS_K_ALLOW = 1, KS_K_SLICE = 2 };
 
@@ -117,7 +129,7 @@ struct ks_asset_rec {
 	__u8 modbus_framing;	/* enum ks_framing */
 	__u8 modbus_split;	/* enum ks_split */
 	__u8 has_units;		/* units below is a list; else every unit id is taken */
-	__u8 pad;
+	__u8 umas;		/* speaks UMAS: its ADUs may be longer than 260 bytes */
 	__u8 units[32];		/* bitmap of unit ids that the asset answers to */
 	__u8 opaque[16];	/* bitmap of function codes let through without a length rule */
 };

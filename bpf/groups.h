@@ -36,10 +36,13 @@ enum ks_group { KS_GROUP_LIST(KS_GROUP_ENUM) KS_GROUPS };
 /* Any sub-function, any class. */
 #define KS_ANY 0xffffffffu
 
+#include "groups_inner.h"
+
 /*
  * M(function code, sub-function or KS_ANY, name, group). Codes without a row are
  * `other`. FC 23 stands here as the write that it is; policy judges it as FC 3
- * over its read span and as FC 16 over its write span.
+ * over its read span and as FC 16 over its write span. The sub-functions of FC 90 are
+ * those of UMAS; under `umas` policy names them without the "umas_".
  */
 #define KS_MODBUS_LIST(M) \
 	M(1, KS_ANY, "read_coils", read) \
@@ -82,7 +85,8 @@ enum ks_group { KS_GROUP_LIST(KS_GROUP_ENUM) KS_GROUPS };
 	M(43, KS_ANY, "encapsulated_interface_transport", other) \
 	M(43, 13, "canopen_general_reference", config) \
 	M(43, 14, "read_device_identification", discovery) \
-	M(90, KS_ANY, "umas", program) \
+	M(90, KS_ANY, "umas", other) \
+	KS_UMAS_LIST(M) \
 	M(125, KS_ANY, "firmware_replacement", firmware) \
 	M(126, KS_ANY, "program_584", program) \
 	M(127, KS_ANY, "report_local_address", other)
@@ -147,6 +151,7 @@ enum ks_group { KS_GROUP_LIST(KS_GROUP_ENUM) KS_GROUPS };
 	S(0x51, 0x44, "modbus_passthrough", other) \
 	/* PCCC */ \
 	S(0x4b, 0x67, "execute_pccc", other) \
+	S(0x4c, 0x67, "execute_dhplus", other) S(0x4d, 0x67, "execute_local_pccc", other) \
 	/* tags by name, by symbol instance; templates; program scope */ \
 	S(0x4c, KS_CLASS_TAG, "read_tag", read) \
 	S(0x4d, KS_CLASS_TAG, "write_tag", write) \

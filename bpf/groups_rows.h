@@ -133,6 +133,8 @@ static inline enum ks_group ks_cip_group(__u32 service, __u32 key_class)
 	enum ks_group common = ks_cip_listed(service, KS_ANY);
 	enum ks_group class = ks_cip_class_group(service, key_class);
 
+	if (ks_is_pccc(key_class))
+		return ks_pccc_group(ks_pccc_code(service, key_class));
 	if (exact != KS_GROUPS)
 		return exact;
 	if (key_class > KS_CLASS_TAG && key_class != KS_ANY)

@@ -3,7 +3,8 @@
  * Modbus/TCP dissector: where an ADU ends, what it asks for, and whether its
  * length is the one that its function code implies (design: exact lengths, I4).
  * Pure: bytes in, struct ks_leaf out; no map, no helper, no clock, no policy.
- * Reads message bytes only through view_*() with KS_MB_VIEW.
+ * What function code 90 carries is in umas.h. Reads message bytes only through
+ * view_*() with KS_MB_VIEW.
  */
 #ifndef KEYSWITCH_MODBUS_H
 #define KEYSWITCH_MODBUS_H
@@ -11,6 +12,7 @@
 #include "cursor.h"
 #include "reasons.h"
 #include "shared.h"
+#include "umas.h"
 
 /* Offsets in an ADU (MBAP header, then the PDU). */
 #define MB_PROTOCOL	2
@@ -24,11 +26,24 @@
 #define MB_FILE_REF	7	/* bytes of one sub-request of FC 20 and 21, before data */
 #define MB_FILE_REFS	36	/* more than fit into 251 bytes */
 
+/* A length that only UMAS may have, and only where the asset speaks it. */
+static __always_inline int modbus_frame_long(const struct view *v, __u32 length, int umas)
+{
+	if (!umas)
+		return -KS_R_malformed;
+	if (!view_has(v, MB_FUNCTION, 1))
+		return 0;
+	if (view_u8(v, MB_FUNCTION, KS_MB_VIEW) != KS_FC_UMAS)
+		return -KS_R_malformed;
+	return MB_UNIT + length > UMAS_MAX ? -KS_R_message_long : (int)(MB_UNIT + length);
+}
+
 /*
  * How long is the ADU that starts here: 0 = more header bytes needed, negative =
- * unframeable (protocol id not 0, length outside 2..254), else all its bytes.
+ * unframeable (protocol id not 0, length outside 2..254; UMAS, where the asset speaks
+ * it, is -KS_R_message_long above UMAS_MAX bytes), else all its bytes.
  */
-static __always_inline int modbus_frame(const struct view *v)
+static __always_inline int modbus_frame(const struct view *v, int umas)
 {
 	__u32 length;
 
@@ -39,7 +54,9 @@ static __always_inline int modbus_frame(const struct view *v)
 	if (!view_has(v, MB_LENGTH, 2))
 		return 0;
 	length = view_be16(v, MB_LENGTH, KS_MB_VIEW);
-	if (length < MB_LENGTH_MIN || length > MB_LENGTH_MAX)
+	if (length > MB_LENGTH_MAX)
+		return modbus_frame_long(v, length, umas);
+	if (length < MB_LENGTH_MIN)
 		return -KS_R_malformed;
 	return MB_UNIT + length;
 }
@@ -128,14 +145,17 @@ static __always_inline int modbus_read_write(const struct view *v, __u32 n, stru
 	return 0;
 }
 
-static __always_inline int modbus_opaque(const __u8 *opaque, __u32 fc)
+static __always_inline int modbus_listed(const __u8 *opaque, __u32 fc)
 {
 	__u64 at = fc >> 3;
 
 	BOUND_OFFSET(at, 16);
-	if (opaque && (opaque[at] & 1u << (fc & 7)))
-		return 0;
-	return KS_R_function_opaque;
+	return opaque && (opaque[at] & 1u << (fc & 7));
+}
+
+static __always_inline int modbus_opaque(const __u8 *opaque, __u32 fc)
+{
+	return modbus_listed(opaque, fc) ? 0 : KS_R_function_opaque;
 }
 
 /*
@@ -151,21 +171,29 @@ static __always_inline int modbus_diagnostics(const struct view *v, __u32 n, str
 	return n == 4 ? 0 : KS_R_length_mismatch;
 }
 
-/* FC 43: only MEI 14 has a length of its own. FC 90: UMAS has none. */
-static __always_inline int modbus_tunnel(const struct view *v, __u32 n, const __u8 *opaque,
-					 struct ks_leaf *leaf)
+/* FC 43: only MEI 14 has a length of its own. */
+static __always_inline int modbus_mei(const struct view *v, __u32 n, const __u8 *opaque,
+				      struct ks_leaf *leaf)
 {
-	__u32 at = leaf->function == 43 ? 0 : 1;
-
-	if (n > at) {
-		leaf->sub = view_u8(v, MB_DATA + at, KS_MB_VIEW);
-		leaf->has |= KS_HAS_SUB;
-	} else if (leaf->function == 43) {
+	if (n < 1)
 		return KS_R_length_mismatch;
-	}
-	if (leaf->function == 43 && leaf->sub == 14)
+	leaf->sub = view_u8(v, MB_DATA, KS_MB_VIEW);
+	leaf->has |= KS_HAS_SUB;
+	if (leaf->sub == 14)
 		return n == 3 ? 0 : KS_R_length_mismatch;
 	return modbus_opaque(opaque, leaf->function);
+}
+
+/*
+ * FC 90: no length follows from the sub-function, so that only servers which speak
+ * UMAS, and end its messages where the MBAP header does, may be given one.
+ */
+static __always_inline int modbus_umas(const struct view *v, const __u8 *opaque,
+				       struct ks_leaf *leaf)
+{
+	int err = umas_dissect(v, leaf);
+
+	return modbus_listed(opaque, KS_FC_UMAS) ? err : KS_R_function_opaque;
 }
 
 /* n: bytes after the function code. */
@@ -205,8 +233,10 @@ static __always_inline int modbus_request(const struct view *v, __u32 n, const _
 		return modbus_diagnostics(v, n, leaf);
 	case 20: case 21:
 		return modbus_files(v, n, leaf->function == 21);
-	case 43: case 90:
-		return modbus_tunnel(v, n, opaque, leaf);
+	case 43:
+		return modbus_mei(v, n, opaque, leaf);
+	case KS_FC_UMAS:
+		return modbus_umas(v, opaque, leaf);
 	}
 	return modbus_opaque(opaque, leaf->function);
 }
@@ -227,9 +257,9 @@ static __always_inline int modbus_adu(const struct view *v, const __u8 *opaque,
 
 /*
  * One whole ADU (v->len is what modbus_frame() said) -> leaf. opaque: the asset's
- * bitmap of function codes that pass without a length rule, 16 bytes, may be NULL.
- * Returns 0, KS_R_malformed, KS_R_length_mismatch or KS_R_function_opaque; all of
- * leaf but tag[] is written (tag_len is 0), as far as known also on error.
+ * bitmap of function codes that pass without a length rule, 16 bytes, may be NULL;
+ * that of UMAS says that the asset speaks it. Returns 0, KS_R_malformed,
+ * KS_R_length_mismatch, KS_R_function_opaque or KS_R_nesting; all of leaf but tag[] is written (tag_len is 0), as far as known also on error.
  * Quantities stand as on the wire, 0 and beyond the map included: the device
  * answers those with an exception.
  */

@@ -8,6 +8,7 @@
 #define KEYSWITCH_POLICY_H
 
 #include "l3.h"
+#include "pccc.h"
 
 /* key: policy slot, value: header of the compiled policy. Written by apply. */
 struct {
@@ -260,7 +261,8 @@ static __always_inline int policy_function(struct pkt *p, __u32 row, __u8 fc, __
 	return policy_span(p, d, lo, n ? lo + n - 1 : lo, 0);
 }
 
-static __always_inline int policy_modbus(struct pkt *p, struct ks_leaf *leaf)
+/* A Modbus request: a leaf of that protocol, or one that came inside CIP. */
+static __always_inline int policy_modbus(struct pkt *p, struct ks_leaf *leaf, __u8 unit, __u8 fc)
 {
 	struct ks_profile_rec *prof = policy_entry(&pol_profiles, p->slot, &p->profile);
 	struct ks_units_rec *units;
@@ -274,16 +276,16 @@ static __always_inline int policy_modbus(struct pkt *p, struct ks_leaf *leaf)
 		units = policy_entry(&pol_units, p->slot, &prof->units);
 		if (!units)
 			return KS_R_internal;
-		row = units->row[leaf->unit];
+		row = units->row[unit];
 	}
 	if (leaf->has & KS_HAS_WRITE_SPAN) { /* FC 23: FC 3, then FC 16, V1.1b3 6.17 */
 		allowed = policy_function(p, row, 16, leaf->waddress, leaf->wquantity);
 		if (allowed)
 			allowed = policy_function(p, row, 3, leaf->address, leaf->quantity);
 	} else if (leaf->has & KS_HAS_ADDRESS) {
-		allowed = policy_function(p, row, leaf->function, leaf->address, leaf->quantity);
+		allowed = policy_function(p, row, fc, leaf->address, leaf->quantity);
 	} else {
-		allowed = policy_function(p, row, leaf->function, leaf->sub, 1);
+		allowed = policy_function(p, row, fc, leaf->sub, 1);
 	}
 	return allowed ? KS_R_ok : KS_R_policy_deny;
 }
@@ -318,13 +320,35 @@ static __always_inline __u32 policy_tag(struct pkt *p, const struct ks_leaf *lea
 	return id ? *id : 0;
 }
 
+/*
+ * Data-table elements of a PCCC command as instances. What cannot be counted ends at
+ * the file's end, so that every rule about the file sees it; a type or file that no
+ * rule can name has no instance.
+ */
+static __always_inline void policy_pccc(const struct ks_leaf *leaf, __u32 *lo, __u32 *hi)
+{
+	__u32 last = leaf->address + leaf->quantity - 1, type = 0;
+
+	*lo = *hi = KS_NO_VALUE;
+	if (!(leaf->has & KS_HAS_FILE) || leaf->file > KS_PCCC_FILE_MAX)
+		return;
+	if (pccc_says_type(leaf)) {
+		if ((leaf->file_type & ~0x1fu) != KS_PCCC_TYPES)
+			return;
+		type = KS_PCCC_TYPE(leaf->file_type);
+	}
+	*lo = KS_PCCC_ELEMENT(type, leaf->file, leaf->address & 0xffff);
+	*hi = KS_PCCC_ELEMENT(type, leaf->file, last < 0xffff ? last : 0xffff);
+}
+
 static __always_inline int policy_cip(struct pkt *p, struct ks_leaf *leaf)
 {
 	struct ks_profile_rec *prof = policy_entry(&pol_profiles, p->slot, &p->profile);
 	__u32 *index = policy_entry(&pol_classes, p->slot, &leaf->key_class);
-	__u32 instance = leaf->has & KS_HAS_INSTANCE ? leaf->instance : KS_NO_VALUE;
+	__u32 lo = leaf->has & KS_HAS_INSTANCE ? leaf->instance : KS_NO_VALUE, hi = lo;
 	__u32 attribute = leaf->has & KS_HAS_ATTRIBUTE ? leaf->attribute : KS_NO_VALUE;
-	__u32 key = (index ? *index : 0) * 128 + (leaf->service & 127);
+	__u32 service = leaf->has & KS_HAS_PCCC ? leaf->sub : leaf->service;
+	__u32 key = (index ? *index : 0) * 128 + (service & 127);
 	struct ks_leaf_class *lc = policy_entry(&pol_leaves, p->slot, &key);
 	struct ks_pol_cfg *pol = bpf_map_lookup_elem(&pol_cfg, &p->slot);
 	struct ks_decision *d;
@@ -332,12 +356,24 @@ static __always_inline int policy_cip(struct pkt *p, struct ks_leaf *leaf)
 	if (!prof || !lc || !pol)
 		return KS_R_internal;
 	if (leaf->key_class == KS_CLASS_TAG)
-		instance = policy_tag(p, leaf);
+		lo = hi = policy_tag(p, leaf);
+	if (leaf->has & KS_HAS_PCCC)
+		policy_pccc(leaf, &lo, &hi);
 	key = prof->cip_row * pol->leaves + lc->leaf;
 	d = policy_entry(&pol_cip, p->slot, &key);
 	if (!d)
 		return KS_R_internal;
-	return policy_span(p, d, instance, instance, attribute) ? KS_R_ok : KS_R_policy_deny;
+	return policy_span(p, d, lo, hi, attribute) ? KS_R_ok : KS_R_policy_deny;
+}
+
+/* Modbus inside CIP goes to no unit: to the device itself, as 255 does. */
+static __always_inline int policy_enip(struct pkt *p, struct ks_leaf *leaf)
+{
+	int r = policy_cip(p, leaf);
+
+	if (r != KS_R_ok || !(leaf->has & KS_HAS_MODBUS))
+		return r;
+	return policy_modbus(p, leaf, 255, leaf->sub);
 }
 
 /* The leaf in the work area: KS_R_ok or why not. */
@@ -348,7 +384,9 @@ KS_GLOBAL int policy_request(void)
 
 	if (!w)
 		return KS_R_internal;
-	return w->leaf.proto == KS_MODBUS ? policy_modbus(p, &w->leaf) : policy_cip(p, &w->leaf);
+	if (w->leaf.proto == KS_MODBUS)
+		return policy_modbus(p, &w->leaf, w->leaf.unit, w->leaf.function);
+	return policy_enip(p, &w->leaf);
 }
 
 #endif

@@ -102,6 +102,7 @@
 	R(io_size, DROP, KS_EV_DENY, "implicit I/O of another size than its connection has") \
 	R(io_sequence, DROP, 0, "implicit I/O with an old sequence number") \
 	R(nesting, DROP, KS_EV_DENY, "wrapped requests nested deeper than allowed") \
+	R(pccc_malformed, DROP, KS_EV_DENY, "PCCC command malformed") \
 	R(message_after_prefix, DROP, KS_EV_DENY, "denied after part of the message had passed: connection killed") \
 	R(internal, DROP, KS_EV_PACKET, "a table that must exist does not")
 

@@ -80,6 +80,8 @@ enum ks_action {
 };
 enum ks_event_kind { KS_EV_DENY = 1, KS_EV_STREAM = 2, KS_EV_PACKET = 3, KS_EV_FLOW = 4 };
 
+#define KS_FC_UMAS 90 /* Modbus function code that carries UMAS */
+
 /* Policy keys of leaves that are no (service, class) pair of the wire. */
 #define KS_CLASS_TAG	0x10000u /* symbolic path; the tag id is the instance */
 #define KS_CLASS_ENCAP	0x10001u /* encapsulation command as service, 0x7f if above */
@@ -88,6 +90,9 @@ enum ks_event_kind { KS_EV_DENY = 1, KS_EV_STREAM = 2, KS_EV_PACKET = 3, KS_EV_F
 #define KS_CLASS_CONFIG	0x10005u /* Forward_Open with a data segment: it configures */
 #define KS_CLASS_DATA	0x10006u /* data of an explicit connection not to the Message Router */
 #define KS_CLASS_NONE	0x10004u /* no class in the path, or one above 0xffff */
+/* | PCCC command << 1 | function >> 7; the function's low seven bits are the service. */
+#define KS_CLASS_PCCC	0x20000u
+#define KS_CLASS_PCCC_END (KS_CLASS_PCCC + 32)
 
 /* Which fields of a leaf are set. */
 #define KS_HAS_FUNCTION		0x0001	/* Modbus function code / encapsulation command */
@@ -102,6 +107,9 @@ enum ks_event_kind { KS_EV_DENY = 1, KS_EV_STREAM = 2, KS_EV_PACKET = 3, KS_EV_F
 #define KS_HAS_TAG_LONG		0x0200	/* path longer than KS_TAG_MAX: matches no tag rule */
 #define KS_HAS_MEMBER		0x0400	/* a member segment (array index) was seen */
 #define KS_HAS_UNIT		0x0800
+#define KS_HAS_MODBUS		0x2000	/* CIP class 0x44: sub is a function code */
+#define KS_HAS_PCCC		0x4000	/* sub is PCCC command << 8 | function */
+#define KS_HAS_FILE		0x8000	/* PCCC: file, address (element), quantity */
 
 /*
  * One judged request: a Modbus ADU, an encapsulation command without CIP, or a
@@ -117,7 +125,7 @@ struct ks_leaf {
 	__u16 has;		/* KS_HAS_* */
 	__u32 rule;		/* 0 = the policy's default, else 1-based rule number */
 	__u16 asset;
-	__u16 transaction;	/* Modbus transaction id */
+	__u16 transaction;	/* Modbus transaction id, PCCC TNS */
 	__u16 function;		/* Modbus function code / encapsulation command */
 	__u16 sub;
 	__u32 address;		/* 0-based wire address */
@@ -131,7 +139,11 @@ struct ks_leaf {
 	__u32 offset;		/* first byte of the request, from the message's start */
 	__u32 length;		/* bytes of the request */
 	__u8 tag_len;		/* bytes used in tag */
-	__u8 pad[7];
+	__u8 umas_key;		/* FC 90: session key */
+	__u16 file;		/* PCCC data-table file */
+	__u16 sub_element;
+	__u8 file_type;		/* as on the wire */
+	__u8 pad;
 	__u8 tag[KS_TAG_MAX];	/* symbolic path as on the wire, members joined by '.', [i] */
 };
 _Static_assert(sizeof(struct ks_leaf) == 132, "ks_leaf");

@@ -187,6 +187,7 @@ KS_GLOBAL int stream_walk_modbus(struct xdp_md *ctx)
 	if (!k.mb || !a)
 		return KS_R_internal;
 	k.carry = a->modbus_split == KS_CARRY;
+	k.umas = a->umas;
 	k.single = k.p->take.single;
 	return stream_judge(&k);
 }
@@ -232,6 +233,7 @@ KS_GLOBAL int stream_border_modbus(struct xdp_md *ctx)
 	a = policy_asset(p);
 	if (!k.mb || !a)
 		return KS_R_internal;
+	k.umas = a->umas;
 	if (a->modbus_split == KS_CARRY && !p->take.join)
 		return KS_GO;
 	k.s->cur = p->take.border;

@@ -29,24 +29,27 @@ KS_GLOBAL int udp_modbus(struct xdp_md *ctx)
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct ks_work *w = pkt_work();
 	struct pkt *p = pkt_of(w);
+	struct ks_asset_rec *a;
 	struct walk k;
 	struct view v;
 	__u64 n;
 
 	if (!w || !p)
 		return KS_R_internal;
+	a = policy_asset(p);
 	k = walk_init(ctx, w);
 	k.mb = bpf_map_lookup_elem(&mb_rings, &cpu);
-	if (!k.mb)
+	if (!k.mb || !a)
 		return KS_R_internal;
+	k.umas = a->umas;
 	n = p->len;
-	if (n == 0 || n >= KS_MB_VIEW)
+	if (n == 0 || n > KS_MB_VIEW)
 		return judge_unframed(ctx, p, udp_malformed(p));
 	v = (struct view){ .base = k.mb->bytes, .len = n };
 	BOUND1(n, KS_MB_VIEW);
 	if (bpf_xdp_load_bytes(ctx, p->pay, k.mb->bytes, n))
 		return KS_R_internal;
-	return udp_judge(&k, v.len, modbus_frame(&v));
+	return udp_judge(&k, v.len, modbus_frame(&v, k.umas));
 }
 
 KS_GLOBAL int udp_enip(struct xdp_md *ctx)

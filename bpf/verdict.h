@@ -71,7 +71,8 @@ static __always_inline void verdict_count_request(struct pkt *p, const struct ks
 	struct ks_misc_count *m;
 
 	key.port = p->role == KS_CLIENT ? cfg.client_port : cfg.server_port;
-	key.function = leaf->has & KS_HAS_SERVICE ? leaf->service : leaf->function;
+	key.function = leaf->has & KS_HAS_PCCC ? leaf->sub :
+		       leaf->has & KS_HAS_SERVICE ? leaf->service : leaf->function;
 	key.class = leaf->key_class;
 	if (key.class < KS_CLASS_TAG && !policy_entry(&pol_classes, p->slot, &key.class))
 		key.class = 0;

@@ -6,7 +6,7 @@
 #ifndef KEYSWITCH_WALK_H
 #define KEYSWITCH_WALK_H
 
-#include "judge.h"
+#include "inner.h"
 
 /*
  * The walk over the messages of one segment or datagram, and the requests in each.
@@ -21,6 +21,7 @@ struct walk {
 	__u8 dry;		/* borders only, nothing judged (probe) */
 	__u8 carry;		/* an incomplete message passes piece by piece */
 	__u8 single;		/* ends behind the first message */
+	__u8 umas;		/* messages of FC 90 may be longer than others */
 };
 
 /* A walk that has not begun; p is not NULL. */
@@ -81,7 +82,7 @@ static long walk_modbus(__u64 i, void *arg)
 	struct view v;
 
 	walk_view(k, &v, k->mb->bytes, KS_MB_RING, KS_MB_VIEW);
-	if (walk_frame(k, modbus_frame(&v)))
+	if (walk_frame(k, modbus_frame(&v, k->umas)))
 		return 1;
 	if (!k->dry) {
 		judge_adu(k->mb, k->s->cur, k->s->total);
@@ -105,8 +106,10 @@ static long walk_enip(__u64 i, void *arg)
 			return walk_next(k);
 		k->s->requests = judge_envelope(k->eip, k->s->cur, k->s->total);
 	}
-	if (k->s->requests)
+	if (k->s->requests) {
 		judge_request(k->eip, k->s->cur, k->s->total, k->s->request);
+		inner_request(k->eip, k->s->cur, k->s->total);
+	}
 	r = judge_decide(k->ctx);
 	if (k->s->requests && (r == KS_GO || k->p->follow))
 		judge_asked();

@@ -57,6 +57,8 @@ static void print_modbus(unsigned int group)
 			continue;
 		if (rows[i].sub == KS_ANY)
 			snprintf(code, sizeof(code), "%u", rows[i].code);
+		else if (rows[i].code == KS_FC_UMAS)
+			snprintf(code, sizeof(code), "%u/0x%02x", rows[i].code, rows[i].sub);
 		else
 			snprintf(code, sizeof(code), "%u/%u", rows[i].code, rows[i].sub);
 		printf("  modbus  %-10s %s\n", code, rows[i].name);
@@ -84,6 +86,30 @@ static void print_cip(unsigned int group)
 	}
 }
 
+static void print_pccc(unsigned int group)
+{
+	const struct ks_pccc_row *rows;
+	unsigned int n;
+
+	rows = ks_pccc_rows(&n);
+	for (unsigned int i = 0; i < n; i++)
+		if (rows[i].group == group)
+			printf("  pccc    0x%02x/0x%02x  %s\n", rows[i].code >> 8,
+			       rows[i].code & 0xff, rows[i].name);
+}
+
+static void print_file_types(void)
+{
+	const struct ks_pccc_type *types;
+	unsigned int n;
+
+	types = ks_pccc_types(&n);
+	printf("data files: types that rules about PCCC may name\n ");
+	for (unsigned int i = 0; i < n; i++)
+		printf(" %s", types[i].name);
+	printf("\n\n");
+}
+
 static void print_text(void)
 {
 	for (unsigned int g = 0; g < KS_GROUPS; g++) {
@@ -91,8 +117,10 @@ static void print_text(void)
 		       KS_READONLY_GROUPS >> g & 1 ? " (allowed by 'default: readonly')" : "");
 		print_modbus(g);
 		print_cip(g);
+		print_pccc(g);
 		putchar('\n');
 	}
+	print_file_types();
 	printf("ethertypes: non-IP frames that pass toward the protected side by default\n");
 	for (size_t i = 0; ethertype_rows[i].name; i++) {
 		if (ethertype_rows[i].type)
@@ -152,6 +180,22 @@ static json_t *cip_json(unsigned int group)
 	return out;
 }
 
+static json_t *pccc_json(unsigned int group)
+{
+	const struct ks_pccc_row *rows;
+	json_t *out = json_array();
+	unsigned int n;
+
+	rows = ks_pccc_rows(&n);
+	for (unsigned int i = 0; i < n; i++)
+		if (rows[i].group == group)
+			json_array_append_new(out,
+				json_pack("{s:i, s:i, s:s}", "command", (int)rows[i].code >> 8,
+					  "function", (int)rows[i].code & 0xff, "name",
+					  rows[i].name));
+	return out;
+}
+
 static json_t *classes_json(void)
 {
 	const struct ks_class_row *rows;
@@ -178,10 +222,10 @@ static int print_json(void)
 
 	for (unsigned int g = 0; g < KS_GROUPS; g++)
 		json_array_append_new(groups,
-			json_pack("{s:s, s:s, s:b, s:o, s:o}", "name", ks_group_name(g),
+			json_pack("{s:s, s:s, s:b, s:o, s:o, s:o}", "name", ks_group_name(g),
 				  "text", ks_group_text(g), "readonly",
 				  KS_READONLY_GROUPS >> g & 1, "modbus", modbus_json(g),
-				  "cip", cip_json(g)));
+				  "cip", cip_json(g), "pccc", pccc_json(g)));
 	for (size_t i = 0; ethertype_rows[i].name; i++)
 		json_array_append_new(types,
 			json_pack("{s:s, s:i, s:s}", "name", ethertype_rows[i].name,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../bpf/groups.h"
+#include "../bpf/pccc.h"
 #include "leaf.h"
 #include "names.h"
 
@@ -48,6 +49,34 @@ static void span_fields(json_t *object, const struct ks_leaf *leaf)
 	}
 }
 
+/* The sub-function of UMAS comes with the session key that was shown. */
+static void sub_fields(json_t *object, const struct ks_leaf *leaf)
+{
+	if (!(leaf->has & KS_HAS_SUB))
+		return;
+	set(object, "subfunction", leaf->sub);
+	if (leaf->function == KS_FC_UMAS)
+		set(object, "umas_key", leaf->umas_key);
+}
+
+static void pccc_fields(json_t *object, const struct ks_leaf *leaf)
+{
+	if (!(leaf->has & KS_HAS_PCCC))
+		return;
+	set(object, "pccc_transaction", leaf->transaction);
+	set(object, "pccc_command", leaf->sub >> 8);
+	if (pccc_has_function(leaf->sub >> 8))
+		set(object, "pccc_function", leaf->sub & 0xff);
+	if (!(leaf->has & KS_HAS_FILE))
+		return;
+	set(object, "file", leaf->file);
+	if (pccc_says_type(leaf))
+		set(object, "file_type", leaf->file_type);
+	set(object, "element", leaf->address);
+	set(object, "sub_element", leaf->sub_element);
+	set(object, "elements", leaf->quantity);
+}
+
 static void enip_fields(json_t *object, const struct ks_leaf *leaf)
 {
 	if (leaf->has & KS_HAS_FUNCTION)
@@ -62,6 +91,10 @@ static void enip_fields(json_t *object, const struct ks_leaf *leaf)
 		set(object, "attribute", leaf->attribute);
 	if (leaf->has & KS_HAS_TAG)
 		set_tag(object, leaf);
+	if (leaf->has & KS_HAS_MODBUS)
+		set(object, "modbus_function", leaf->sub);
+	span_fields(object, leaf);
+	pccc_fields(object, leaf);
 }
 
 void leaf_fields(json_t *object, const struct ks_leaf *leaf)
@@ -74,8 +107,7 @@ void leaf_fields(json_t *object, const struct ks_leaf *leaf)
 		set(object, "unit", leaf->unit);
 	if (leaf->has & KS_HAS_FUNCTION)
 		set(object, "function", leaf->function);
-	if (leaf->has & KS_HAS_SUB)
-		set(object, "subfunction", leaf->sub);
+	sub_fields(object, leaf);
 	span_fields(object, leaf);
 }
 
@@ -90,8 +122,7 @@ void leaf_eve(json_t *object, const struct ks_leaf *leaf)
 		set(object, "unit_id", leaf->unit);
 	if (leaf->has & KS_HAS_FUNCTION)
 		set(object, "function", leaf->function);
-	if (leaf->has & KS_HAS_SUB)
-		set(object, "subfunction", leaf->sub);
+	sub_fields(object, leaf);
 	span_fields(object, leaf);
 }
 
@@ -126,6 +157,35 @@ static void phrase_function(FILE *out, const json_t *fields)
 		fprintf(out, " %s", name);
 	else
 		fprintf(out, " function %u", function);
+	if (sub != KS_ANY && name == name_modbus(function, KS_ANY))
+		fprintf(out, " subfunction 0x%02x", sub);
+}
+
+static void phrase_pccc(FILE *out, const json_t *fields)
+{
+	uint32_t command, function = 0, file, type, element, elements;
+	const char *name;
+
+	if (!get(fields, "pccc_command", &command))
+		return;
+	get(fields, "pccc_function", &function);
+	name = name_pccc(command << 8 | function);
+	if (name)
+		fprintf(out, " %s", name);
+	else
+		fprintf(out, " pccc 0x%02x/0x%02x", command, function);
+	if (!get(fields, "file", &file))
+		return;
+	name = get(fields, "file_type", &type) ? name_file_type(type) : "";
+	if (name)
+		fprintf(out, " file %s%u", name, file);
+	else
+		fprintf(out, " file %u of type 0x%02x", file, type);
+	if (get(fields, "element", &element) && get(fields, "elements", &elements)) {
+		fprintf(out, ":%u", element);
+		if (elements > 1)
+			fprintf(out, "-%u", element + elements - 1);
+	}
 }
 
 static void phrase_service(FILE *out, const json_t *fields)
@@ -165,6 +225,8 @@ void leaf_phrase(FILE *out, const json_t *fields)
 	phrase_number(out, fields, "attribute", "attribute");
 	if (tag)
 		fprintf(out, " tag %s", tag);
+	phrase_pccc(out, fields);
+	phrase_number(out, fields, "modbus_function", "modbus function");
 	phrase_number(out, fields, "address", "address");
 	phrase_number(out, fields, "quantity", "quantity");
 	phrase_number(out, fields, "write_address", "write address");

@@ -153,6 +153,41 @@ const char *name_class(uint32_t class)
 	return NULL;
 }
 
+const char *name_pccc(uint32_t code)
+{
+	const struct ks_pccc_row *rows;
+	unsigned int n;
+
+	rows = ks_pccc_rows(&n);
+	for (unsigned int i = 0; i < n; i++)
+		if (rows[i].code == code)
+			return rows[i].name;
+	return NULL;
+}
+
+const char *name_file_type(uint32_t type)
+{
+	const struct ks_pccc_type *types;
+	unsigned int n;
+
+	types = ks_pccc_types(&n);
+	for (unsigned int i = 0; i < n; i++)
+		if (types[i].code == type)
+			return types[i].name;
+	return NULL;
+}
+
+static void pccc_label(char *buf, uint32_t code)
+{
+	const char *name = name_pccc(code);
+
+	if (name)
+		snprintf(buf, FUNCTION_NAME_MAX, "%s/pccc", name);
+	else
+		snprintf(buf, FUNCTION_NAME_MAX, "pccc_0x%02x_0x%02x/pccc", code >> 8 & 0xff,
+			 code & 0xff);
+}
+
 static void service_label(char *buf, uint32_t service, uint32_t class)
 {
 	const char *name = name_service(service, class);
@@ -189,6 +224,8 @@ const char *name_function(char buf[FUNCTION_NAME_MAX], uint32_t proto, uint32_t 
 			snprintf(buf, FUNCTION_NAME_MAX, "%s", name);
 		else
 			snprintf(buf, FUNCTION_NAME_MAX, "command_0x%04x", function);
+	} else if (ks_is_pccc(class)) {
+		pccc_label(buf, function);
 	} else {
 		service_label(buf, function, class);
 	}

@@ -38,5 +38,9 @@ const char *name_modbus(uint32_t function, uint32_t sub);
 const char *name_command(uint32_t command);
 const char *name_service(uint32_t service, uint32_t class);
 const char *name_class(uint32_t class);
+/* code: PCCC command << 8 | function */
+const char *name_pccc(uint32_t code);
+/* Letters of a data-table file's type as on the wire. */
+const char *name_file_type(uint32_t type);
 
 #endif

@@ -68,6 +68,7 @@ struct policy_asset {
 	uint8_t modbus_split;	/* enum ks_split */
 	struct spans units;
 	uint8_t opaque[16];	/* bitmap of function codes */
+	bool umas;		/* speaks UMAS (function code 90) */
 };
 
 enum source_kind { SOURCE_HOST, SOURCE_GROUP, SOURCE_LITERAL };
@@ -99,6 +100,7 @@ struct address_sel {
 };
 
 struct modbus_match {
+	bool umas;		/* given as `umas`: function code 90 alone */
 	struct spans units;
 	struct function_sel *functions;
 	size_t n_functions;	/* 0 = any */
@@ -108,14 +110,24 @@ struct modbus_match {
 
 enum service_kind { SV_GROUP, SV_CODE, SV_NAMED };
 
-/* One member of `services`: a group, a code, or a name that means a code on certain classes. */
+/*
+ * One member of `services`: a group, a code, or a name that means a code on certain
+ * classes. Under `pccc` one of `functions`: a group or a code (command << 8 | function).
+ */
 struct service_sel {
 	enum service_kind kind;
 	uint32_t code;		/* group number for SV_GROUP, row of the name table for SV_NAMED */
 	struct pos at;
 };
 
+/* Elements of one data-table file: type is 1 to 32 (KS_PCCC_TYPE). */
+struct file_sel {
+	uint32_t type, file;
+	struct span span;
+};
+
 struct cip_match {
+	bool pccc;		/* given as `pccc`: commands inside Execute_PCCC alone */
 	struct service_sel *services;
 	size_t n_services;	/* 0 = any */
 	struct spans classes;	/* lo == hi, wire classes or KS_CLASS_* */
@@ -124,6 +136,8 @@ struct cip_match {
 	const char **tags;	/* lower case, in the form of ks_leaf.tag */
 	struct pos *tags_at;
 	size_t n_tags;
+	struct file_sel *files;	/* under pccc */
+	size_t n_files;		/* 0 = any, and none */
 };
 
 struct policy_rule {

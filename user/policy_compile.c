@@ -83,6 +83,9 @@ static void fill_assets(struct compiler *k)
 		rec->modbus_split = a->modbus_split;
 		fill_units(rec, &a->units);
 		memcpy(rec->opaque, a->opaque, sizeof(rec->opaque));
+		rec->umas = a->umas;
+		if (a->umas)
+			rec->opaque[KS_FC_UMAS >> 3] |= 1 << (KS_FC_UMAS & 7);
 		set_ports(c->ports, a->modbus_ports, KS_PORT_MODBUS);
 		set_ports(c->ports, a->enip_ports, KS_PORT_ENIP);
 		set_ports(c->ports, a->io_ports, KS_PORT_IO);

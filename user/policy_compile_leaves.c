@@ -32,7 +32,7 @@ static uint32_t intern_selection(struct compiler *k, const struct policy_rule *r
 	numbers_add(&k->tmp, &n, r->io ? 1 : m ? 2 : 0);
 	if (m) {
 		numbers_add(&k->tmp, &n, (m->n_tags ? 1u : 0) | (m->instances.n ? 2u : 0) |
-			    (m->attributes.n ? 4u : 0));
+			    (m->attributes.n ? 4u : 0) | (m->pccc ? 8u : 0));
 		for (size_t i = 0; i < m->n_services; i++)
 			numbers_add(&k->tmp, &n, (uint32_t)m->services[i].kind << 16 |
 				    m->services[i].code);
@@ -77,6 +77,8 @@ static void collect_classes(struct cells *c)
 	for (size_t r = 0; r < p->n_rules; r++)
 		for (size_t i = 0; p->rules[r].cip && i < p->rules[r].cip->classes.n; i++)
 			numbers_add(&c->k->tmp, &keys, p->rules[r].cip->classes.v[i].lo);
+	for (uint32_t class = KS_CLASS_PCCC; class < KS_CLASS_PCCC_END; class++)
+		numbers_add(&c->k->tmp, &keys, class);
 	numbers_sort_unique(&keys);
 	c->n_classes = (uint32_t)keys.n + 1;
 	c->classes = arena_alloc(&c->k->tmp, c->n_classes * sizeof(*c->classes));
@@ -128,7 +130,7 @@ static void begin_step(struct cells *c)
 
 static bool class_listed(const struct policy_rule *r, uint32_t key_class)
 {
-	if (!r->cip || !r->cip->classes.n)
+	if (!r->cip || !r->cip->classes.n || ks_is_pccc(key_class))
 		return true;
 	for (size_t i = 0; i < r->cip->classes.n; i++)
 		if (r->cip->classes.v[i].lo == key_class)

@@ -89,6 +89,20 @@ static void plan_spans(struct compiler *k, const struct spans *s, struct numbers
 	}
 }
 
+/* As the file's own type, and as none: PLC-5 addresses say the number alone. */
+static void plan_files(struct compiler *k, const struct cip_match *m, struct numbers *out)
+{
+	for (size_t i = 0; i < m->n_files; i++) {
+		const struct file_sel *f = &m->files[i];
+		uint32_t type = f->type;
+
+		for (int round = 0; round < 2; round++, type = 0) {
+			numbers_add(&k->tmp, out, KS_PCCC_ELEMENT(type, f->file, f->span.lo));
+			numbers_add(&k->tmp, out, KS_PCCC_ELEMENT(type, f->file, f->span.hi));
+		}
+	}
+}
+
 void compile_plans(struct compiler *k)
 {
 	const struct policy *p = k->p;
@@ -101,6 +115,7 @@ void compile_plans(struct compiler *k)
 		if (!r->cip)
 			continue;
 		plan_spans(k, &r->cip->instances, &k->plans[i].instances);
+		plan_files(k, r->cip, &k->plans[i].instances);
 		plan_spans(k, &r->cip->attributes, &k->plans[i].attributes);
 	}
 	plan_defaults(k);

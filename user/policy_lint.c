@@ -9,6 +9,8 @@
 
 #include "policy_match.h"
 
+#define CLASS_MODBUS 0x44
+
 /* ---- overlapping assets ---- */
 
 struct placed {
@@ -192,6 +194,9 @@ static bool selects_cip(const struct policy_rule *r, bool only_risky)
 	for (unsigned int i = 0; i < n; i++)
 		if (selects_class(r, rows[i].class, only_risky))
 			return true;
+	for (uint32_t class = KS_CLASS_PCCC; class < KS_CLASS_PCCC_END; class++)
+		if (selects_class(r, class, only_risky))
+			return true;
 	return selects_class(r, KS_ANY, only_risky);
 }
 
@@ -235,21 +240,45 @@ static bool units_meet(const struct spans *a, const struct spans *b)
 	return !a->n || !b->n;
 }
 
-static bool asset_hears(const struct policy_asset *a, const struct policy_rule *r)
+/* Does the policy name the class of CIP whose requests are judged as Modbus too? */
+static bool names_translation(const struct policy *p)
 {
-	if (rule_has_modbus(r) && a->modbus &&
+	for (size_t i = 0; i < p->n_rules; i++) {
+		const struct cip_match *m = p->rules[i].cip;
+		const struct ks_cip_row *rows;
+		unsigned int n;
+
+		rows = ks_cip_rows(&n);
+		for (size_t k = 0; m && k < m->classes.n; k++)
+			if (m->classes.v[k].lo == CLASS_MODBUS)
+				return true;
+		for (size_t k = 0; m && k < m->n_services; k++)
+			if (m->services[k].kind == SV_NAMED &&
+			    rows[m->services[k].code].class == CLASS_MODBUS)
+				return true;
+	}
+	return false;
+}
+
+static bool asset_hears(const struct policy_asset *a, const struct policy_rule *r,
+			bool translated)
+{
+	if (rule_has_modbus(r) && a->enip && translated)
+		return true;
+	if (rule_has_modbus(r) && a->modbus && (!r->modbus || !r->modbus->umas || a->umas) &&
 	    (!r->modbus || units_meet(&r->modbus->units, &a->units)))
 		return true;
 	return rule_has_cip(r) && a->enip;
 }
 
-static bool any_asset_hears(const struct policy *p, const struct policy_rule *r)
+static bool any_asset_hears(const struct policy *p, const struct policy_rule *r,
+			    bool translated)
 {
 	for (size_t i = 0; i < r->n_to; i++)
-		if (asset_hears(&p->assets[r->to[i]], r))
+		if (asset_hears(&p->assets[r->to[i]], r, translated))
 			return true;
 	for (size_t a = 0; !r->n_to && a < p->n_assets; a++)
-		if (asset_hears(&p->assets[a], r))
+		if (asset_hears(&p->assets[a], r, translated))
 			return true;
 	return false;
 }
@@ -301,6 +330,8 @@ static const struct policy_rule *covering(const struct policy *p, size_t rule)
 static void lint_reach(const struct policy *p, const struct compiled_policy *c,
 		       struct diags *d)
 {
+	bool translated = names_translation(p);
+
 	for (size_t i = 0; i < p->n_rules; i++) {
 		const struct policy_rule *r = &p->rules[i], *by;
 
@@ -309,7 +340,7 @@ static void lint_reach(const struct policy *p, const struct compiled_policy *c,
 				     r->name);
 			continue;
 		}
-		if (!any_asset_hears(p, r)) {
+		if (!any_asset_hears(p, r, translated)) {
 			diag_warning(d, r->to_at.line ? r->to_at : r->at,
 				     "rule '%s' can never match: no asset of it speaks that protocol or has those units",
 				     r->name);
@@ -327,7 +358,10 @@ static void lint_reach(const struct policy *p, const struct compiled_policy *c,
 	}
 }
 
-/* A tag has more names than its path, so a list of forbidden tags is no fence. */
+/*
+ * A tag has more names than its path, and a file is written by commands that do not
+ * say which it is: a list of what is forbidden is no fence.
+ */
 static void lint_tags(const struct policy *p, struct diags *d)
 {
 	for (size_t i = 0; i < p->n_rules; i++) {
@@ -336,6 +370,10 @@ static void lint_tags(const struct policy *p, struct diags *d)
 		if (!r->allow && r->cip && r->cip->n_tags)
 			diag_warning(d, r->cip->tags_at[0],
 				     "rule '%s' denies tags by name: members, elements and aliases of them are other names; allow what may pass instead",
+				     r->name);
+		if (!r->allow && r->cip && r->cip->n_files)
+			diag_warning(d, r->cip->files[0].span.at,
+				     "rule '%s' denies data files by name: commands with other forms of address reach them too; allow what may pass instead",
 				     r->name);
 	}
 }

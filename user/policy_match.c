@@ -7,13 +7,15 @@
 #include "policy_match.h"
 
 #define CLASS_SYMBOL	0x6b
+#define CLASS_PCCC	0x67
+#define SERVICE_PCCC	0x4b
 #define COMMAND_ABOVE	0x7f	/* stands for every encapsulation command above it */
 
 enum element_kind function_elements(uint32_t fc)
 {
 	if (function_table(fc) != TABLE_OWN)
 		return ELEMENT_ADDRESS;
-	return fc == 8 || fc == 43 || fc == 90 ? ELEMENT_SUB : ELEMENT_WHOLE;
+	return fc == 8 || fc == 43 || fc == KS_FC_UMAS ? ELEMENT_SUB : ELEMENT_WHOLE;
 }
 
 enum modbus_table function_table(uint32_t fc)
@@ -116,7 +118,7 @@ void modbus_elements(const struct modbus_match *m, uint32_t fc,
 		     struct intervals *out)
 {
 	out->n = 0;
-	if (function_is_compound(fc))
+	if (function_is_compound(fc) || (m->umas && fc != KS_FC_UMAS))
 		return;
 	if (!m->n_functions)
 		add_selected(m, NULL, fc, out);
@@ -152,14 +154,26 @@ static bool class_has_instances(uint32_t key_class)
 	       key_class == KS_ANY;
 }
 
+/* What PCCC commands are to rules about CIP: Execute_PCCC of class 0x67. */
+static void pccc_as_cip(uint32_t *service, uint32_t *key_class)
+{
+	if (!ks_is_pccc(*key_class))
+		return;
+	*service = SERVICE_PCCC;
+	*key_class = CLASS_PCCC;
+}
+
 static bool service_selected(const struct service_sel *s, uint32_t service,
-			     uint32_t key_class)
+			     uint32_t key_class, bool pccc)
 {
 	const struct ks_cip_row *rows;
 	unsigned int n;
 
 	if (s->kind == SV_GROUP)
 		return ks_cip_group(service, key_class) == s->code;
+	if (pccc)
+		return s->code == ks_pccc_code(service, key_class);
+	pccc_as_cip(&service, &key_class);
 	if (s->kind == SV_CODE)
 		return s->code == service && class_has_services(key_class);
 	rows = ks_cip_rows(&n);
@@ -172,19 +186,23 @@ static bool service_selected(const struct service_sel *s, uint32_t service,
 
 bool cip_selects(const struct cip_match *m, uint32_t service, uint32_t key_class)
 {
+	uint32_t class = key_class, code = service;
 	bool hit = !m->classes.n;
 
+	pccc_as_cip(&code, &class);
 	for (size_t i = 0; !hit && i < m->classes.n; i++)
-		hit = m->classes.v[i].lo == key_class;
+		hit = m->classes.v[i].lo == class;
+	if (m->pccc && !ks_is_pccc(key_class))
+		return false;
 	if (!hit || (m->n_tags && key_class != KS_CLASS_TAG))
 		return false;
 	if (m->instances.n && !class_has_instances(key_class))
 		return false;
-	if (m->attributes.n && !class_has_services(key_class))
+	if (m->attributes.n && (!class_has_services(key_class) || ks_is_pccc(key_class)))
 		return false;
 	hit = !m->n_services;
 	for (size_t i = 0; !hit && i < m->n_services; i++)
-		hit = service_selected(&m->services[i], service, key_class);
+		hit = service_selected(&m->services[i], service, key_class, m->pccc);
 	return hit;
 }
 
@@ -218,6 +236,8 @@ bool default_allows_modbus(enum ks_default d, uint32_t fc, uint32_t sub)
 		return false;
 	if (d == KS_DEFAULT_READONLY)
 		return readonly_group(ks_modbus_group(fc, sub));
+	if (fc == KS_FC_UMAS)
+		return d == KS_DEFAULT_ALLOW && ks_modbus_group(fc, sub) != KS_G_other;
 	return d == KS_DEFAULT_ALLOW && function_has_length(fc, sub);
 }
 
@@ -226,6 +246,8 @@ bool default_allows_cip(enum ks_default d, uint32_t service, uint32_t key_class)
 	if (d == KS_DEFAULT_READONLY)
 		return readonly_group(ks_cip_group(service, key_class));
 	/* commands that the dissector has no layout for are opaque */
+	if (ks_is_pccc(key_class))
+		return d == KS_DEFAULT_ALLOW && ks_cip_group(service, key_class) != KS_G_other;
 	return d == KS_DEFAULT_ALLOW &&
 	       !(key_class == KS_CLASS_ENCAP && service == COMMAND_ABOVE);
 }

@@ -107,9 +107,12 @@ void ethertypes_default(struct policy *p);
 void read_ethertypes(struct parser *ps, const struct ynode *n, void *arg);
 void read_limits(struct parser *ps, const struct ynode *n, void *arg);
 
-/* policy_parse_rules.c, policy_parse_modbus.c, policy_parse_cip.c */
+/* policy_parse_rules.c, policy_parse_modbus.c, policy_parse_umas.c, policy_parse_cip.c,
+ * policy_parse_pccc.c */
 void read_rules(struct parser *ps, const struct ynode *n, void *arg);
 struct modbus_match *read_modbus_match(struct parser *ps, const struct ynode *n);
+struct modbus_match *read_umas_match(struct parser *ps, const struct ynode *n);
 struct cip_match *read_cip_match(struct parser *ps, const struct ynode *n);
+struct cip_match *read_pccc_match(struct parser *ps, const struct ynode *n);
 
 #endif

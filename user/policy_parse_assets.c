@@ -255,12 +255,22 @@ static void modbus_opaque(struct parser *ps, const struct ynode *n, void *arg)
 		if (!read_number(ps, m, 1, 127, "a function code", &code))
 			continue;
 		/* such codes are checked exactly and cannot be opaque */
-		if (function_has_length(code, KS_ANY))
+		if (code == KS_FC_UMAS)
+			diag_error(ps->d, m->at, "'%u' is UMAS, expected 'umas: true' beside 'opaque'",
+				   code);
+		else if (function_has_length(code, KS_ANY))
 			diag_error(ps->d, m->at, "'%u' has a length rule, expected a function code without one",
 				   code);
 		else
 			opaque[code >> 3] |= (uint8_t)(1 << (code & 7));
 	}
+}
+
+static void modbus_umas(struct parser *ps, const struct ynode *n, void *arg)
+{
+	static const char *const words[] = { "false", "true", NULL };
+
+	((struct asset_reader *)arg)->as->umas = read_word(ps, n, words, NULL) == 1;
 }
 
 static const struct ykey modbus_keys[] = {
@@ -269,6 +279,7 @@ static const struct ykey modbus_keys[] = {
 	{ "framing", modbus_framing, false },
 	{ "split", modbus_split, false },
 	{ "opaque", modbus_opaque, false },
+	{ "umas", modbus_umas, false },
 	{ NULL, NULL, false },
 };
 

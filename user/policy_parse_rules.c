@@ -13,7 +13,9 @@ struct rule_reader {
 	struct pos action_at;
 	struct pos io_at;
 	struct pos on_deny_at;
-	bool named, action, io, modbus, cip;
+	struct pos umas_at;
+	struct pos pccc_at;
+	bool named, action, io, modbus, umas, cip, pccc;
 };
 
 static void rule_name(struct parser *ps, const struct ynode *n, void *arg)
@@ -180,12 +182,30 @@ static void rule_modbus(struct parser *ps, const struct ynode *n, void *arg)
 	rr->r->modbus = read_modbus_match(ps, n);
 }
 
+static void rule_umas(struct parser *ps, const struct ynode *n, void *arg)
+{
+	struct rule_reader *rr = arg;
+
+	rr->umas = true;
+	rr->umas_at = n->at;
+	rr->r->modbus = read_umas_match(ps, n);
+}
+
 static void rule_cip(struct parser *ps, const struct ynode *n, void *arg)
 {
 	struct rule_reader *rr = arg;
 
 	rr->cip = true;
 	rr->r->cip = read_cip_match(ps, n);
+}
+
+static void rule_pccc(struct parser *ps, const struct ynode *n, void *arg)
+{
+	struct rule_reader *rr = arg;
+
+	rr->pccc = true;
+	rr->pccc_at = n->at;
+	rr->r->cip = read_pccc_match(ps, n);
 }
 
 static void rule_io(struct parser *ps, const struct ynode *n, void *arg)
@@ -205,10 +225,29 @@ static const struct ykey rule_keys[] = {
 	{ "action", rule_action, false },
 	{ "on_deny", rule_on_deny, false },
 	{ "modbus", rule_modbus, false },
+	{ "umas", rule_umas, false },
 	{ "cip", rule_cip, false },
+	{ "pccc", rule_pccc, false },
 	{ "io", rule_io, false },
 	{ NULL, NULL, false },
 };
+
+/* Parts of a rule that would have to share one selector. */
+static void check_parts(struct parser *ps, const struct rule_reader *rr)
+{
+	const char *other = rr->action ? "action" : rr->modbus ? "modbus" : rr->umas ? "umas" :
+			    rr->cip ? "cip" : rr->pccc ? "pccc" : NULL;
+
+	if (rr->io && other)
+		diag_error(ps->d, rr->io_at,
+			   "'io' beside '%s', expected it alone: io is a rule of its own", other);
+	if (rr->umas && rr->modbus)
+		diag_error(ps->d, rr->umas_at,
+			   "'umas' beside 'modbus', expected a rule for each: UMAS is function 90 of Modbus");
+	if (rr->pccc && rr->cip)
+		diag_error(ps->d, rr->pccc_at,
+			   "'pccc' beside 'cip', expected a rule for each: PCCC is a service of CIP");
+}
 
 static void read_rule(struct parser *ps, const struct ynode *n)
 {
@@ -222,11 +261,8 @@ static void read_rule(struct parser *ps, const struct ynode *n)
 	*rr.r = (struct policy_rule){ .name = "", .at = n->at,
 					.on_deny = KS_DENY_DEFAULT };
 	read_map(ps, n, rule_keys, &rr, "rule");
-	if (rr.io && (rr.action || rr.modbus || rr.cip))
-		diag_error(ps->d, rr.io_at,
-			   "'io' beside '%s', expected it alone: io is a rule of its own",
-			   rr.action ? "action" : rr.modbus ? "modbus" : "cip");
-	else if (rr.r->on_deny != KS_DENY_DEFAULT && rr.r->allow)
+	check_parts(ps, &rr);
+	if (rr.r->on_deny != KS_DENY_DEFAULT && rr.r->allow)
 		diag_error(ps->d, rr.on_deny_at,
 			   "'on_deny' in a rule that allows, expected it beside 'action: deny'");
 	else if (!rr.io && !rr.action)

@@ -33,19 +33,23 @@ OPTIONS = {
     'lab/mb_libmodbus_unit.pcap': {'modbus_ports': (502, 1502)},
     'lab/enip_eeipnet_opener.pcap': {'server': '10.99.0.2/32'},
     'suricata-verify/enip_cip_example.pcap': {'server': '192.168.1.22/32'},
+    'quickdraw/modicon_test.pcap': {'umas': True},
+    'quickdraw/modbus_test_data_part2.pcap': {'umas': True},
 }
 PORTS_POLICY = '''version: 1
 default: readonly
 assets:
   plant:
     address: [0.0.0.0/0, "::/0"]
-    modbus: {ports: [%s]}
+    modbus: {ports: [%s], umas: %s}
     enip: {}
 '''
 FIELDS = {
     'modbus': ['unit', 'function', 'subfunction', 'address', 'quantity',
-               'write_address', 'write_quantity'],
-    'enip': ['command', 'service', 'class', 'instance', 'attribute', 'tag'],
+               'write_address', 'write_quantity', 'umas_key'],
+    'enip': ['command', 'service', 'class', 'instance', 'attribute', 'tag',
+             'pccc_command', 'pccc_function', 'pccc_transaction', 'file',
+             'file_type', 'element', 'sub_element', 'elements'],
 }
 # One coil, one register, one queue: nothing on the wire is called a quantity.
 NO_QUANTITY = (5, 6, 22, 24)
@@ -153,7 +157,7 @@ def run_capture(args, name, policies):
     """Expected set, replay and comparison of one capture."""
     result = Result(name)
     options = OPTIONS.get(name, {})
-    ports = options.get('modbus_ports')
+    modbus = options.get('modbus_ports'), options.get('umas', False)
     try:
         leaves, crosscheck, result.payloads = expected_leaves(
             os.path.join(args.captures, name), **options)
@@ -163,7 +167,7 @@ def run_capture(args, name, policies):
     result.checked = sum(crosscheck.agreed.values())
     result.problems += ['tshark disagrees with expected.py: ' + line
                         for line in crosscheck.differences]
-    got = replay(args, name, policies[ports], result)
+    got = replay(args, name, policies[modbus], result)
     want = {(leaf['frame'], leaf['index']): leaf for leaf in leaves}
     result.counts = len(want), len(got)
     result.differences = compare_lines(want, got)
@@ -171,14 +175,15 @@ def run_capture(args, name, policies):
 
 
 def write_policies(args, directory):
-    """The policy for each set of ports."""
-    policies = {None: args.policy}
-    for ports in {o['modbus_ports'] for o in OPTIONS.values()
-                  if 'modbus_ports' in o}:
-        path = os.path.join(directory, '-'.join(map(str, ports)) + '.yaml')
+    """The policy for each set of ports, and for servers that speak UMAS."""
+    policies = {(None, False): args.policy}
+    for ports, umas in {(o.get('modbus_ports'), o.get('umas', False))
+                        for o in OPTIONS.values()} - set(policies):
+        path = os.path.join(directory, '%d.yaml' % len(policies))
         with open(path, 'w', encoding='utf-8') as out:
-            out.write(PORTS_POLICY % ', '.join(map(str, ports)))
-        policies[ports] = path
+            out.write(PORTS_POLICY % (', '.join(map(str, ports or (502,))),
+                                      str(umas).lower()))
+        policies[ports, umas] = path
     return policies
 
 

@@ -18,6 +18,19 @@ MODBUS_LISTS = [
     ('write_quantity', ['modbus.write_word_cnt']),
     ('subfunction', ['modbus.diagnostic_code', 'modbus.mei']),
 ]
+PCCC_LISTS = [
+    ('pccc_command', ['cip.pccc.cmd.code']),
+    ('pccc_function', ['cip.pccc.fnc.code_06', 'cip.pccc.fnc.code_07',
+                       'cip.pccc.fnc.code_0f']),
+    ('pccc_transaction', ['cip.pccc.tns.code']),
+    ('file', ['cip.pccc.file.num']),
+    ('file_type', ['cip.pccc.file.type']),
+    ('element', ['cip.pccc.element.num']),
+    ('sub_element', ['cip.pccc.subelement.num']),
+]
+# tshark 4.0 takes the address of three of the five typed logical commands apart
+PCCC_ADDRESS = {'file', 'file_type', 'element', 'sub_element'}
+PCCC_TAKEN_APART = (0xa2, 0xaa)
 # We call one register a quantity of one; tshark prints none.
 NO_QUANTITY = (5, 6, 22)
 # tshark prints one word count for each file record.
@@ -85,12 +98,23 @@ class Crosscheck:
             theirs = [v for field in fields for v in packet.values(field)]
             self.same(packet, name, sorted(mine), sorted(theirs))
 
+    def pccc(self, packet, requests):
+        """Command, function and address of every PCCC command of a frame."""
+        if not any('pccc_command' in leaf for leaf in requests):
+            return
+        for name, fields in PCCC_LISTS:
+            mine = [leaf[name] for leaf in requests if name in leaf and
+                    (name not in PCCC_ADDRESS or leaf['pccc_function'] in PCCC_TAKEN_APART)]
+            theirs = [v for field in fields for v in packet.values(field)]
+            self.same(packet, name, sorted(mine), sorted(theirs))
+
     def enip(self, packet, leaves):
         """Services must be all there is beside wrappers; path numbers and
         symbols must be among tshark's, which lists connection paths too."""
         self.same(packet, 'command', sorted({leaf['command'] for leaf in leaves}),
                   sorted(set(packet.values('enip.command'))))
         requests = [leaf for leaf in leaves if 'service' in leaf]
+        self.pccc(packet, requests)
         theirs = collections.Counter(packet.values('cip.service'))
         mine = collections.Counter(leaf['service'] for leaf in requests)
         extra = (theirs - mine).keys() - WRAPPERS

@@ -3,11 +3,12 @@
 
 Owns the walk from the encapsulation header to each CIP request: CPF items,
 Unconnected_Send, Multiple_Service_Packet, EPATH, exact data lengths of the
-services that readonly lets through. Pure: bytes in, records out. Which group a
+services that readonly lets through. What Execute_PCCC carries is in pccc.py. Pure: bytes in, records out. Which group a
 (service, class) pair belongs to is in cipgroups.py.
 """
 import struct
 
+import pccc
 from cipgroups import cip_group
 
 HEADER = 24
@@ -174,6 +175,12 @@ def judge_leaf(leaf, data, tail_allowed):
         leaf['group'] = 'session' if opens_router(data, large) else 'io'
         return
     leaf['group'] = cip_group(service, target, 'tag' in leaf)
+    if (service, target) == (0x4b, 0x67):
+        try:
+            leaf.update(pccc.decode(data))
+        except ValueError as problem:
+            raise Malformed(str(problem)) from problem
+        return
     length = data_length(leaf, data)
     if length is None or len(data) == length:
         return

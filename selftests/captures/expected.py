@@ -20,9 +20,9 @@ from streams import Requests
 READONLY = {'read', 'diagnostic', 'discovery', 'session'}
 
 
-def expected_leaves(capture, modbus_ports=(502,), server=None):
+def expected_leaves(capture, modbus_ports=(502,), server=None, umas=False):
     """(leaves, crosscheck, payload by frame) of a capture."""
-    requests = Requests(modbus_ports, server)
+    requests = Requests(modbus_ports, server, umas)
     crosscheck, payloads = Crosscheck(), {}
     for packet in read_packets(capture, modbus_ports):
         payloads[packet.frame] = packet.payload
@@ -41,12 +41,14 @@ def main():
     parser.add_argument('capture')
     parser.add_argument('--modbus-port', type=int, action='append',
                         help='TCP port of Modbus servers (default 502)')
+    parser.add_argument('--umas', action='store_true',
+                        help='Modbus servers speak UMAS')
     parser.add_argument('--server', metavar='PREFIX',
                         help='servers where both ports are 2222')
     args = parser.parse_args()
     try:
         leaves, crosscheck, _ = expected_leaves(
-            args.capture, args.modbus_port or [502], args.server)
+            args.capture, args.modbus_port or [502], args.server, args.umas)
     except CaptureError as problem:
         print('expected: %s' % problem, file=sys.stderr)
         return 3

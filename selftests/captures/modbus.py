@@ -9,6 +9,7 @@ import struct
 
 MBAP = 7
 LENGTH_MIN, LENGTH_MAX = 2, 254
+UMAS, UMAS_LENGTH_MAX = 90, 506
 
 GROUPS = {
     1: 'read', 2: 'read', 3: 'read', 4: 'read', 20: 'read', 24: 'read',
@@ -17,8 +18,7 @@ GROUPS = {
     5: 'write', 6: 'write', 15: 'write', 16: 'write', 21: 'write',
     22: 'write', 23: 'write',
     9: 'program', 10: 'program', 13: 'program', 14: 'program', 18: 'program',
-    40: 'program', 41: 'program', 42: 'program', 90: 'program',
-    126: 'program',
+    40: 'program', 41: 'program', 42: 'program', 126: 'program',
     125: 'firmware',
 }
 DIAGNOSTIC_GROUPS = {
@@ -26,6 +26,13 @@ DIAGNOSTIC_GROUPS = {
     1: 'control', 4: 'control', 10: 'control', 20: 'control',
 }
 DIAGNOSTIC_GROUPS.update({sub: 'diagnostic' for sub in range(11, 19)})
+UMAS_GROUPS = {0x29: 'firmware'}
+for _group, _codes in {
+        'read': '01 02 03 04 05 06 07 0a 12 20 22 24 26 27 2a 39 51 52 53 58 65 66 70 72 73 74',
+        'write': '21 23 25 71',
+        'control': '40 41 42 60 61 62 63 64',
+        'program': '10 11 6e 28 30 31 32 33 34 35 36 37 43 50 6c 6d'}.items():
+    UMAS_GROUPS.update({code: _group for code in bytes.fromhex(_codes)})
 MEI_GROUPS = {13: 'config', 14: 'discovery'}
 
 FIXED_LENGTHS = {1: 5, 2: 5, 3: 5, 4: 5, 5: 5, 6: 5, 7: 1, 11: 1, 12: 1,
@@ -38,19 +45,27 @@ def group_of(function, subfunction):
         return DIAGNOSTIC_GROUPS.get(subfunction, 'other')
     if function == 43:
         return MEI_GROUPS.get(subfunction, 'other')
+    if function == UMAS:
+        return UMAS_GROUPS.get(subfunction, 'other')
     return GROUPS.get(function, 'other')
 
 
-def adu_length(data):
+def adu_length(data, umas=False):
     """Length of the ADU at the start of data; None: header incomplete.
 
-    Raises ValueError where no framing is possible any more.
+    Raises ValueError where no framing is possible any more. umas: toward a server
+    that speaks it, whose function 90 may be longer.
     """
     if len(data) >= 4 and data[2:4] != b'\0\0':
         raise ValueError('protocol id %s' % data[2:4].hex())
     if len(data) < 6:
         return None
     length = struct.unpack_from('>H', data, 4)[0]
+    if umas and length > LENGTH_MAX:
+        if len(data) < 8:
+            return None
+        if data[7] == UMAS and length <= UMAS_LENGTH_MAX:
+            return 6 + length
     if not LENGTH_MIN <= length <= LENGTH_MAX:
         raise ValueError('MBAP length %d' % length)
     return 6 + length
@@ -135,18 +150,33 @@ def add_fields(leaf, pdu):
         leaf['subfunction'] = word(1)
     if function == 43 and len(pdu) >= 2:
         leaf['subfunction'] = pdu[1]
-    if function == 90 and len(pdu) >= 3:  # UMAS: session key, then its function
-        leaf['subfunction'] = pdu[2]
+    if function == UMAS and len(pdu) >= 3:  # session key, then its function
+        inner = pdu[36:] if pdu[2] == 0x38 and len(pdu) >= 39 else pdu
+        leaf['umas_key'], leaf['subfunction'] = inner[1], inner[2]
 
 
-def decode(adu):
-    """One whole ADU as a leaf record."""
+def umas_problem(pdu):
+    """Why a UMAS request is refused whatever policy says; None if it is not."""
+    if len(pdu) < 3:
+        return 'length'
+    if pdu[2] != 0x38:
+        return None
+    if len(pdu) < 39:
+        return 'length'
+    return 'signed' if pdu[36] != UMAS or pdu[38] == 0x38 else None
+
+
+def decode(adu, umas=False):
+    """One whole ADU as a leaf record. umas: does the server speak it?"""
     pdu = adu[MBAP:]
     leaf = {'proto': 'modbus', 'unit': adu[6], 'function': pdu[0]}
     add_fields(leaf, pdu)
     leaf['group'] = group_of(pdu[0], leaf.get('subfunction'))
     if has_length_rule(pdu) and implied_length(pdu) != len(pdu):
         leaf['malformed'] = 'length'
+    problem = umas_problem(pdu) if umas else 'not spoken'
+    if pdu[0] == UMAS and problem:
+        leaf['malformed'] = problem
     return leaf
 
 

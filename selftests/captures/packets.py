@@ -20,6 +20,9 @@ DISSECTION_FIELDS = [
     'modbus.write_word_cnt', 'modbus.diagnostic_code', 'modbus.mei',
     'enip.command', 'cip.service', 'cip.class', 'cip.instance',
     'cip.attribute', 'cip.symbol', 'enip.srrd.iface',
+    'cip.pccc.cmd.code', 'cip.pccc.fnc.code_06', 'cip.pccc.fnc.code_07',
+    'cip.pccc.fnc.code_0f', 'cip.pccc.tns.code', 'cip.pccc.file.num',
+    'cip.pccc.file.type', 'cip.pccc.element.num', 'cip.pccc.subelement.num',
     'tcp.analysis.retransmission',
 ]
 FLAG_SYN, FLAG_RST, FLAG_ACK = 0x02, 0x04, 0x10

@@ -5,6 +5,7 @@ Owns who is the server, the in-order stream of each client, retransmissions
 (judged once), gaps and flows without a handshake (taken up at a segment that
 holds whole messages only). Knows no policy.
 """
+import functools
 import ipaddress
 
 import enip
@@ -27,16 +28,15 @@ class Stream:
         self.resumed = False    # taken up where no border was known
 
 
-def decode(proto, message, transport):
+def decode(proto, message, transport, umas):
     """One whole message as leaves."""
     if proto == 'modbus':
-        return [modbus.decode(message)]
+        return [modbus.decode(message, umas)]
     return enip.decode(message, transport)
 
 
-def holds_whole_messages(proto, data):
+def holds_whole_messages(length_of, data):
     """Does data begin and end on a message border?"""
-    length_of = MESSAGES[proto][0]
     while data:
         try:
             length = length_of(data)
@@ -51,7 +51,10 @@ def holds_whole_messages(proto, data):
 class Requests:
     """Collects the leaves of a capture, packet by packet."""
 
-    def __init__(self, modbus_ports, server=None):
+    def __init__(self, modbus_ports, server=None, umas=False):
+        self.umas = umas
+        self.messages = dict(MESSAGES, modbus=(
+            functools.partial(modbus.adu_length, umas=umas), modbus.broken))
         self.protocols = {port: 'modbus' for port in modbus_ports}
         self.protocols[ENIP_PORT] = 'enip'
         self.server = ipaddress.ip_network(server) if server else None
@@ -97,13 +100,13 @@ class Requests:
         proto = self.protocols.get(packet.dport)
         if proto is None or not packet.payload:
             return
-        length_of, broken = MESSAGES[proto]
+        length_of, broken = self.messages[proto]
         try:
             whole = length_of(packet.payload) == len(packet.payload)
         except ValueError:
             whole = False
         if whole:
-            self.emit(decode(proto, packet.payload, 'udp'))
+            self.emit(decode(proto, packet.payload, 'udp', self.umas))
         else:
             self.emit([broken('datagram')])
 
@@ -133,8 +136,7 @@ class Requests:
         if data:
             self.add_bytes(stream, data)
 
-    @staticmethod
-    def new_bytes(stream, packet):
+    def new_bytes(self, stream, packet):
         """What of a segment continues the stream; b'' for old bytes and for
         a segment that cannot be placed on a message border."""
         data, ahead = packet.payload, 0
@@ -148,12 +150,12 @@ class Requests:
         stream.resumed = stream.lost or ahead > 0
         if stream.resumed:
             stream.pending = b''
-            stream.lost = not holds_whole_messages(stream.proto, data)
+            stream.lost = not holds_whole_messages(self.messages[stream.proto][0], data)
         return b'' if stream.lost else data
 
     def add_bytes(self, stream, data):
         """Every message that the new bytes complete."""
-        length_of, broken = MESSAGES[stream.proto]
+        length_of, broken = self.messages[stream.proto]
         stream.pending += data
         while stream.pending:
             try:
@@ -166,7 +168,7 @@ class Requests:
                 return
             message = stream.pending[:length]
             stream.pending = stream.pending[length:]
-            leaves = decode(stream.proto, message, 'tcp')
+            leaves = decode(stream.proto, message, 'tcp', self.umas)
             for leaf in leaves:
                 leaf['resumed'] = stream.resumed
             self.emit(leaves)

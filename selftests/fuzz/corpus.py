@@ -105,7 +105,7 @@ def pieces(stream):
     """Input of fuzz_frame.c: a cut that depends on the stream only."""
     dice = zlib.crc32(stream)
     cuts = bytes((dice >> 3 * i) % (1 + min(len(stream), 40)) for i in range(dice % 8))
-    for protocol in (0, 1):
+    for protocol in (0, 1, 2):
         yield bytes((protocol, len(cuts))) + cuts + stream
 
 
@@ -161,7 +161,8 @@ class Corpus:
 
     def modbus(self):
         own = [bytes((listed,)) + a for a in modbus_seeds() for listed in (0, a[7], 255)]
-        return [b"\0" + p for p in self.payloads], own
+        umas = [b"\x5a" + p for p in self.payloads if p[7:8] == b"\x5a"]
+        return [b"\0" + p for p in self.payloads] + umas, own
 
     def enip(self):
         own = [bytes((udp,)) + p for p in enip_seeds() for udp in (0, 1)]
@@ -173,6 +174,11 @@ class Corpus:
     def leaf(self):
         own = [bytes((flags,)) + r for r in cip_seeds() for flags in range(4)]
         return [b"\2" + r for r in self.cip], own
+
+    def pccc(self):
+        """Data of Execute_PCCC behind 0x80; hand-made ones have their first byte."""
+        found = {r[2 + 2 * r[1]:] for r in self.cip if r[:1] == b"\x4b" and len(r) > 1}
+        return [b"\x80" + data for data in sorted(found)], seeds("pccc")
 
     def epath(self):
         return sorted({path(r) for r in self.cip}), path_seeds()

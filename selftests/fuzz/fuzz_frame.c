@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Framing of both protocols over a stream that arrives in pieces. Byte 0 chooses
- * the protocol, byte 1 how many pieces are cut off, then one length byte for each;
+ * the protocol (bit 1: toward an asset that speaks UMAS), byte 1 how many pieces are cut off, then one length byte for each;
  * the rest is the stream. The borders that modbus_frame() and enip_frame() give
  * must be those of the whole stream, by the layout of the headers, whatever the cuts.
  */
@@ -23,6 +23,7 @@ struct stream {
 	const uint8_t *s;
 	uint32_t n;
 	int enip;
+	int umas;
 };
 
 static int frame(const struct stream *t, uint32_t from, uint32_t to)
@@ -30,7 +31,7 @@ static int frame(const struct stream *t, uint32_t from, uint32_t to)
 	uint32_t most = t->enip ? KS_EIP_VIEW : KS_MB_VIEW, have = to - from;
 	struct view v = { .base = t->s + from, .len = have < most ? have : most };
 
-	return t->enip ? enip_frame(&v) : modbus_frame(&v);
+	return t->enip ? enip_frame(&v) : modbus_frame(&v, t->umas);
 }
 
 /* MBAP: transaction, protocol 0, length of what follows it: 2 to 254 bytes. */
@@ -43,6 +44,20 @@ static int adu(const uint8_t *s, uint32_t n, uint32_t *size)
 		return 0;
 	*size = 6 + 256 * s[4] + s[5];
 	return *size < 8 || *size > 260 ? -1 : 0;
+}
+
+/* The same where UMAS is spoken: its function, and no other, may have up to 512 bytes. */
+static int umas_adu(const uint8_t *s, uint32_t n, uint32_t *size)
+{
+	int refused = adu(s, n, size);
+
+	if (!refused || *size < 8 || (s[2] || s[3]))
+		return refused;
+	if (n < 8) {
+		*size = 0;
+		return 0;
+	}
+	return s[7] == 90 && *size <= 512 ? 0 : -1;
 }
 
 /* Command, length of the data, session, status, context, options 0: 24 bytes, then data. */
@@ -61,7 +76,7 @@ static void borders_of_whole(const struct stream *t, struct borders *b)
 
 	b->n = 0;
 	for (;;) {
-		b->refused = (t->enip ? pdu : adu)(t->s + at, t->n - at, &size);
+		b->refused = (t->enip ? pdu : t->umas ? umas_adu : adu)(t->s + at, t->n - at, &size);
 		if (b->refused || !size || size > t->n - at)
 			return;
 		at += size;
@@ -114,7 +129,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	cuts = data[1] & PIECES;
 	if (size < 2 + cuts)
 		return 0;
-	t = (struct stream){ data + 2 + cuts, size - 2 - cuts, data[0] & 1 };
+	t = (struct stream){ data + 2 + cuts, size - 2 - cuts, data[0] & 1, data[0] & 2 };
 	borders_of_whole(&t, &whole);
 	borders_of_pieces(&t, data + 2, cuts, &pieces);
 	MUST(whole.n == pieces.n && whole.refused == pieces.refused);

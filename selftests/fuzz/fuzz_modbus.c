@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * libFuzzer entry for bpf/modbus.h: byte 0 is the function code that the asset
- * lists as opaque (0 = none, 128 and above = all), the rest a TCP stream of ADUs.
+ * lists as opaque (0 = none, 128 and above = all), 90 that it speaks UMAS; the rest
+ * is a TCP stream of ADUs.
  * Besides reads beyond the input it looks for I4: what passes must be as long as
  * its function code says, by the table below, which is written from the
  * specification, and what the leaf says must stand in the bytes.
@@ -58,6 +59,9 @@ static int lawful(const uint8_t *p, uint32_t n, int listed)
 		return references(p, n, p[0] == 21);
 	case 23:
 		return counted(p, n, 7, 16);
+	case 90:
+		return listed && n > 2 &&
+		       (p[2] != 0x38 || (n > 38 && p[36] == 90 && p[38] != 0x38));
 	case 43:
 		return n > 1 && (p[1] == 14 ? n == 4 : listed);
 	}
@@ -88,7 +92,8 @@ static void check_leaf(const struct ks_leaf *leaf, const uint8_t *adu, uint32_t 
 	if (p[0] == 43)
 		MUST(leaf->has & KS_HAS_SUB && leaf->sub == p[1]);
 	if (p[0] == 90)
-		MUST(!(leaf->has & KS_HAS_SUB) == (n < 10) && (n < 10 || leaf->sub == p[2]));
+		MUST(leaf->has & KS_HAS_SUB && leaf->sub == (p[2] == 0x38 ? p[38] : p[2]) &&
+		     leaf->umas_key == (p[2] == 0x38 ? p[37] : p[1]));
 }
 
 static void check_adu(const struct view *v, uint8_t listed)
@@ -107,7 +112,7 @@ static void check_adu(const struct view *v, uint8_t listed)
 	MUST(!reason == !!lawful(pdu, v->len - 7, listed >= 128 || (listed && listed == pdu[0])));
 	if (reason)
 		MUST(reason == KS_R_malformed || reason == KS_R_length_mismatch ||
-		     reason == KS_R_function_opaque);
+		     reason == KS_R_function_opaque || (pdu[0] == 90 && reason == KS_R_nesting));
 	else
 		check_leaf(&leaf, v->base, v->len);
 }
@@ -115,17 +120,19 @@ static void check_adu(const struct view *v, uint8_t listed)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct view v;
+	int umas;
 
 	if (!size)
 		return 0;
+	umas = data[0] == 90 || data[0] >= 128;
 	v = (struct view){ .base = data + 1, .len = size - 1 };
 	while (v.len) {
-		int n = modbus_frame(&v);
+		int n = modbus_frame(&v, umas);
 		struct view one = { .base = v.base, .len = n };
 
 		if (n <= 0 || (uint32_t)n > v.len)
 			break;
-		MUST(n >= 8 && n <= 260);
+		MUST(n >= 8 && n <= (umas && v.base[7] == 90 ? 512 : 260));
 		check_adu(&one, data[0]);
 		v = (struct view){ .base = v.base + n, .len = v.len - n };
 	}

@@ -33,6 +33,8 @@ TARGETS = {
             "\tif (view_has(v, 0, EIP_HEADER) && view_le32"),
         Bug("an ADU of 261 bytes", "bpf/modbus.h",
             "#define MB_LENGTH_MAX\t254", "#define MB_LENGTH_MAX\t255"),
+        Bug("every function may have the length of UMAS", "bpf/modbus.h",
+            "view_u8(v, MB_FUNCTION, KS_MB_VIEW) != KS_FC_UMAS", "0"),
     )),
     "modbus": Target(bugs=(
         Bug("no length is exact", "bpf/modbus.h",
@@ -41,6 +43,11 @@ TARGETS = {
             "bytes != (quantity * bits + 7) / 8", "bytes < (quantity * bits + 7) / 8"),
         Bug("function 23 is judged by its read address", "bpf/modbus.h",
             "leaf->waddress = view_be16(v, MB_DATA + 4,", "leaf->waddress = view_be16(v, MB_DATA,"),
+        Bug("a signed UMAS request inside a signed one", "bpf/umas.h",
+            "return leaf->sub == UMAS_SIGNED ? KS_R_nesting : 0;", "return 0;"),
+        Bug("UMAS for servers that do not speak it", "bpf/modbus.h",
+            "return modbus_listed(opaque, KS_FC_UMAS) ? err : KS_R_function_opaque;",
+            "return err;"),
     )),
     "enip": Target(max_len=9000, bugs=(
         Bug("bytes behind the items", "bpf/enip.h",
@@ -65,6 +72,16 @@ TARGETS = {
         Bug("a wrapper that was not unwrapped", "bpf/cip.h",
             "service == CIP_UNCONNECTED_SEND && class == CIP_CONN_MANAGER) ||",
             "service == 0xff) ||"),
+    )),
+    "pccc": Target(max_len=600, bugs=(
+        Bug("values behind a typed write's last", "bpf/pccc.h",
+            "c->end - c->pos != pccc_logical_data(fnc, size)",
+            "c->end - c->pos < pccc_logical_data(fnc, size)"),
+        Bug("sub-elements do not count", "bpf/pccc.h",
+            "last = 2 * sub + (size ? size - 1 : 0);", "last = size ? size - 1 : 0;"),
+        Bug("a reply taken for a command", "bpf/pccc.h", "cmd & 0xf0", "cmd & 0xb0"),
+        Bug("a passthrough's byte count", "bpf/cip_modbus.h",
+            " && bytes == (quantity * bits + 7) / 8 ?", " ?"),
     )),
     "epath": Target(max_len=600, bugs=(
         Bug("a class named twice", "bpf/epath.h",

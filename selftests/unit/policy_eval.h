@@ -14,6 +14,8 @@
 #include "../../bpf/groups.h"
 #include "../../user/policy.h"
 
+#define NO_TYPE 256
+
 struct request {
 	struct prefix client, server;	/* full length */
 	bool cip;
@@ -24,6 +26,9 @@ struct request {
 	uint32_t service, class;
 	uint32_t instance, attribute;	/* KS_NO_VALUE: none */
 	const char *tag;		/* class KS_CLASS_TAG */
+	bool has_file;			/* class KS_CLASS_PCCC | ...: a data-table file */
+	uint32_t type, file, element, elements; /* type as on the wire, NO_TYPE = none */
+	bool inner;			/* class 0x44: also the Modbus request fc, lo, n */
 };
 
 struct answer {
@@ -175,19 +180,22 @@ static bool ref_modbus_match(const struct policy_rule *r, uint8_t unit, uint32_t
 		m = &all;
 	if (!m->units.n && r->allow && unit == 0 && !read)
 		return false;
+	if (m->umas && fc != 90)
+		return false;
 	return ref_span(&m->units, unit) && ref_function(m, fc, element) &&
 	       ref_address(m, fc, element);
 }
 
 static bool ref_default_modbus(enum ks_default d, uint32_t fc, uint32_t sub)
 {
-	static const uint8_t opaque[] = { 9, 10, 13, 14, 18, 19, 90, 91 };
+	static const uint8_t opaque[] = { 9, 10, 13, 14, 18, 19, 91 };
 
 	if (d == KS_DEFAULT_READONLY)
 		return KS_READONLY_GROUPS >> ks_modbus_group(fc, ref_has_sub(fc) ? sub : KS_ANY) & 1;
 	if (d == KS_DEFAULT_DENY || memchr(opaque, (int)fc, sizeof(opaque)))
 		return false;
-	return fc <= 24 || (fc == 43 && sub == 14);
+	return fc <= 24 || (fc == 43 && sub == 14) ||
+	       (fc == 90 && ks_modbus_group(90, sub) != KS_G_other);
 }
 
 /* Rules that could speak at all, in order; looked for once a request. */
@@ -228,11 +236,51 @@ static bool ref_modbus_span(const struct policy *p, const struct ref_list *l,
 	return allow;
 }
 
+static bool ref_pccc(uint32_t class)
+{
+	return class >> 5 == KS_CLASS_PCCC >> 5;
+}
+
+/* Rules about PCCC count in commands and functions, those about CIP see one service. */
+static bool ref_pccc_service(const struct cip_match *m, uint32_t service, uint32_t class)
+{
+	uint32_t command = (class & 31) / 2, function = (class & 1) * 128 + service;
+	const struct ks_cip_row *rows;
+	unsigned int n;
+
+	rows = ks_cip_rows(&n);
+	for (size_t i = 0; i < m->n_services; i++) {
+		const struct service_sel *s = &m->services[i];
+
+		if (s->kind == SV_GROUP && ks_pccc_group(command * 256 + function) == s->code)
+			return true;
+		if (s->kind == SV_CODE && s->code == (m->pccc ? command * 256 + function : 0x4b))
+			return true;
+		if (s->kind == SV_NAMED && !strcmp(rows[s->code].name, "execute_pccc"))
+			return true;
+	}
+	return !m->n_services;
+}
+
+static bool ref_file(const struct cip_match *m, const struct request *q, uint32_t element)
+{
+	for (size_t i = 0; i < m->n_files; i++) {
+		const struct file_sel *f = &m->files[i];
+
+		if (q->has_file && f->file == q->file && element >= f->span.lo &&
+		    element <= f->span.hi && (q->type == NO_TYPE || q->type == f->type + 0x7f))
+			return true;
+	}
+	return !m->n_files;
+}
+
 static bool ref_service(const struct cip_match *m, uint32_t service, uint32_t class)
 {
 	const struct ks_cip_row *rows;
 	unsigned int n;
 
+	if (ref_pccc(class))
+		return ref_pccc_service(m, service, class);
 	rows = ks_cip_rows(&n);
 	for (size_t i = 0; i < m->n_services; i++) {
 		const struct service_sel *s = &m->services[i];
@@ -258,7 +306,7 @@ static bool ref_tag(const struct cip_match *m, const struct request *q)
 	return !m->n_tags;
 }
 
-static bool ref_cip_match(const struct policy_rule *r, const struct request *q)
+static bool ref_cip_match(const struct policy_rule *r, const struct request *q, uint32_t element)
 {
 	const struct cip_match *m = r->cip;
 	bool wire = q->class < KS_CLASS_TAG || q->class == KS_CLASS_OPEN;
@@ -270,26 +318,28 @@ static bool ref_cip_match(const struct policy_rule *r, const struct request *q)
 		return !r->modbus;
 	hit = !m->classes.n;
 	for (size_t i = 0; i < m->classes.n; i++)
-		hit |= m->classes.v[i].lo == q->class;
+		hit |= m->classes.v[i].lo == (ref_pccc(q->class) ? 0x67 : q->class);
+	if (m->pccc && (!ref_pccc(q->class) || !ref_file(m, q, element)))
+		return false;
 	if (!hit || !ref_service(m, q->service, q->class) || !ref_tag(m, q))
 		return false;
 	if (m->instances.n &&
 	    (!wire || q->instance == KS_NO_VALUE || !ref_span(&m->instances, q->instance)))
 		return false;
-	return !m->attributes.n || (q->class != KS_CLASS_ENCAP && q->class != KS_CLASS_IO &&
+	return !m->attributes.n || (!ref_pccc(q->class) && q->class != KS_CLASS_ENCAP && q->class != KS_CLASS_IO &&
 				    q->attribute != KS_NO_VALUE &&
 				    ref_span(&m->attributes, q->attribute));
 }
 
-static bool ref_cip(const struct policy *p, const struct ref_list *l,
-		    const struct request *q, uint32_t *rule)
+static bool ref_cip_element(const struct policy *p, const struct ref_list *l,
+			    const struct request *q, uint32_t element, uint32_t *rule)
 {
 	enum ks_group g = ks_cip_group(q->service, q->class);
 
 	for (size_t i = 0; i < l->n; i++) {
 		const struct policy_rule *r = &p->rules[l->rule[i]];
 
-		if (ref_cip_match(r, q)) {
+		if (ref_cip_match(r, q, element)) {
 			*rule = l->rule[i] + 1;
 			return r->allow;
 		}
@@ -302,8 +352,28 @@ static bool ref_cip(const struct policy *p, const struct ref_list *l,
 	*rule = 0;
 	if (p->dflt == KS_DEFAULT_READONLY)
 		return KS_READONLY_GROUPS >> g & 1;
-	return p->dflt == KS_DEFAULT_ALLOW &&
+	return p->dflt == KS_DEFAULT_ALLOW && !(ref_pccc(q->class) && g == KS_G_other) &&
 	       !(q->class == KS_CLASS_ENCAP && q->service == 0x7f);
+}
+
+/* First refused element, else the first; and what is Modbus inside has to be allowed too. */
+static bool ref_cip(const struct policy *p, const struct ref_list *l,
+		    const struct request *q, uint32_t *rule)
+{
+	struct request modbus = *q;
+	uint32_t first;
+	bool allow = ref_cip_element(p, l, q, q->element, rule);
+
+	first = *rule;
+	for (uint32_t i = 1; allow && q->has_file && i < q->elements; i++)
+		if (q->element + i <= 0xffff)
+			allow = ref_cip_element(p, l, q, q->element + i, rule);
+	if (allow)
+		*rule = first;
+	modbus.unit = 255;
+	if (allow && q->inner)
+		allow = ref_modbus_span(p, l, &modbus, q->fc, q->lo, q->n, rule);
+	return allow;
 }
 
 static struct answer ref_answer(const struct policy *p, const struct request *q)
@@ -419,10 +489,26 @@ static bool tab_modbus(const struct compiled_policy *c, const struct ks_profile_
 	return tab_span(c, &d[q->fc], q->sub, q->sub, 0, rule);
 }
 
+/* The data path's numbering of data-table elements. */
+static void tab_file(const struct request *q, uint32_t *lo, uint32_t *hi)
+{
+	uint32_t type = q->type == NO_TYPE ? 0 : KS_PCCC_TYPE(q->type);
+	uint32_t last = q->element + q->elements - 1;
+
+	*lo = *hi = KS_NO_VALUE;
+	if (!q->has_file || q->file > KS_PCCC_FILE_MAX ||
+	    (q->type != NO_TYPE && (q->type < 0x80 || q->type > 0x9f)))
+		return;
+	*lo = KS_PCCC_ELEMENT(type, q->file, q->element);
+	*hi = KS_PCCC_ELEMENT(type, q->file, last > 0xffff ? 0xffff : last);
+}
+
 static bool tab_cip(const struct compiled_policy *c, const struct ks_profile_rec *prof,
 		    const struct request *q, uint32_t *rule)
 {
-	uint32_t index = 0, instance = q->instance, leaf;
+	uint32_t index = 0, instance = q->instance, last, leaf;
+	struct request modbus = *q;
+	bool allow;
 	struct ks_tag_key key = { 0 };
 
 	for (size_t i = 0; i < c->n_classes; i++)
@@ -437,8 +523,13 @@ static bool tab_cip(const struct compiled_policy *c, const struct ks_profile_rec
 			if (!memcmp(&c->tag_keys[i], &key, sizeof(key)))
 				instance = c->tag_ids[i];
 	}
-	return tab_span(c, &c->cip[prof->cip_row * c->cfg->leaves + leaf], instance, instance,
-			q->attribute, rule);
+	last = instance;
+	if (ref_pccc(q->class))
+		tab_file(q, &instance, &last);
+	allow = tab_span(c, &c->cip[prof->cip_row * c->cfg->leaves + leaf], instance, last,
+			 q->attribute, rule);
+	modbus.unit = 255;
+	return allow && q->inner ? tab_modbus(c, prof, &modbus, rule) : allow;
 }
 
 /* The profile of the pair, NULL when the server is no asset. */

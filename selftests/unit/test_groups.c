@@ -21,7 +21,9 @@ TEST(groups_modbus)
 		{ 16, KS_ANY, KS_G_write }, { 21, KS_ANY, KS_G_write }, { 22, KS_ANY, KS_G_write },
 		{ 23, KS_ANY, KS_G_write }, { 8, 3, KS_G_config }, { 43, 13, KS_G_config },
 		{ 8, 1, KS_G_control }, { 8, 4, KS_G_control }, { 8, 10, KS_G_control },
-		{ 8, 20, KS_G_control }, { 90, KS_ANY, KS_G_program }, { 90, 2, KS_G_program },
+		{ 8, 20, KS_G_control }, { 90, KS_ANY, KS_G_other }, { 90, 2, KS_G_read },
+		{ 90, 0x99, KS_G_other }, { 90, 0x38, KS_G_other }, { 90, 0x41, KS_G_control },
+		{ 90, 0x23, KS_G_write }, { 90, 0x29, KS_G_firmware }, { 90, 0x30, KS_G_program },
 		{ 126, KS_ANY, KS_G_program }, { 125, KS_ANY, KS_G_firmware },
 		{ 8, 19, KS_G_other }, { 8, 21, KS_G_other }, { 8, KS_ANY, KS_G_other },
 		{ 43, 15, KS_G_other }, { 43, KS_ANY, KS_G_other }, { 65, KS_ANY, KS_G_other },
@@ -48,6 +50,19 @@ TEST(groups_modbus_readonly)
 		CHECK_AT(!!(KS_READONLY_GROUPS & 1u << ks_modbus_group(8, sub)) == want, sub);
 		CHECK_AT(!!(KS_READONLY_GROUPS & 1u << ks_modbus_group(43, sub)) == (sub == 14), sub);
 	}
+}
+
+/* UMAS: what `readonly` lets through, from the reference's list typed apart. */
+TEST(groups_umas_readonly)
+{
+	static const __u8 reads[] = {
+		0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x0a, 0x12, 0x20, 0x22, 0x24, 0x26,
+		0x27, 0x2a, 0x39, 0x51, 0x52, 0x53, 0x58, 0x65, 0x66, 0x70, 0x72, 0x73, 0x74,
+	};
+
+	for (__u32 sub = 0; sub < 0x100; sub++)
+		CHECK_AT(!!(KS_READONLY_GROUPS & 1u << ks_modbus_group(90, sub)) ==
+			 (memchr(reads, sub, sizeof(reads)) != NULL), sub);
 }
 
 TEST(groups_cip)
@@ -87,6 +102,44 @@ TEST(groups_cip)
 
 	for (unsigned int i = 0; i < sizeof(want) / sizeof(want[0]); i++)
 		CHECK_AT(ks_cip_group(want[i].service, want[i].class) == want[i].group, i);
+}
+
+/* PCCC: what `readonly` lets through, from the reference's list typed apart. */
+TEST(groups_pccc_readonly)
+{
+	static const __u32 reads[] = {
+		0x0100, 0x0600, 0x0601, 0x0603, 0x0f01, 0x0f04, 0x0f09, 0x0f17, 0x0f29, 0x0f68,
+		0x0fa1, 0x0fa2, 0x0fa7,
+	};
+
+	for (__u32 code = 0; code < 0x1000; code++) {
+		__u32 class = KS_CLASS_PCCC | code >> 8 << 1 | (code >> 7 & 1);
+		int want = 0;
+
+		for (unsigned int i = 0; i < sizeof(reads) / sizeof(reads[0]); i++)
+			want |= reads[i] == code;
+		CHECK_AT(ks_pccc_code(code & 127, class) == code && ks_is_pccc(class), code);
+		CHECK_AT(!!(KS_READONLY_GROUPS & 1u << ks_cip_group(code & 127, class)) == want,
+			 code);
+	}
+	CHECK(!ks_is_pccc(KS_CLASS_PCCC - 1) && !ks_is_pccc(KS_CLASS_PCCC + 32) && !ks_is_pccc(KS_ANY));
+}
+
+TEST(groups_pccc)
+{
+	static const struct { __u32 code; enum ks_group group; } want[] = {
+		{ 0x0faa, KS_G_write }, { 0x0fa9, KS_G_write }, { 0x0fab, KS_G_write },
+		{ 0x0f00, KS_G_write }, { 0x0f67, KS_G_write }, { 0x0f26, KS_G_write },
+		{ 0x0800, KS_G_write }, { 0x0500, KS_G_write }, { 0x0f80, KS_G_control },
+		{ 0x0f3a, KS_G_control }, { 0x0f07, KS_G_control }, { 0x0700, KS_G_control },
+		{ 0x0f50, KS_G_program }, { 0x0f57, KS_G_program }, { 0x0704, KS_G_program },
+		{ 0x0f81, KS_G_program }, { 0x0602, KS_G_config }, { 0x060a, KS_G_config },
+		{ 0x0f88, KS_G_other }, { 0x0fa3, KS_G_other }, { 0x0300, KS_G_other },
+		{ 0x0609, KS_G_other },
+	};
+
+	for (unsigned int i = 0; i < sizeof(want) / sizeof(want[0]); i++)
+		CHECK_AT(ks_pccc_group(want[i].code) == want[i].group, i);
 }
 
 /* Which (service, class) pairs of the wire `readonly` allows, typed apart from the table. */
@@ -141,6 +194,23 @@ TEST(groups_unlisted_class_is_any)
 		for (__u32 service = 0; !listed && service < 0x80; service++)
 			CHECK_AT(ks_cip_group(service, class) == ks_cip_group(service, KS_ANY),
 				 class * 256 + service);
+	}
+}
+
+static int is_name(const char *name);
+
+TEST(groups_pccc_names)
+{
+	const struct ks_pccc_row *rows;
+	unsigned int n;
+
+	rows = ks_pccc_rows(&n);
+	for (unsigned int i = 0; i < n; i++) {
+		CHECK_AT(is_name(rows[i].name), i);
+		for (unsigned int j = 0; j < i; j++)
+			CHECK_AT(strcmp(rows[i].name, rows[j].name), i);
+		for (unsigned int g = 0; g < KS_GROUPS; g++)
+			CHECK_AT(strcmp(rows[i].name, ks_group_name(g)), i);
 	}
 }
 

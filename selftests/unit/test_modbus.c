@@ -24,7 +24,7 @@ static int judge_opaque(const __u8 *pdu, __u32 n, const __u8 *opaque, struct ks_
 	struct view v = bytes_exact(b.at, b.len);
 
 	memset(leaf, 0xee, sizeof(*leaf));
-	CHECK(modbus_frame(&v) == (int)b.len);
+	CHECK(modbus_frame(&v, 0) == (int)b.len);
 	return modbus_dissect(&v, opaque, leaf);
 }
 
@@ -95,7 +95,7 @@ TEST(modbus_truncated_everywhere)
 		for (__u32 n = 0; n < b.len; n++) {
 			struct view v = bytes_exact(b.at, n);
 
-			CHECK_AT(modbus_frame(&v) == (n < 6 ? 0 : (int)b.len), n);
+			CHECK_AT(modbus_frame(&v, 0) == (n < 6 ? 0 : (int)b.len), n);
 			if (pdu.at[0] == 8 && pdu.at[2] == 0 && n >= 10)
 				continue;
 			CHECK_AT(modbus_dissect(&v, NULL, &leaf) != 0, i * 1000 + n);
@@ -113,16 +113,16 @@ TEST(modbus_frame_limits)
 		head[5] = length;
 		v = bytes_exact(head, 6);
 		if (length >= 2 && length <= 254)
-			CHECK_AT(modbus_frame(&v) == (int)(6 + length), length);
+			CHECK_AT(modbus_frame(&v, 0) == (int)(6 + length), length);
 		else
-			CHECK_AT(modbus_frame(&v) < 0, length);
+			CHECK_AT(modbus_frame(&v, 0) < 0, length);
 	}
 	for (__u32 at = 2; at <= 3; at++) {
 		__u8 other[4] = { 0, 0, 0, 0 };
 
 		other[at] = 1;
 		v = bytes_exact(other, 4);
-		CHECK_AT(modbus_frame(&v) < 0, at);
+		CHECK_AT(modbus_frame(&v, 0) < 0, at);
 	}
 }
 
@@ -283,9 +283,6 @@ TEST(modbus_tunnels)
 	opaque[43 / 8] = 1 << 43 % 8;
 	CHECK(judge_opaque((__u8[]){ 0x2b, 13, 1 }, 3, opaque, &leaf) == 0 && leaf.sub == 13);
 	CHECK(judge_opaque((__u8[]){ 0x2b, 14, 1 }, 3, opaque, &leaf) == KS_R_length_mismatch);
-	CHECK(judge_opaque((__u8[]){ 0x5a, 0, 1 }, 3, opaque, &leaf) == KS_R_function_opaque);
-	opaque[90 / 8] = 1 << 90 % 8;
-	CHECK(judge_opaque((__u8[]){ 0x5a, 0, 0x41 }, 3, opaque, &leaf) == 0 && leaf.sub == 0x41);
 }
 
 /* Codes without a length rule: refused, unless their own bit is set; rules stay rules. */

@@ -179,7 +179,8 @@ TEST(policy_default_allow_stops_at_what_is_opaque)
 
 	CHECK(says(&l, modbus(HMI, PLC, 1, 16, 0, 1), "DEFAULT"));
 	CHECK(says(&l, modbus(HMI, PLC, 1, 8, 4, 1), "DEFAULT"));
-	CHECK(says(&l, modbus(HMI, PLC, 1, 90, 2, 1), "default"));
+	CHECK(says(&l, modbus(HMI, PLC, 1, 90, 0x41, 1), "DEFAULT"));
+	CHECK(says(&l, modbus(HMI, PLC, 1, 90, 0x99, 1), "default"));
 	CHECK(says(&l, modbus(HMI, PLC, 1, 43, 13, 1), "default"));
 	CHECK(says(&l, modbus(HMI, PLC, 1, 65, 0, 1), "default"));
 	CHECK(says(&l, cip(HMI, 0x7f, KS_CLASS_ENCAP, KS_NO_VALUE, KS_NO_VALUE), "default"));
@@ -300,7 +301,7 @@ TEST(policy_settings_reach_the_tables)
 {
 	struct loaded l = load("version: 1\nmode: monitor\ndefault: allow\nunlisted: allow\nother: deny\n"
 		"outbound: deny\nethertypes: [arp, 0x9999]\nlimits: {flows: 128, event_rate: 7}\n"
-		"assets:\n  a: {address: 10.2.0.1, modbus: {ports: [1502], units: [1, 200], opaque: [90], framing: stream}}\n"
+		"assets:\n  a: {address: 10.2.0.1, modbus: {ports: [1502], units: [1, 200], opaque: [65], umas: true, framing: stream}}\n"
 		"  b: {address: 10.2.0.2, enip: {io_ports: [3333]}}\n");
 	const struct ks_asset_rec *a = &l.c->assets[1], *b = &l.c->assets[2];
 
@@ -313,7 +314,8 @@ TEST(policy_settings_reach_the_tables)
 	CHECK(l.c->cfg->ethertypes[0x9999 >> 3] == 1 << (0x9999 & 7));
 	CHECK(l.c->cfg->ethertypes[0x88cc >> 3] == 0);
 	CHECK(a->modbus_ports[0] == 1502 && !a->enip_ports[0] && !a->io_ports[0]);
-	CHECK(a->has_units && a->units[0] == 2 && a->units[25] == 1 && a->opaque[11] == 4);
+	CHECK(a->has_units && a->units[0] == 2 && a->units[25] == 1 && a->opaque[11] == 4 && a->umas);
+	CHECK(a->opaque[8] == 2 && !b->umas && !b->opaque[11]);
 	CHECK(a->modbus_framing == KS_STREAM && a->modbus_split == KS_CARRY);
 	CHECK(!b->modbus_ports[0] && b->enip_ports[0] == 44818 && b->io_ports[0] == 3333);
 	CHECK(!b->has_units && b->modbus_split == KS_ASSEMBLE);

@@ -61,15 +61,32 @@ static const char *const functions[] = {
 	"43", "90", "90/0x41", "20", "21", "7", "17", "umas", "force_listen_only", "15", "firmware",
 };
 
+static const char *const umas[] = {
+	"read", "write", "control", "program", "other", "firmware", "0x22", "read_id", "0x99", "65",
+	"write_variables", "0", "255",
+};
+
 static const char *const services[] = {
 	"read", "write", "config", "control", "session", "discovery", "io", "program", "other",
 	"firmware", "0x4d", "0x4c", "0x0e", "0x10", "write_tag", "read_tag", "forward_open",
 	"get_attribute_single", "reset", "register_session", "list_identity", "0x01", "0x04", "0",
-	"implicit_io", "set_attribute_single",
+	"implicit_io", "set_attribute_single", "execute_pccc", "0x4b", "modbus_passthrough",
+	"modbus_write_coils",
+};
+
+static const char *const pccc[] = {
+	"read", "write", "control", "program", "config", "other", "0x0f/0xa2", "0x0f/0xaa", "0x08",
+	"0x06/0x03", "typed_logical_write_3", "word_range_write", "change_mode", "0x0f/0xa3",
+	"execute_multiple_commands", "15/0x00", "7/0",
+};
+
+static const char *const files[] = {
+	"N7", "\"N7:0-20\"", "\"N7:5\"", "\"B3:0-9\"", "\"F8:2-3\"", "n9", "ST9", "\"N7:10-65535\"", "T4",
+	"\"N10:3-12\"",
 };
 
 static const char *const classes[] = {
-	"identity", "0x6b", "tag", "assembly", "0x64", "0x300", "6", "encapsulation", "no_class",
+	"pccc", "modbus", "identity", "0x6b", "tag", "assembly", "0x64", "0x300", "6", "encapsulation", "no_class",
 	"connection_open", "0xffff", "file",
 };
 
@@ -127,6 +144,46 @@ static void put_modbus(struct text *t)
 		empty = false;
 	} else if (any(2)) {
 		put_spans(t, "addresses", 24);
+		empty = false;
+	}
+	if (empty)
+		put(t, "      {}\n");
+}
+
+static void put_umas(struct text *t)
+{
+	bool empty = true;
+
+	put(t, "    umas:\n");
+	if (any(3) == 0) {
+		put_spans(t, "unit", 4);
+		empty = false;
+	}
+	if (any(4)) {
+		put(t, "      functions: ");
+		PUT_LIST(t, umas);
+		put(t, "\n");
+		empty = false;
+	}
+	if (empty)
+		put(t, "      {}\n");
+}
+
+static void put_pccc(struct text *t)
+{
+	bool empty = true;
+
+	put(t, "    pccc:\n");
+	if (any(4)) {
+		put(t, "      functions: ");
+		PUT_LIST(t, pccc);
+		put(t, "\n");
+		empty = false;
+	}
+	if (any(3)) {
+		put(t, "      files: ");
+		PUT_LIST(t, files);
+		put(t, "\n");
 		empty = false;
 	}
 	if (empty)
@@ -205,10 +262,18 @@ static void put_rule(struct text *t, uint32_t number, uint32_t hosts, uint32_t g
 		return;
 	}
 	put(t, "    action: %s\n", any(3) ? "allow" : "deny");
-	if (kind < 5 && kind != 1)
-		put_modbus(t);
-	if (kind >= 4)
-		put_cip(t);
+	if (kind < 5 && kind != 1) {
+		if (any(4))
+			put_modbus(t);
+		else
+			put_umas(t);
+	}
+	if (kind >= 4) {
+		if (any(3))
+			put_cip(t);
+		else
+			put_pccc(t);
+	}
 }
 
 static uint32_t put_assets(struct text *t)
@@ -268,6 +333,35 @@ static struct prefix address(const char *text)
 	return p;
 }
 
+/* A PCCC command, or Modbus in class 0x44, in place of what random_request() made. */
+static void random_inner(struct request *q)
+{
+	static const uint32_t codes[] = { 0x0fa2, 0x0fa2, 0x0faa, 0x0faa, 0x0fab, 0x0f00, 0x0f01,
+					  0x0f67, 0x0f68, 0x0fa3, 0x0f88, 0x0f80, 0x0603, 0x0700,
+					  0x0800, 0x0100, 0x0f07 };
+	static const uint32_t types[] = { 0x89, 0x89, 0x89, NO_TYPE, NO_TYPE, 0, 0x85, 0x8a, 0x8d, 0x86, 0x03, 0xe0,
+					  0x82, 0xff, 0x9f, 0x80 };
+	static const uint32_t numbers[] = { 7, 7, 7, 3, 8, 9, 4, 10, 0, 255, 1023, 1024, 65535 };
+	static const uint32_t fcs[] = { 1, 2, 3, 4, 5, 6, 15, 16, 22 };
+
+	if (any(4) == 0) {
+		q->class = 0x44;
+		q->service = 0x4b + any(7);
+		q->inner = any(4);
+		q->fc = PICK(fcs);
+		return;
+	}
+	q->service = PICK(codes);
+	q->class = KS_CLASS_PCCC | q->service >> 8 << 1 | (q->service >> 7 & 1);
+	q->service &= 127;
+	q->instance = any(2) ? 1 : KS_NO_VALUE;
+	q->has_file = any(4);
+	q->type = PICK(types);
+	q->file = PICK(numbers);
+	q->element = any(8) ? any(26) : 65530 + any(6);
+	q->elements = 1 + any(any(4) ? 4 : 70000);
+}
+
 static void random_request(struct request *q)
 {
 	static const char *const clients[] = {
@@ -279,8 +373,9 @@ static void random_request(struct request *q)
 		"2001:db8:2::1", "2001:db8:2::9", "2001:db8:3::1",
 	};
 	static const uint32_t fcs[] = { 1, 2, 3, 4, 5, 6, 7, 8, 8, 11, 15, 16, 17, 20, 21, 22, 23,
-					23, 24, 43, 43, 90, 65, 100, 9, 125, 127 };
-	static const uint32_t subs[] = { 0, 1, 2, 4, 10, 11, 13, 14, 18, 19, 20, 21, 0x41, 255 };
+					23, 24, 43, 43, 90, 90, 90, 65, 100, 9, 125, 127 };
+	static const uint32_t subs[] = { 0, 1, 2, 4, 10, 11, 13, 14, 18, 19, 20, 21, 0x22, 0x23,
+					 0x29, 0x41, 0x99, 255 };
 	static const uint32_t wire[] = { 1, 0x6b, 4, 0x64, 0x300, 6, 0xffff, 0x37, 0x99, 0x6c,
 					 KS_CLASS_TAG, KS_CLASS_TAG, KS_CLASS_ENCAP,
 					 KS_CLASS_IO, KS_CLASS_OPEN, KS_CLASS_NONE };
@@ -307,6 +402,8 @@ static void random_request(struct request *q)
 	q->instance = any(4) ? any(9) : KS_NO_VALUE;
 	q->attribute = any(3) ? any(6) : KS_NO_VALUE;
 	q->tag = PICK(paths);
+	if (q->cip && any(3) == 0)
+		random_inner(q);
 }
 
 static bool agree(const struct answer *a, const struct answer *b)
@@ -325,6 +422,8 @@ static void show(const struct text *t, const struct request *q, const struct ans
 	       prefix_format(&q->client, client), prefix_format(&q->server, server), q->unit,
 	       q->fc, q->sub, q->lo, q->n, q->wlo, q->wn, q->cip, q->service, q->class,
 	       q->instance, q->attribute, q->tag);
+	printf("  inner %d file %d type %#x %u:%u+%u\n", q->inner, q->has_file, q->type, q->file,
+	       q->element, q->elements);
 	printf("  reference: asset %u allow %d rule %u spoofed %d\n", ref->asset, ref->allow,
 	       ref->rule, ref->spoofed);
 	printf("  tables:    asset %u allow %d rule %u spoofed %d\n", tab->asset, tab->allow,

@@ -9,6 +9,7 @@
 
 #include "capture.h"
 #include "community.h"
+#include "leaf.h"
 #include "names.h"
 #include "roles.h"
 #include "test.h"
@@ -263,7 +264,68 @@ TEST(function_names)
 	CHECK(!strcmp(name_function(name, KS_ENIP, KS_CLASS_ENCAP, 0x63), "list_identity"));
 	CHECK(!strcmp(name_function(name, KS_ENIP, KS_CLASS_ENCAP, 0x1234), "command_0x1234"));
 	CHECK(!strcmp(name_function(name, KS_IO, 0, 0), "implicit_io"));
+	CHECK(!strcmp(name_function(name, KS_ENIP, KS_CLASS_PCCC | 0x1f, 0x0fa2),
+		      "typed_logical_read_3/pccc"));
+	CHECK(!strcmp(name_function(name, KS_ENIP, KS_CLASS_PCCC | 0x1f, 0x0fa3),
+		      "pccc_0x0f_0xa3/pccc"));
 	CHECK(!strcmp(name_reason(10000), "?"));
+}
+
+/* The sentence of a leaf is made of its JSON; both are looked at. */
+static void check_leaf(const struct ks_leaf *leaf, const char *json, const char *phrase)
+{
+	json_t *object = json_object(), *want = json_loads(json, 0, NULL);
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	leaf_fields(object, leaf);
+	leaf_phrase(f, object);
+	fclose(f);
+	if (!CHECK(want && json_equal(object, want)) || !CHECK(!strcmp(text, phrase))) {
+		json_dumpf(object, stdout, 0);
+		printf("\n%s\n", text);
+	}
+	free(text);
+	json_decref(object);
+	json_decref(want);
+}
+
+TEST(leaves_of_inner_requests)
+{
+	struct ks_leaf leaf = {
+		.proto = KS_MODBUS, .unit = 1, .function = 90, .sub = 0x22, .umas_key = 9,
+		.has = KS_HAS_UNIT | KS_HAS_FUNCTION | KS_HAS_SUB,
+	};
+
+	check_leaf(&leaf, "{\"unit\": 1, \"function\": 90, \"subfunction\": 34, \"umas_key\": 9}",
+		   " unit 1 umas_read_variables");
+	leaf.sub = 0x99;
+	check_leaf(&leaf, "{\"unit\": 1, \"function\": 90, \"subfunction\": 153, \"umas_key\": 9}",
+		   " unit 1 umas subfunction 0x99");
+	leaf = (struct ks_leaf){
+		.proto = KS_ENIP, .service = 0x4b, .class = 0x67, .sub = 0x0faa, .transaction = 5,
+		.file = 7, .file_type = 0x89, .address = 3, .quantity = 4,
+		.has = KS_HAS_SERVICE | KS_HAS_CLASS | KS_HAS_PCCC | KS_HAS_FILE,
+	};
+	check_leaf(&leaf, "{\"service\": 75, \"class\": 103, \"pccc_transaction\": 5, "
+		   "\"pccc_command\": 15, \"pccc_function\": 170, \"file\": 7, \"file_type\": 137, "
+		   "\"element\": 3, \"sub_element\": 0, \"elements\": 4}",
+		   " execute_pccc class 0x67 typed_logical_write_3 file N7:3-6");
+	leaf.sub = 0x0f00;
+	leaf.quantity = 1;
+	check_leaf(&leaf, "{\"service\": 75, \"class\": 103, \"pccc_transaction\": 5, "
+		   "\"pccc_command\": 15, \"pccc_function\": 0, \"file\": 7, "
+		   "\"element\": 3, \"sub_element\": 0, \"elements\": 1}",
+		   " execute_pccc class 0x67 word_range_write file 7:3");
+	leaf = (struct ks_leaf){
+		.proto = KS_ENIP, .service = 0x51, .class = 0x44, .sub = 16, .address = 100,
+		.quantity = 2,
+		.has = KS_HAS_SERVICE | KS_HAS_CLASS | KS_HAS_MODBUS | KS_HAS_ADDRESS,
+	};
+	check_leaf(&leaf, "{\"service\": 81, \"class\": 68, \"modbus_function\": 16, "
+		   "\"address\": 100, \"quantity\": 2}",
+		   " modbus_passthrough class 0x44 modbus function 16 address 100 quantity 2");
 }
 
 int main(void)

@@ -151,6 +151,15 @@ def read_write(address, quantity, waddress, *values, **kw):
     return mb(23, address, quantity, waddress, len(values), tail=tail, **kw)
 
 
+def umas(sub, data=b"", key=0, **kw):
+    return mb(90, tail=bytes([key, sub]) + data, **kw)
+
+
+def signed(sub, data=b"", key=0, fc=90, **kw):
+    """A UMAS request behind a signature of 32 bytes, and once more."""
+    return umas(0x38, b"\1" + bytes(range(32)) + bytes([fc, key, sub]) + data, **kw)
+
+
 def reply(n=10):
     return adu(b"\3" + bytes([n]) + bytes(n))
 
@@ -288,3 +297,38 @@ def cyclic(conn=0x11223344, sequence=1, data=bytes(38), count=2, length=None):
     """An O->T datagram of implicit I/O."""
     return struct.pack("<HHHIIHH", count, 0x8002, 8, conn, sequence, 0xb1,
                        len(data) if length is None else length) + data
+
+
+# ---- PCCC, Modbus inside CIP ----
+
+def pccc(cmd, data=b"", sts=0, tns=1, who=hexed("074d0012345678")):
+    """Execute_PCCC around one command; data begins with the function, if it has one."""
+    return req(0x4b, cls(0x67) + inst(1), who + struct.pack("<BBH", cmd, sts, tns) + data)
+
+
+def number(n):
+    return bytes([n]) if n < 0xff else struct.pack("<BH", 0xff, n)
+
+
+def slc(fnc, file, element, sub=0, kind=0x89, size=2, data=None):
+    """A typed logical command; writes carry `size` bytes unless told otherwise."""
+    values = {0xa9: size, 0xaa: size, 0xab: size + 2}.get(fnc, 0)
+    return pccc(0x0f, bytes([fnc, size]) + number(file) + bytes([kind]) + number(element) +
+                (b"" if fnc in (0xa1, 0xa9) else number(sub)) +
+                (bytes(values) if data is None else data))
+
+
+def plc5(fnc, file, element, sub=None, words=1, offset=0, total=None, data=None):
+    """Word range write and read (0, 1), typed write and read (0x67, 0x68)."""
+    level = bytes([6]) + number(file) + number(element) if sub is None else \
+        bytes([14]) + number(file) + number(element) + number(sub)
+    rest = {0: bytes(2 * words), 1: bytes([2 * words]), 0x67: b"\x42" + bytes(2 * words),
+            0x68: struct.pack("<H", words)}[fnc]
+    return pccc(0x0f, struct.pack("<BHH", fnc, offset, words if total is None else total) + level +
+                (rest if data is None else data))
+
+
+def mb_object(service, address=None, quantity=1, data=b"", path=None):
+    """A request to class 0x44; without an address, data alone."""
+    span = b"" if address is None else struct.pack("<HH", address, quantity)
+    return req(service, path or cls(0x44) + inst(1), span + data)

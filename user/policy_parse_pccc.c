@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What stands under a rule's `pccc`: commands with their functions, data-table
+ * files. Names come from bpf/groups.h alone.
+ */
+#include <ctype.h>
+#include <string.h>
+
+#include "policy_match.h"
+#include "policy_parse.h"
+
+static const char functions_expected[] =
+	"a group, a PCCC function name, or a command and its function such as '0x0f/0xa2'";
+static const char files_expected[] = "a data file, or elements of one, such as 'N7' or 'N7:0-20'";
+
+#define FILE_MAX	999
+#define ELEMENT_MAX	0xffffu
+
+/* ---- functions ---- */
+
+static const char *const *function_words(struct arena *mem)
+{
+	const struct ks_pccc_row *rows;
+	const char **words;
+	unsigned int n;
+
+	rows = ks_pccc_rows(&n);
+	words = arena_alloc(mem, (KS_GROUPS + n + 1) * sizeof(*words));
+	for (unsigned int g = 0; g < KS_GROUPS; g++)
+		words[g] = ks_group_name(g);
+	for (unsigned int i = 0; i < n; i++)
+		words[KS_GROUPS + i] = rows[i].name;
+	return words;
+}
+
+static bool function_by_name(const struct ynode *n, struct service_sel *out)
+{
+	const struct ks_pccc_row *rows;
+	unsigned int count;
+
+	for (unsigned int g = 0; g < KS_GROUPS; g++) {
+		if (!node_is(n, ks_group_name(g)))
+			continue;
+		out->kind = SV_GROUP;
+		out->code = g;
+		return true;
+	}
+	rows = ks_pccc_rows(&count);
+	for (unsigned int i = 0; i < count; i++) {
+		if (!node_is(n, rows[i].name))
+			continue;
+		out->code = rows[i].code;
+		return true;
+	}
+	return false;
+}
+
+/* Commands 06, 07 and 0F alone have functions, and never come without. */
+static bool function_by_number(const struct ynode *n, struct service_sel *out)
+{
+	const char *slash = memchr(n->text, '/', n->len);
+	size_t left = slash ? (size_t)(slash - n->text) : n->len;
+	uint32_t cmd, fnc = 0;
+
+	if (!text_number(n->text, left, &cmd) || cmd > 15 ||
+	    (cmd == 6 || cmd == 7 || cmd == 15) != (slash != NULL))
+		return false;
+	if (slash && (!text_number(slash + 1, n->len - left - 1, &fnc) || fnc > 0xff))
+		return false;
+	out->code = cmd << 8 | fnc;
+	return true;
+}
+
+static void add_function(struct parser *ps, struct cip_match *m, const struct ynode *n)
+{
+	struct service_sel s = { .kind = SV_CODE, .at = n->at };
+	const char *near;
+
+	if (!want_scalar(ps, n, functions_expected))
+		return;
+	if (!function_by_number(n, &s) && !function_by_name(n, &s)) {
+		near = diag_nearest(n->text, n->len, function_words(&ps->d->mem));
+		diag_error(ps->d, n->at, "unknown PCCC function '%s', expected %s%s%s%s",
+			   node_quote(ps, n), functions_expected,
+			   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+		return;
+	}
+	m->services = arena_grow(&ps->p->mem, m->services, m->n_services,
+				 sizeof(*m->services));
+	m->services[m->n_services++] = s;
+}
+
+static void match_functions(struct parser *ps, const struct ynode *n, void *arg)
+{
+	if (node_is(n, "any"))
+		return;
+	if (n->kind == Y_LIST && !n->n)
+		diag_error(ps->d, n->at, "empty list, expected %s; leave the key out for any",
+			   functions_expected);
+	for (size_t i = 0; i < node_count(n); i++)
+		add_function(ps, arg, node_at(n, i));
+}
+
+/* ---- files ---- */
+
+static const struct ks_pccc_type *type_by_name(const char *text, size_t len)
+{
+	const struct ks_pccc_type *types;
+	unsigned int n;
+
+	types = ks_pccc_types(&n);
+	for (unsigned int i = 0; i < n; i++)
+		if (strlen(types[i].name) == len && !strncasecmp(types[i].name, text, len))
+			return &types[i];
+	return NULL;
+}
+
+/* "0-20" behind the colon. */
+static bool read_elements(const char *text, size_t len, struct span *s)
+{
+	const char *dash = memchr(text, '-', len);
+	size_t left = dash ? (size_t)(dash - text) : len;
+
+	if (!text_number(text, left, &s->lo))
+		return false;
+	s->hi = s->lo;
+	return (!dash || text_number(dash + 1, len - left - 1, &s->hi)) && s->hi <= ELEMENT_MAX &&
+	       s->lo <= s->hi;
+}
+
+static bool read_file(const struct ynode *n, struct file_sel *f)
+{
+	const char *colon = memchr(n->text, ':', n->len);
+	size_t head = colon ? (size_t)(colon - n->text) : n->len, letters = 0;
+	const struct ks_pccc_type *type;
+
+	while (letters < head && isalpha((unsigned char)n->text[letters]))
+		letters++;
+	type = type_by_name(n->text, letters);
+	if (!type || !text_number(n->text + letters, head - letters, &f->file) ||
+	    f->file > FILE_MAX)
+		return false;
+	f->type = KS_PCCC_TYPE(type->code);
+	f->span.hi = ELEMENT_MAX;
+	return !colon || read_elements(colon + 1, n->len - head - 1, &f->span);
+}
+
+static void add_file(struct parser *ps, struct cip_match *m, const struct ynode *n)
+{
+	struct file_sel f = { .span.at = n->at };
+
+	if (!want_scalar(ps, n, files_expected))
+		return;
+	if (!read_file(n, &f)) {
+		node_wrong(ps, n, files_expected);
+		return;
+	}
+	m->files = arena_grow(&ps->p->mem, m->files, m->n_files, sizeof(*m->files));
+	m->files[m->n_files++] = f;
+}
+
+static void match_files(struct parser *ps, const struct ynode *n, void *arg)
+{
+	if (node_is(n, "any"))
+		return;
+	if (n->kind == Y_LIST && !n->n)
+		diag_error(ps->d, n->at, "empty list, expected %s; leave the key out for any",
+			   files_expected);
+	for (size_t i = 0; i < node_count(n); i++)
+		add_file(ps, arg, node_at(n, i));
+}
+
+static const struct ykey pccc_keys[] = {
+	{ "functions", match_functions, false },
+	{ "files", match_files, false },
+	{ NULL, NULL, false },
+};
+
+struct cip_match *read_pccc_match(struct parser *ps, const struct ynode *n)
+{
+	struct cip_match *m = arena_alloc(&ps->p->mem, sizeof(*m));
+
+	m->pccc = true;
+	if (want_map(ps, n, "a mapping, '{}' for every PCCC command"))
+		read_map(ps, n, pccc_keys, m, "pccc");
+	return m;
+}
