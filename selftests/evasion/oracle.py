@@ -110,7 +110,9 @@ def enip_message(command, options, body):
         return
     if command not in (w.SEND_RR, w.SEND_UNIT):
         raise w.Malformed("command")
-    kind, address, data_kind, cip = w.read_cpf(body)
+    # libplctag puts part of an item where the interface handle (0) stands: it may hold
+    # anything, and what follows is judged as CIP whatever it says
+    kind, address, data_kind, cip = w.read_cpf(bytes(4) + body[4:])
     connected = command == w.SEND_UNIT
     if (kind, data_kind) != ((w.ITEM_CONNECTED, w.ITEM_CONN_DATA) if connected else
                              (w.ITEM_NULL, w.ITEM_UNCONN_DATA)):
@@ -118,6 +120,10 @@ def enip_message(command, options, body):
     if len(address) != 4 * connected:
         raise w.Malformed("address item")
     cip_request(cip[2:] if connected else cip, 0)
+
+
+def vendor(number):
+    return 0x64 <= number <= 0xC7 or 0x300 <= number <= 0xFFFF
 
 
 def cip_request(cip, depth):
@@ -133,10 +139,12 @@ def cip_request(cip, depth):
         for member in w.read_members(data):
             cip_request(member, 2)
         return None
-    if service in OPENS and path == {"class": w.CONNECTION_MANAGER, "instance": 1}:
+    if service in OPENS and path.get("class") == w.CONNECTION_MANAGER and "tag" not in path:
         return session(data, OPENS[service])
     if service not in CIP_READS:
         raise w.Malformed(f"service {service:#x}")
+    if service in (0x01, 0x0E) and vendor(path.get("class", 0)):
+        return None  # vendor classes give even common reads data of their own
     if not CIP_READS[service](data):
         raise w.Malformed(f"length of service {service:#x}")
     if service in (w.READ_TAG, w.READ_FRAG) and "tag" not in path:
