@@ -18,6 +18,7 @@
 #include "enip.h"
 #include "epath.h"
 #include "reasons.h"
+#include "route.h"
 #include "shared.h"
 
 struct cip_layers {
@@ -37,6 +38,7 @@ struct cip_layers {
 struct cip_work {
 	struct enip_msg msg;
 	struct cip_layers layers;
+	struct ks_route route;	/* of the connection, then of the wrapper in it */
 	struct epath_work path;
 };
 
@@ -58,10 +60,12 @@ static __always_inline int cip_head(const struct view *v, __u32 off, __u32 len,
 
 /*
  * Unconnected_Send: priority, ticks, embedded length, embedded request padded to
- * even, route path size, zero, route path, and nothing else.
+ * even, route path size, zero, route path, and nothing else. The route path's hops
+ * go behind those that route has.
  */
 static __always_inline int cip_embedded(const struct view *v, const struct cip_head *h,
-					struct cip_layers *l)
+					struct cip_layers *l, struct ks_route *route,
+					struct epath_work *work)
 {
 	__u32 len, behind;
 
@@ -77,7 +81,7 @@ static __always_inline int cip_embedded(const struct view *v, const struct cip_h
 	l->off = h->data + 4;
 	l->len = len;
 	l->routed = 1;
-	return 0;
+	return route_walk(v, h->data + behind + 2, epath_u8(v, h->data + behind), route, work);
 }
 
 /* The first offset points right behind the table, so no byte hides between. */
@@ -106,7 +110,8 @@ static __always_inline int cip_is_unconnected_send(const struct view *v, const s
 	       epath_is(v, h->path, h->words, CIP_CONN_MANAGER, 1);
 }
 
-static __always_inline int cip_peel(const struct view *v, struct cip_layers *l)
+static __always_inline int cip_peel(const struct view *v, struct cip_layers *l,
+				    struct ks_route *route, struct epath_work *work)
 {
 	struct cip_head h = {};
 	int err = cip_head(v, l->off, l->len, &h);
@@ -114,7 +119,7 @@ static __always_inline int cip_peel(const struct view *v, struct cip_layers *l)
 	if (err)
 		return err;
 	if (cip_is_unconnected_send(v, &h)) {
-		err = cip_embedded(v, &h, l);
+		err = cip_embedded(v, &h, l, route, work);
 		if (!err)
 			err = cip_head(v, l->off, l->len, &h);
 		if (err)
@@ -128,12 +133,13 @@ static __always_inline int cip_peel(const struct view *v, struct cip_layers *l)
 }
 
 /*
- * Message Router request at off, len -> l. Returns 0, KS_R_cip_malformed,
- * KS_R_msp_malformed, KS_R_msp_members or KS_R_nesting; l->off and l->len are
- * always set.
+ * Message Router request at off, len -> l. On entry route is that of the connection
+ * that carries it; an Unconnected_Send goes on from there. Returns 0 or a reason;
+ * l->off and l->len are always set. work is scratch.
  */
 static __always_inline int cip_unwrap(const struct view *v, __u32 off, __u32 len,
-				      struct cip_layers *l)
+				      struct cip_layers *l, struct ks_route *route,
+				      struct epath_work *work)
 {
 	int err = KS_R_cip_malformed;
 
@@ -141,7 +147,7 @@ static __always_inline int cip_unwrap(const struct view *v, __u32 off, __u32 len
 	l->off = off;
 	l->len = len;
 	if (view_has(v, off, len))
-		err = cip_peel(v, l);
+		err = cip_peel(v, l, route, work);
 	FORGET_VALUES();
 	return err;
 }
@@ -171,9 +177,11 @@ static __always_inline int cip_member(const struct view *v, const struct cip_lay
  * that cip_unwrap() or cip_member() refused. Clears all of leaf.
  */
 static __always_inline void cip_leaf_start(const struct view *v, __u32 off, __u32 len,
+					   const struct ks_route *route,
 					   struct ks_leaf *leaf)
 {
 	__builtin_memset(leaf, 0, sizeof(*leaf));
+	leaf->route = *route;
 	leaf->proto = KS_ENIP;
 	leaf->key_class = KS_CLASS_NONE;
 	leaf->offset = off;
@@ -204,7 +212,7 @@ static __always_inline int cip_open(const struct view *v, const struct cip_head 
 	words = epath_u8(v, h->data + fixed - 1);
 	if (h->n != fixed + 2 * words)
 		return KS_R_length_mismatch;
-	target = epath_to_router(v, h->data + fixed, words, work);
+	target = epath_to_router(v, h->data + fixed, words, &leaf->route, work);
 	if (target > 0)
 		return target;
 	if (work->config)
@@ -264,23 +272,26 @@ static __always_inline int cip_classify(const struct view *v, const struct cip_h
 
 /*
  * One request (off, len inside the view) -> leaf, all of it written, as far as
- * known also on error. flags: CIP_MEMBER, CIP_UCMM. work is scratch (cip_work.path).
+ * known also on error. flags: CIP_MEMBER, CIP_UCMM. route: the way to where it is
+ * executed; a Forward_Open's goes on from there. work is scratch (cip_work.path).
  * Returns 0 or a reason. leaf->function is left 0: no CIP request has one.
  */
 static __always_inline int cip_leaf(const struct view *v, __u32 off, __u32 len, __u32 flags,
-				    struct ks_leaf *leaf, struct epath_work *work)
+				    const struct ks_route *route, struct ks_leaf *leaf,
+				    struct epath_work *work)
 {
 	struct cip_head h = {};
-	int err;
+	int err = KS_R_cip_malformed;
 
-	cip_leaf_start(v, off, len, leaf);
-	if (!view_has(v, off, len))
-		return KS_R_cip_malformed;
-	err = cip_head(v, off, len, &h);
+	cip_leaf_start(v, off, len, route, leaf);
+	if (view_has(v, off, len))
+		err = cip_head(v, off, len, &h);
 	if (!err)
 		err = epath_walk(v, h.path, h.words, leaf, work);
 	if (!err)
 		err = cip_classify(v, &h, flags, leaf, work);
+	if (leaf->route.len)
+		leaf->has |= KS_HAS_ROUTE;
 	FORGET_VALUES();
 	return err;
 }

@@ -32,7 +32,10 @@
  *   tag     symbolic paths: pol_tags{lower-case path} -> tag id (miss = 0), used as
  *           the instance; key_class is KS_CLASS_TAG
  *   refused pol_rules[rule] says what becomes of the connection
- *   rule    pol_cip[cip_row * leaves + leaf] -> decision; kind KS_SLICE: ranges over
+ *   route   routes != 0 ? pol_route_rows[routes + route index] : cip_row. Route index:
+ *           KS_ROUTE_DIRECT without a route, else pol_routes{text} (miss or a text that
+ *           is too long = KS_ROUTE_OTHER)
+ *   rule    pol_cip[row * leaves + leaf] -> decision; kind KS_SLICE: ranges over
  *           the instance (KS_NO_VALUE when the path has none), whose entries may be
  *           slices over the attribute (KS_NO_VALUE likewise). PCCC: key_class is
  *           KS_CLASS_PCCC | ..., elements (KS_PCCC_ELEMENT) are the instances.
@@ -148,10 +151,19 @@ struct ks_profile_rec {
 	__u32 units;		/* index into pol_units, 0 = none (entry 0 is unused) */
 	__u32 cip_row;
 	__u32 flags;		/* KS_PROFILE_* */
+	__u32 routes;		/* first of its elements in pol_route_rows, 0 = none */
 };
 
 struct ks_units_rec {
 	__u32 row[256];
+};
+
+#define KS_ROUTE_DIRECT	0	/* no route */
+#define KS_ROUTE_OTHER	1	/* one that the policy does not name */
+#define KS_ROUTE_NAMED	2	/* pol_routes: ids from here */
+
+struct ks_route_key {
+	__u8 text[KS_ROUTE_MAX]; /* struct ks_route.text */
 };
 
 struct ks_tag_key {

@@ -10,6 +10,7 @@
 
 #include "table.h"
 #include "forward.h"
+#include "route.h"
 
 /* key: open on its TCP connection, value: what it asks for. Miss: a reply to nothing. */
 struct {
@@ -145,11 +146,15 @@ KS_GLOBAL int conn_look_after(void)
 	return 0;
 }
 
-/* Client side: the open in the work area goes on, or would where nothing is enforced. */
+/*
+ * Client side: the open in the work area goes on, or would where nothing is enforced.
+ * Which of two unanswered ones of the same name a reply is to nobody can tell.
+ */
 KS_GLOBAL int conn_asked(void)
 {
 	struct ks_work *w = pkt_work();
 	struct ks_open_key *key;
+	struct ks_open *old;
 
 	if (!w)
 		return 0;
@@ -160,6 +165,11 @@ KS_GLOBAL int conn_asked(void)
 	key->serial = w->open.serial;
 	key->vendor = w->open.vendor;
 	key->pad = 0;
+	old = bpf_map_lookup_elem(&opens, key);
+	if (old && (old->kind != w->open.kind || !route_equal(&old->route, &w->open.route))) {
+		w->open.kind = KS_CONN_OTHER;
+		route_unknown(&w->open.route);
+	}
 	bpf_map_update_elem(&opens, key, &w->open, BPF_ANY);
 	return 0;
 }
@@ -235,7 +245,8 @@ static __always_inline void conn_closed(struct ks_work *w, const __u8 *data)
 /*
  * Whose message is this? enum ks_conn_kind, or 0: no allowed open on this TCP
  * connection made one of this id, or it timed out. An adopted TCP connection may
- * have opened it before: its unknown ids count as the Message Router's.
+ * have opened it before: its unknown ids count as the Message Router's of the addressed
+ * module. The connection's route into w->cip.route.
  */
 KS_GLOBAL int conn_message(__u32 id)
 {
@@ -252,6 +263,7 @@ KS_GLOBAL int conn_message(__u32 id)
 	if (conn_timed_out(c, p->now))
 		return 0;
 	c->t_last = p->now;
+	w->cip.route = c->open.route;
 	return c->open.kind;
 }
 
@@ -295,6 +307,33 @@ static __always_inline int conn_adopt_io(struct pkt *p, struct ks_conn_key *key,
 	return KS_R_ok;
 }
 
+/* First bytes of a datagram into w->seg, its connection into w->conn_key. 0 = there. */
+static __always_inline int conn_io_head(struct xdp_md *ctx, struct ks_work *w)
+{
+	struct pkt *p = &w->pkt;
+
+	if (p->len < IO_HEAD || bpf_xdp_load_bytes(ctx, p->pay, w->seg, IO_HEAD))
+		return -1;
+	conn_key(p, reply_le32(w->seg + IO_ID), &w->conn_key);
+	return 0;
+}
+
+/* Route of the connection that a datagram names, if there is one, into w->leaf. */
+KS_GLOBAL int conn_datagram_route(struct xdp_md *ctx)
+{
+	struct ks_work *w = pkt_work();
+	struct ks_conn *c;
+
+	if (!w || conn_io_head(ctx, w))
+		return 0;
+	c = bpf_map_lookup_elem(&conns, &w->conn_key);
+	if (!c || c->open.kind != KS_CONN_IO || !c->open.route.len)
+		return 0;
+	w->leaf.route = c->open.route;
+	w->leaf.has |= KS_HAS_ROUTE;
+	return 0;
+}
+
 /* Of a datagram that policy allows: KS_R_ok, or why it is none of a connection's. */
 KS_GLOBAL int conn_datagram(struct xdp_md *ctx)
 {
@@ -305,14 +344,13 @@ KS_GLOBAL int conn_datagram(struct xdp_md *ctx)
 
 	if (!w || !p)
 		return KS_R_internal;
-	if (p->len < IO_HEAD || bpf_xdp_load_bytes(ctx, p->pay, w->seg, IO_HEAD))
+	if (conn_io_head(ctx, w))
 		return KS_R_io_malformed;
 	size = reply_le16(w->seg + IO_LEN);
 	if (reply_le16(w->seg) != 2 || reply_le16(w->seg + 2) != CPF_SEQUENCED ||
 	    reply_le16(w->seg + 4) != 8 || reply_le16(w->seg + 14) != CPF_CONNECTED_DATA ||
 	    IO_HEAD + size != p->len)
 		return KS_R_io_malformed;
-	conn_key(p, reply_le32(w->seg + IO_ID), &w->conn_key);
 	c = bpf_map_lookup_elem(&conns, &w->conn_key);
 	if (c && (!conn_owned(w, c) || conn_timed_out(c, p->now)))
 		conn_end(w, c);

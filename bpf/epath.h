@@ -151,6 +151,8 @@ struct epath_work {
 	__u32 state;		/* connection path: enum epath_target; tag index: scale */
 	__u32 reason;
 	__u32 config;		/* connection path: configuration may stand in it */
+	__u32 scale;		/* route: of the digit that comes next */
+	__u32 named;		/* route: link address with more than digits */
 };
 
 /* ---- request paths ---- */
@@ -172,9 +174,10 @@ static __always_inline void epath_tag_put(struct ks_leaf *leaf, __u8 c)
 struct epath_ctx {
 	struct view v;
 	struct ks_leaf *leaf;
+	struct ks_route *route;
 	struct epath_work *work;
-	__u32 text;		/* symbol: offset of the first character */
-	__u32 index;		/* member: number to print */
+	__u32 text;		/* symbol, link address: offset of the first character */
+	__u32 index;		/* member, port, link address: number to print */
 };
 
 /* Control bytes never stand in a tag name, and NUL ends names in some devices. */

@@ -91,6 +91,15 @@ KS_GLOBAL int judge_adu(struct ks_modbus_ring *ring, __u32 pos, __u32 len)
 	return 0;
 }
 
+/* The message itself is the one request. */
+static __always_inline void judge_whole(struct ks_work *w, __u32 len)
+{
+	enip_leaf_command(&w->cip.msg, len, &w->leaf);
+	w->leaf.route = w->cip.route;
+	if (w->leaf.route.len)
+		w->leaf.has |= KS_HAS_ROUTE;
+}
+
 /*
  * Connected data is a Message Router request only on a connection that was opened to
  * the Message Router. Else 1: w->leaf is all that is judged, w->refused why not.
@@ -101,7 +110,7 @@ static __always_inline int judge_connected(struct ks_work *w, __u32 len)
 
 	if (kind == KS_CONN_ROUTER)
 		return 0;
-	enip_leaf_command(&w->cip.msg, len, &w->leaf);
+	judge_whole(w, len);
 	if (!kind)
 		w->refused = KS_R_connection_unknown;
 	w->leaf.key_class = KS_CLASS_DATA;
@@ -127,15 +136,17 @@ KS_GLOBAL int judge_envelope(struct ks_enip_ring *ring, __u32 pos, __u32 len)
 	BOUND_OFFSET(at, KS_EIP_RING);
 	v = (struct view){ .base = ring->bytes + at, .len = len };
 	judge_head(w, &v);
+	__builtin_memset(&w->cip.route, 0, sizeof(w->cip.route));
 	w->refused = enip_dissect(&v, p->l4proto == IPPROTO_UDP, &w->cip.msg);
 	if (!w->refused && w->cip.msg.cip == EIP_CONNECTED && judge_connected(w, len))
 		return 0;
 	if (!w->refused && w->cip.msg.cip) {
-		w->refused = cip_unwrap(&v, w->cip.msg.cip_off, w->cip.msg.cip_len, &w->cip.layers);
+		w->refused = cip_unwrap(&v, w->cip.msg.cip_off, w->cip.msg.cip_len, &w->cip.layers,
+					&w->cip.route, &w->cip.path);
 		if (!w->refused)
 			return w->cip.layers.members ? w->cip.layers.members : 1;
 	}
-	enip_leaf_command(&w->cip.msg, len, &w->leaf);
+	judge_whole(w, len);
 	return 0;
 }
 
@@ -160,13 +171,15 @@ KS_GLOBAL int judge_request(struct ks_enip_ring *ring, __u32 pos, __u32 len, __u
 	else
 		flags = w->cip.msg.cip == 1 && !w->cip.layers.routed ? CIP_UCMM : 0;
 	if (w->refused) {
-		enip_leaf_command(&w->cip.msg, len, &w->leaf);
+		judge_whole(w, len);
 		return 0;
 	}
-	w->refused = cip_leaf(&v, off, n, flags, &w->leaf, &w->cip.path);
+	w->refused = cip_leaf(&v, off, n, flags, &w->cip.route, &w->leaf, &w->cip.path);
 	if (!w->refused && w->leaf.class == CIP_CONN_MANAGER &&
-	    (w->leaf.service == CIP_FORWARD_OPEN || w->leaf.service == CIP_LARGE_OPEN))
+	    (w->leaf.service == CIP_FORWARD_OPEN || w->leaf.service == CIP_LARGE_OPEN)) {
 		forward_open(&v, off, w->leaf.key_class, &w->open);
+		w->open.route = w->leaf.route;
+	}
 	w->leaf.function = w->cip.msg.command;
 	w->leaf.has |= KS_HAS_FUNCTION;
 	return 0;
@@ -193,7 +206,7 @@ static __always_inline int judge_unframed(struct xdp_md *ctx, struct pkt *p, int
 	return judge_decide(ctx);
 }
 
-/* A UDP 2222 O->T datagram (group io): policy, then whether its connection is known. */
+/* A UDP 2222 O->T datagram (group io): policy, by its connection's route, then the rest. */
 static __always_inline int judge_io(struct xdp_md *ctx, struct pkt *p)
 {
 	struct ks_work *w = pkt_work();
@@ -204,6 +217,7 @@ static __always_inline int judge_io(struct xdp_md *ctx, struct pkt *p)
 	w->leaf.key_class = KS_CLASS_IO;
 	w->leaf.asset = p->asset;
 	w->refused = 0;
+	conn_datagram_route(ctx);
 	if (policy_request() == KS_R_ok)
 		w->refused = conn_datagram(ctx);
 	return judge_decide(ctx);

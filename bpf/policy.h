@@ -1,79 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The compiled policy: its maps and the walk through them that shared.h
- * describes ("Compiled policy"). Answers who may talk to whom (policy_pair) and
- * whether one request is allowed (policy_request). Never touches flow state.
+ * The walk through the compiled policy that compiled.h describes. Answers who may talk
+ * to whom (policy_pair) and whether one request is allowed (policy_request). Never
+ * touches flow state.
  */
 #ifndef KEYSWITCH_POLICY_H
 #define KEYSWITCH_POLICY_H
 
-#include "l3.h"
+#include "policy_tables.h"
 #include "pccc.h"
-
-/* key: policy slot, value: header of the compiled policy. Written by apply. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, KS_SLOTS);
-	__type(key, __u32);
-	__type(value, struct ks_pol_cfg);
-} pol_cfg SEC(".maps");
-
-/* key: policy slot, value: protocols spoken on each port. Written by apply. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, KS_SLOTS);
-	__type(key, __u32);
-	__type(value, struct ks_pol_ports);
-} pol_ports SEC(".maps");
-
-/*
- * key: policy slot, value: that policy's table. Written by apply before the
- * slot becomes active; a missing inner map is `internal`, a missing entry has
- * the meaning given in shared.h. Inner maps carry no BTF, template or not: 6.1
- * refuses an inner map whose BTF differs from the template's.
- */
-#define POLICY_TABLE(name, kind, flags, key_t, value_t)          \
-	struct {                                                 \
-		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);        \
-		__uint(max_entries, KS_SLOTS);                   \
-		__type(key, __u32);                              \
-		__array(values, struct {                         \
-			__uint(type, kind);                      \
-			__uint(max_entries, 1);                  \
-			__uint(map_flags, flags);                \
-			__uint(key_size, sizeof(key_t));         \
-			__uint(value_size, sizeof(value_t));     \
-		});                                              \
-	} name SEC(".maps")
-
-POLICY_TABLE(pol_addrs, BPF_MAP_TYPE_HASH, 0, struct ks_addr_key, struct ks_addr_rec);
-POLICY_TABLE(pol_prefixes, BPF_MAP_TYPE_LPM_TRIE, BPF_F_NO_PREALLOC, struct ks_lpm_key,
-	     struct ks_addr_rec);
-POLICY_TABLE(pol_pairs, BPF_MAP_TYPE_HASH, 0, struct ks_pair_key, __u32);
-POLICY_TABLE(pol_assets, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_asset_rec);
-POLICY_TABLE(pol_profiles, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_profile_rec);
-POLICY_TABLE(pol_units, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_units_rec);
-POLICY_TABLE(pol_modbus, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_decision);
-POLICY_TABLE(pol_ranges, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_range);
-POLICY_TABLE(pol_classes, BPF_MAP_TYPE_HASH, 0, __u32, __u32);
-POLICY_TABLE(pol_leaves, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_leaf_class);
-POLICY_TABLE(pol_cip, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_decision);
-POLICY_TABLE(pol_tags, BPF_MAP_TYPE_HASH, 0, struct ks_tag_key, __u32);
-/*
- * key: cpu * (rules + 1) + rule. A plain array with a row per CPU: the program
- * has the template's size of an inner per-CPU array built in, whatever is put there.
- */
-POLICY_TABLE(pol_hits, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_rule_hits);
-POLICY_TABLE(pol_rules, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_rule_rec);
-/* user space only: names of rules and assets for events and metrics */
-POLICY_TABLE(pol_names, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_name_rec);
-
-static __always_inline void *policy_entry(void *table, __u32 slot, const void *key)
-{
-	void *inner = bpf_map_lookup_elem(table, &slot);
-
-	return inner ? bpf_map_lookup_elem(inner, key) : NULL;
-}
 
 /* The record of an address (16 bytes, IPv4 mapped), or NULL: in no table. */
 static __always_inline struct ks_addr_rec *policy_address(struct pkt *p, int server)
@@ -341,6 +276,23 @@ static __always_inline void policy_pccc(const struct ks_leaf *leaf, __u32 *lo, _
 	*hi = KS_PCCC_ELEMENT(type, leaf->file, last < 0xffff ? last : 0xffff);
 }
 
+/* Row of pol_cip for the leaf's route; 0xffffffff if a table is broken. */
+static __always_inline __u32 policy_cip_row(struct pkt *p, const struct ks_profile_rec *prof,
+					    const struct ks_leaf *leaf)
+{
+	__u32 key = prof->routes + KS_ROUTE_DIRECT, *found;
+
+	if (!prof->routes)
+		return prof->cip_row;
+	if (leaf->route.len) {
+		found = leaf->route.len > KS_ROUTE_MAX ? NULL :
+			policy_entry(&pol_routes, p->slot, leaf->route.text);
+		key = prof->routes + (found ? *found : KS_ROUTE_OTHER);
+	}
+	found = policy_entry(&pol_route_rows, p->slot, &key);
+	return found ? *found : KS_NO_VALUE;
+}
+
 static __always_inline int policy_cip(struct pkt *p, struct ks_leaf *leaf)
 {
 	struct ks_profile_rec *prof = policy_entry(&pol_profiles, p->slot, &p->profile);
@@ -359,7 +311,7 @@ static __always_inline int policy_cip(struct pkt *p, struct ks_leaf *leaf)
 		lo = hi = policy_tag(p, leaf);
 	if (leaf->has & KS_HAS_PCCC)
 		policy_pccc(leaf, &lo, &hi);
-	key = prof->cip_row * pol->leaves + lc->leaf;
+	key = policy_cip_row(p, prof, leaf) * pol->leaves + lc->leaf;
 	d = policy_entry(&pol_cip, p->slot, &key);
 	if (!d)
 		return KS_R_internal;

@@ -94,6 +94,8 @@
 	R(epath_malformed, DROP, KS_EV_DENY, "EPATH malformed or with a reserved format") \
 	R(epath_ambiguous, DROP, KS_EV_DENY, "EPATH that devices may read differently") \
 	R(epath_long, DROP, KS_EV_DENY, "EPATH with more segments than keyswitch follows") \
+	R(route_malformed, DROP, KS_EV_DENY, "route that is not port segments with readable link addresses") \
+	R(route_long, DROP, KS_EV_DENY, "route with more hops than keyswitch follows") \
 	R(msp_malformed, DROP, KS_EV_DENY, "Multiple_Service_Packet malformed") \
 	R(msp_members, DROP, KS_EV_DENY, "Multiple_Service_Packet with more members than keyswitch follows") \
 	R(connection_unknown, DROP, KS_EV_DENY, "connected message on a connection that no allowed open made") \

@@ -51,6 +51,8 @@
 #define KS_MSP_MAX		128	/* members of one Multiple_Service_Packet */
 #define KS_EPATH_MAX		24	/* segments of one EPATH */
 #define KS_TAG_MAX		64	/* bytes of a symbolic path that policy can name */
+#define KS_ROUTE_HOPS		4	/* port segments of one route */
+#define KS_ROUTE_MAX		32	/* bytes of a route's text that policy can name */
 #define KS_NAME_MAX		64	/* rule and asset names, terminating 0 included */
 #define KS_ASSET_PORTS		8	/* TCP/UDP ports per asset and protocol */
 #define KS_HEAD_MAX		64	/* message bytes carried by an event */
@@ -107,14 +109,26 @@ enum ks_event_kind { KS_EV_DENY = 1, KS_EV_STREAM = 2, KS_EV_PACKET = 3, KS_EV_F
 #define KS_HAS_TAG_LONG		0x0200	/* path longer than KS_TAG_MAX: matches no tag rule */
 #define KS_HAS_MEMBER		0x0400	/* a member segment (array index) was seen */
 #define KS_HAS_UNIT		0x0800
+#define KS_HAS_ROUTE		0x1000
 #define KS_HAS_MODBUS		0x2000	/* CIP class 0x44: sub is a function code */
 #define KS_HAS_PCCC		0x4000	/* sub is PCCC command << 8 | function */
 #define KS_HAS_FILE		0x8000	/* PCCC: file, address (element), quantity */
 
 /*
+ * The way from the addressed module on: port/link of each hop, decoded, joined by ','.
+ * "1/0", "2/10.99.0.2", "1/3,2/10.99.0.2". No hop: the addressed module itself.
+ */
+struct ks_route {
+	__u32 len;		/* bytes of the text; above KS_ROUTE_MAX no rule can name it */
+	__u32 hops;
+	__u8 text[KS_ROUTE_MAX]; /* zero padded, the first bytes of a longer one */
+};
+_Static_assert(sizeof(struct ks_route) == 40, "ks_route");
+
+/*
  * One judged request: a Modbus ADU, an encapsulation command without CIP, or a
  * CIP request that is no wrapper. Written by the dissectors (fields), then by
- * the decision (reason, verdict, rule). 132 bytes.
+ * the decision (reason, verdict, rule). 172 bytes.
  */
 struct ks_leaf {
 	__u8 proto;		/* enum ks_proto */
@@ -144,9 +158,10 @@ struct ks_leaf {
 	__u16 sub_element;
 	__u8 file_type;		/* as on the wire */
 	__u8 pad;
+	struct ks_route route;
 	__u8 tag[KS_TAG_MAX];	/* symbolic path as on the wire, members joined by '.', [i] */
 };
-_Static_assert(sizeof(struct ks_leaf) == 132, "ks_leaf");
+_Static_assert(sizeof(struct ks_leaf) == 172, "ks_leaf");
 
 #include "tracked.h"
 
@@ -226,7 +241,7 @@ struct ks_event {
 	struct ks_leaf leaf;	/* leaf.proto == 0: no request in this event */
 	__u8 head[KS_HEAD_MAX];	/* first bytes of the message (or of the payload) */
 };
-_Static_assert(sizeof(struct ks_event) == 280, "ks_event");
+_Static_assert(sizeof(struct ks_event) == 320, "ks_event");
 
 /* ---- ports and replay ---- */
 

@@ -159,8 +159,9 @@ struct ks_open {
 	__u8 kind;		/* enum ks_conn_kind, 0 = not an open */
 	__u8 timeout;		/* multiplier: 4 << timeout intervals */
 	__u8 pad[3];
+	struct ks_route route;	/* that of the request, then of the connection path */
 };
-_Static_assert(sizeof(struct ks_open) == 24, "ks_open");
+_Static_assert(sizeof(struct ks_open) == 64, "ks_open");
 
 /* opens: a request that went on, not answered yet */
 struct ks_open_key {
@@ -198,8 +199,7 @@ struct ks_conn {
 	__u8 begun;		/* seq is valid */
 	__u8 pad[3];
 };
-_Static_assert(sizeof(struct ks_conn) == 56, "ks_conn is within a cache line");
-
+_Static_assert(sizeof(struct ks_conn) == 96, "ks_conn");
 
 /* A flow whose timer could not be had; see `orphans` in table.h. */
 struct ks_orphan {

@@ -77,6 +77,18 @@ static void pccc_fields(json_t *object, const struct ks_leaf *leaf)
 	set(object, "elements", leaf->quantity);
 }
 
+/* What rules can name it by; a longer one is cut, which no rule matches. */
+static void set_route(json_t *object, const struct ks_leaf *leaf)
+{
+	bool cut = leaf->route.len > KS_ROUTE_MAX;
+
+	json_object_set_new(object, "route",
+			    json_stringn((const char *)leaf->route.text,
+					 cut ? KS_ROUTE_MAX : leaf->route.len));
+	if (cut)
+		json_object_set_new(object, "route_cut", json_true());
+}
+
 static void enip_fields(json_t *object, const struct ks_leaf *leaf)
 {
 	if (leaf->has & KS_HAS_FUNCTION)
@@ -91,6 +103,8 @@ static void enip_fields(json_t *object, const struct ks_leaf *leaf)
 		set(object, "attribute", leaf->attribute);
 	if (leaf->has & KS_HAS_TAG)
 		set_tag(object, leaf);
+	if (leaf->has & KS_HAS_ROUTE)
+		set_route(object, leaf);
 	if (leaf->has & KS_HAS_MODBUS)
 		set(object, "modbus_function", leaf->sub);
 	span_fields(object, leaf);
@@ -213,6 +227,7 @@ static void phrase_service(FILE *out, const json_t *fields)
 void leaf_phrase(FILE *out, const json_t *fields)
 {
 	const char *tag = json_string_value(json_object_get(fields, "tag"));
+	const char *route = json_string_value(json_object_get(fields, "route"));
 	uint32_t class;
 
 	phrase_number(out, fields, "unit", "unit");
@@ -225,6 +240,8 @@ void leaf_phrase(FILE *out, const json_t *fields)
 	phrase_number(out, fields, "attribute", "attribute");
 	if (tag)
 		fprintf(out, " tag %s", tag);
+	if (route)
+		fprintf(out, " route %s", route);
 	phrase_pccc(out, fields);
 	phrase_number(out, fields, "modbus_function", "modbus function");
 	phrase_number(out, fields, "address", "address");

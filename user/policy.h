@@ -42,6 +42,16 @@ struct prefixes {
 	size_t n;
 };
 
+/* `route`, in the form of struct ks_route.text. */
+struct routes {
+	const char **v;
+	struct pos *at;		/* same index */
+	size_t n;
+	bool direct;		/* requests without a route */
+	bool any;
+	bool given;		/* else all of the above is unset */
+};
+
 struct policy_host {
 	const char *name;
 	struct pos at;
@@ -64,6 +74,7 @@ struct policy_asset {
 	uint16_t modbus_ports[KS_ASSET_PORTS]; /* 0 ends the list */
 	uint16_t enip_ports[KS_ASSET_PORTS];
 	uint16_t io_ports[KS_ASSET_PORTS];
+	struct routes routes;	/* ways to the module that this asset is */
 	uint8_t modbus_framing;	/* enum ks_framing */
 	uint8_t modbus_split;	/* enum ks_split */
 	struct spans units;
@@ -138,6 +149,7 @@ struct cip_match {
 	size_t n_tags;
 	struct file_sel *files;	/* under pccc */
 	size_t n_files;		/* 0 = any, and none */
+	struct routes routes;
 };
 
 struct policy_rule {
@@ -245,6 +257,11 @@ struct compiled_policy {
 	struct ks_tag_key *tag_keys;	/* pol_tags: name -> id, ids from 1 */
 	uint32_t *tag_ids;
 	size_t n_tags;
+	struct ks_route_key *route_keys; /* pol_routes: text -> id, ids from KS_ROUTE_NAMED */
+	uint32_t *route_ids;
+	size_t n_routes;
+	uint32_t *route_rows;		/* pol_route_rows, [0] unused */
+	size_t n_route_rows;		/* elements */
 	struct ks_rule_rec *rules;	/* pol_rules: [0] the default, rules */
 	struct ks_name_rec *names;	/* [0] "default", rules, assets */
 	size_t n_names;

@@ -120,8 +120,10 @@ static void open_pools(struct compiler *k)
 	pool_init(&k->modbus_rows, out, sizeof(struct ks_decision));
 	pool_init(&k->unit_rows, out, sizeof(uint32_t));
 	pool_init(&k->cip_rows, out, sizeof(struct ks_decision));
+	pool_init(&k->route_rows, out, sizeof(uint32_t));
 	pool_init(&k->profiles, out, sizeof(struct ks_profile_rec));
 	pool_put(&k->unit_rows, unused, 256);	/* [0] means none */
+	pool_put(&k->route_rows, unused, 1);
 }
 
 static void take_pools(struct compiler *k)
@@ -136,6 +138,8 @@ static void take_pools(struct compiler *k)
 	c->n_modbus_rows = k->modbus_rows.n;
 	c->ranges = (void *)k->ranges.data;
 	c->n_ranges = k->ranges.used;
+	c->route_rows = (void *)k->route_rows.data;
+	c->n_route_rows = k->route_rows.used;
 	c->cip = (void *)k->cip_rows.data;
 	c->n_cip_rows = k->cip_rows.n;
 }
@@ -156,6 +160,7 @@ struct compiled_policy *policy_compile(const struct policy *p, struct diags *d)
 	compile_addresses(&k);
 	compile_plans(&k);
 	compile_tags(&k);
+	compile_routes(&k);
 	compile_leaves(&k);
 	if (!k.failed)
 		compile_pairs(&k);

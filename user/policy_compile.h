@@ -20,6 +20,7 @@
 #define POLICY_CELLS_MAX	(1u << 22)	/* cip rows times leaf classes */
 #define POLICY_LEAVES_MAX	4096u
 #define POLICY_CLASSES_MAX	4096u
+#define POLICY_ROUTES_MAX	1024u
 
 /*
  * A store of sequences: equal ones share an entry, entries lie behind each
@@ -55,6 +56,7 @@ struct numbers {
 
 void numbers_add(struct arena *mem, struct numbers *l, uint32_t v);
 void numbers_sort_unique(struct numbers *l);
+bool numbers_hold(const struct numbers *l, uint32_t v);
 
 struct compiler;
 struct scratch;
@@ -91,6 +93,7 @@ struct rule_plan {
 	uint32_t selection;	/* which CIP leaves: index into leaf_sets */
 	struct numbers instances; /* lo, hi pairs: instances or tag ids; empty = any */
 	struct numbers attributes;
+	struct numbers routes;	/* numbers of those that the rule names */
 };
 
 struct compiler {
@@ -127,11 +130,18 @@ struct compiler {
 	size_t n_tags;
 	struct row_builder *cip_builder;
 
+	/* routes: */
+	const char **routes;	/* sorted, route number - KS_ROUTE_NAMED is the index */
+	uint32_t n_routes;
+	struct numbers *own_routes; /* per asset */
+	struct scratch route_room;
+
 	/* results that become tables: */
 	struct pool lists;	/* rule lists */
-	struct pool ranges, modbus_rows, unit_rows, cip_rows, profiles;
+	struct pool ranges, modbus_rows, unit_rows, cip_rows, route_rows, profiles;
 	struct pool mb_keys, cip_keys, pair_keys; /* what was compiled already ... */
 	struct numbers mb_done, cip_done, pair_done; /* ... and its result, same index */
+	struct numbers cip_flags; /* KS_PROFILE_* of cip_done, same index */
 };
 
 #define LEAF_ENIP	1	/* holds cells of messages */
@@ -144,7 +154,13 @@ void compile_addresses(struct compiler *k);
 void compile_plans(struct compiler *k);
 void compile_tags(struct compiler *k);
 void compile_leaves(struct compiler *k);
+void compile_routes(struct compiler *k);
 void compile_pairs(struct compiler *k);
+/*
+ * Which routes a rule speaks about. One that says none: a deny rule about all, any
+ * other about none and the asset's own, so that it opens no module behind the asset.
+ */
+bool rule_takes_route(const struct compiler *k, uint32_t rule, uint32_t route, bool own);
 /* rules: sorted indices of rules about the protocol. Return a row number. */
 uint32_t compile_modbus_row(struct compiler *k, const struct numbers *rules,
 			    bool unit_zero);

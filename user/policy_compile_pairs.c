@@ -27,6 +27,9 @@ struct pairs {
 	uint32_t everyone_modbus, everyone_cip;
 	uint32_t everyone_unit[UNITS];	/* entry + 1 of everyone_modbus for one unit */
 	bool everyone_border[UNITS + 1];
+	uint32_t *everyone_route;	/* entry + 1 of everyone_cip by route and own */
+	struct numbers everyone_named;	/* routes that rules of everyone_cip name */
+	struct numbers named;
 };
 
 /* ---- from a rule list to a profile ---- */
@@ -188,22 +191,106 @@ static void fill_modbus(struct pairs *x, const uint32_t list[PARTS],
 	p->units = same ? 0 : pool_put(&x->k->unit_rows, rec.row, UNITS);
 }
 
-static void fill_cip(struct pairs *x, const uint32_t list[PARTS],
+/* ---- CIP: a row for each route ---- */
+
+static uint32_t cip_row_flags(const struct compiler *k, uint32_t row)
+{
+	const struct ks_decision *d = pool_get(&k->cip_rows, row, NULL);
+	uint32_t flags = 0;
+
+	for (uint32_t i = 0; i < k->n_leaves; i++)
+		if (may_allow(k, &d[i]))
+			flags |= k->leaf_kind[i] == LEAF_IO ? KS_PROFILE_IO : KS_PROFILE_ENIP;
+	return flags;
+}
+
+/* Rules of a CIP list that speak about the route. */
+static uint32_t route_list(struct pairs *x, uint32_t list, uint32_t route, bool own)
+{
+	const uint32_t *rules;
+	uint32_t count;
+
+	x->filtered.n = 0;
+	rules = pool_get(&x->k->lists, list, &count);
+	for (uint32_t i = 0; i < count; i++)
+		if (rule_takes_route(x->k, rules[i], route, own))
+			numbers_add(&x->k->tmp, &x->filtered, rules[i]);
+	return put_list(x, &x->filtered);
+}
+
+static uint32_t everyone_routed(struct pairs *x, uint32_t route, bool own)
+{
+	uint32_t *known = &x->everyone_route[2 * route + own];
+
+	if (!*known)
+		*known = route_list(x, x->everyone_cip, route, own) + 1;
+	return *known - 1;
+}
+
+static uint32_t cip_row(struct pairs *x, const uint32_t list[PARTS], uint32_t route, bool own,
+			struct ks_profile_rec *p)
+{
+	struct compiler *k = x->k;
+	uint32_t key[PARTS] = {
+		[OWN] = route_list(x, list[OWN], route, own),
+		[ASSET] = route_list(x, list[ASSET], route, own),
+		[EVERYONE] = everyone_routed(x, route, own),
+	};
+	uint32_t id = pool_put(&k->cip_keys, key, PARTS);
+
+	if (id == k->cip_done.n) {
+		numbers_add(&k->tmp, &k->cip_done, compile_cip_row(k, join(x, key)));
+		numbers_add(&k->tmp, &k->cip_flags, cip_row_flags(k, k->cip_done.v[id]));
+	}
+	p->flags |= k->cip_flags.v[id];
+	return k->cip_done.v[id];
+}
+
+static void add_named(struct pairs *x, uint32_t list, struct numbers *out)
+{
+	const uint32_t *rules;
+	uint32_t count;
+
+	rules = pool_get(&x->k->lists, list, &count);
+	for (uint32_t i = 0; i < count; i++)
+		for (size_t j = 0; j < x->k->plans[rules[i]].routes.n; j++)
+			numbers_add(&x->k->tmp, out, x->k->plans[rules[i]].routes.v[j]);
+}
+
+/* Routes that neither the asset nor a rule of the list names are all alike. */
+static void fill_cip(struct pairs *x, const uint32_t list[PARTS], const struct numbers *own,
 		     struct ks_profile_rec *p)
 {
 	struct compiler *k = x->k;
-	const struct ks_decision *d;
-	uint32_t id = pool_put(&k->cip_keys, list, PARTS);
+	uint32_t n = KS_ROUTE_NAMED + k->n_routes, entry;
+	uint32_t *row = scratch(k, &k->route_room, n * sizeof(*row));
+	bool same;
 
-	if (id == k->cip_done.n)
-		numbers_add(&k->tmp, &k->cip_done, compile_cip_row(k, join(x, list)));
-	p->cip_row = k->cip_done.v[id];
-	d = pool_get(&k->cip_rows, p->cip_row, NULL);
-	for (uint32_t i = 0; i < k->n_leaves; i++) {
-		if (!may_allow(k, &d[i]))
-			continue;
-		p->flags |= k->leaf_kind[i] == LEAF_IO ? KS_PROFILE_IO : KS_PROFILE_ENIP;
+	row[KS_ROUTE_DIRECT] = cip_row(x, list, KS_ROUTE_DIRECT, false, p);
+	for (uint32_t i = KS_ROUTE_OTHER; i < n; i++)
+		row[i] = i == KS_ROUTE_OTHER ? cip_row(x, list, i, false, p) : row[KS_ROUTE_OTHER];
+	same = row[KS_ROUTE_OTHER] == row[KS_ROUTE_DIRECT];
+	x->named.n = 0;
+	add_named(x, list[OWN], &x->named);
+	add_named(x, list[ASSET], &x->named);
+	for (size_t i = 0; i < x->everyone_named.n; i++)
+		numbers_add(&k->tmp, &x->named, x->everyone_named.v[i]);
+	for (size_t i = 0; i < own->n; i++)
+		numbers_add(&k->tmp, &x->named, own->v[i]);
+	numbers_sort_unique(&x->named);
+	for (size_t i = 0; i < x->named.n; i++) {
+		uint32_t route = x->named.v[i];
+
+		row[route] = cip_row(x, list, route, numbers_hold(own, route), p);
+		same &= row[route] == row[KS_ROUTE_DIRECT];
 	}
+	p->cip_row = row[KS_ROUTE_DIRECT];
+	if (same)
+		return;
+	entry = pool_put(&k->route_rows, row, n);
+	p->routes = (uint32_t)k->route_rows.entry[entry].first;
+	if (k->route_rows.used > POLICY_CELLS_MAX)
+		compile_limit(k, POLICY_CELLS_MAX, "routes of a client and an asset");
 }
 
 /* ---- from a pair to its rules ---- */
@@ -212,8 +299,9 @@ static void fill_cip(struct pairs *x, const uint32_t list[PARTS],
 static uint32_t pair_profile(struct pairs *x, uint32_t own, uint32_t asset)
 {
 	struct compiler *k = x->k;
-	uint32_t key[2] = { own, x->asset_list[asset] };
-	uint32_t id = pool_put(&k->pair_keys, key, 2);
+	const struct numbers *routes = &k->own_routes[asset];
+	uint32_t key[] = { own, x->asset_list[asset], put_list(x, routes) };
+	uint32_t id = pool_put(&k->pair_keys, key, 3);
 	uint32_t list[PARTS] = { [EVERYONE] = x->everyone_modbus };
 	struct ks_profile_rec p = { 0 };
 
@@ -225,7 +313,7 @@ static uint32_t pair_profile(struct pairs *x, uint32_t own, uint32_t asset)
 	list[OWN] = filter_list(x, key[0], keeps_cip);
 	list[ASSET] = filter_list(x, key[1], keeps_cip);
 	list[EVERYONE] = x->everyone_cip;
-	fill_cip(x, list, &p);
+	fill_cip(x, list, routes, &p);
 	id = pool_put(&k->profiles, &p, 1);
 	numbers_add(&k->tmp, &k->pair_done, id);
 	return id;
@@ -317,6 +405,10 @@ static void collect_everyone(struct pairs *x)
 	all = put_list(x, &x->everyone);
 	x->everyone_modbus = filter_list(x, all, keeps_modbus);
 	x->everyone_cip = filter_list(x, all, keeps_cip);
+	x->everyone_route = arena_alloc(&x->k->tmp, 2 * (KS_ROUTE_NAMED + x->k->n_routes) *
+					sizeof(*x->everyone_route));
+	add_named(x, x->everyone_cip, &x->everyone_named);
+	numbers_sort_unique(&x->everyone_named);
 	/* broadcasts and what lies behind them are never alike */
 	x->everyone_border[0] = x->everyone_border[1] = true;
 	add_borders(x, x->everyone_modbus, x->everyone_border);

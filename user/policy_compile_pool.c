@@ -58,6 +58,14 @@ void numbers_sort_unique(struct numbers *l)
 	l->n = kept;
 }
 
+bool numbers_hold(const struct numbers *l, uint32_t v)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i] == v)
+			return true;
+	return false;
+}
+
 void stretch_add(struct compiler *k, struct stretches *s, uint32_t lo, uint32_t hi,
 		 struct ks_decision d)
 {

@@ -378,6 +378,19 @@ static void lint_tags(const struct policy *p, struct diags *d)
 	}
 }
 
+/* A module may have more than one way to it, so a list of forbidden ones is no fence. */
+static void lint_routes(const struct policy *p, struct diags *d)
+{
+	for (size_t i = 0; i < p->n_rules; i++) {
+		const struct policy_rule *r = &p->rules[i];
+
+		if (!r->allow && r->cip && r->cip->routes.n)
+			diag_warning(d, r->cip->routes.at[0],
+				     "rule '%s' denies routes by name: other routes may lead to the same module; allow what may pass instead",
+				     r->name);
+	}
+}
+
 void policy_lint(const struct policy *p, const struct compiled_policy *c,
 		 struct diags *d)
 {
@@ -386,6 +399,7 @@ void policy_lint(const struct policy *p, const struct compiled_policy *c,
 	lint_everyone(p, d);
 	lint_reach(p, c, d);
 	lint_tags(p, d);
+	lint_routes(p, d);
 	if (p->other == KS_ALLOW)
 		diag_info(d, p->other_at, "'other: allow': IP traffic to assets outside their protocol ports passes unseen");
 }

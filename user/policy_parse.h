@@ -107,6 +107,10 @@ void ethertypes_default(struct policy *p);
 void read_ethertypes(struct parser *ps, const struct ynode *n, void *arg);
 void read_limits(struct parser *ps, const struct ynode *n, void *arg);
 
+/* policy_parse_route.c: `route` of a rule, arg is its struct cip_match; and of an asset */
+void match_route(struct parser *ps, const struct ynode *n, void *arg);
+void read_own_routes(struct parser *ps, const struct ynode *n, struct policy_asset *as);
+
 /* policy_parse_rules.c, policy_parse_modbus.c, policy_parse_umas.c, policy_parse_cip.c,
  * policy_parse_pccc.c */
 void read_rules(struct parser *ps, const struct ynode *n, void *arg);

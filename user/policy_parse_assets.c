@@ -331,9 +331,15 @@ static void enip_split(struct parser *ps, const struct ynode *n, void *arg)
 	read_word(ps, n, words, later);
 }
 
+static void enip_route(struct parser *ps, const struct ynode *n, void *arg)
+{
+	read_own_routes(ps, n, ((struct asset_reader *)arg)->as);
+}
+
 static const struct ykey enip_keys[] = {
 	{ "ports", enip_ports, false },
 	{ "io_ports", enip_io_ports, false },
+	{ "route", enip_route, false },
 	{ "framing", enip_framing, false },
 	{ "split", enip_split, false },
 	{ NULL, NULL, false },

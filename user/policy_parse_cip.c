@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What stands under a rule's `cip`: services, classes, instances, attributes,
- * tags. Names come from bpf/groups.h alone.
+ * tags, routes. Names come from bpf/groups.h alone.
  */
 #include <ctype.h>
 #include <string.h>
@@ -240,6 +240,7 @@ static const struct ykey cip_keys[] = {
 	{ "instances", match_instances, false },
 	{ "attributes", match_attributes, false },
 	{ "tags", match_tags, false },
+	{ "route", match_route, false },
 	{ NULL, NULL, false },
 };
 

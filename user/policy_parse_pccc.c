@@ -173,6 +173,7 @@ static void match_files(struct parser *ps, const struct ynode *n, void *arg)
 static const struct ykey pccc_keys[] = {
 	{ "functions", match_functions, false },
 	{ "files", match_files, false },
+	{ "route", match_route, false },
 	{ NULL, NULL, false },
 };
 

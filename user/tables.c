@@ -151,6 +151,8 @@ int tables_fill(const struct instance *in, const struct table_kinds *kinds, uint
 		{ MAP_pol_leaves, NULL, p->leaves, p->n_leaf_rows * ROW },
 		{ MAP_pol_cip, NULL, p->cip, p->n_cip_rows * p->cfg->leaves },
 		{ MAP_pol_tags, p->tag_keys, p->tag_ids, p->n_tags },
+		{ MAP_pol_routes, p->route_keys, p->route_ids, p->n_routes },
+		{ MAP_pol_route_rows, NULL, p->route_rows, p->n_route_rows },
 		{ MAP_pol_rules, NULL, p->rules, p->cfg->rules + 1 },
 		{ MAP_pol_names, NULL, p->names, p->n_names },
 		{ MAP_pol_hits, NULL, NULL, (size_t)in->cpus * (p->cfg->rules + 1) },

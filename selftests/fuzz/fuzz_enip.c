@@ -100,7 +100,7 @@ static void check_cip(const struct view *v, struct cip_work *w)
 	struct ks_leaf leaf;
 
 	if (!l->members) {
-		if (!cip_leaf(v, off, len, l->routed ? 0 : CIP_UCMM, &leaf, &w->path))
+		if (!cip_leaf(v, off, len, l->routed ? 0 : CIP_UCMM, &w->route, &leaf, &w->path))
 			check_leaf(&leaf, off, len);
 		return;
 	}
@@ -111,7 +111,7 @@ static void check_cip(const struct view *v, struct cip_work *w)
 			return;
 		MUST(off == l->table + covered);
 		covered += len;
-		if (!cip_leaf(v, off, len, CIP_MEMBER, &leaf, &w->path))
+		if (!cip_leaf(v, off, len, CIP_MEMBER, &w->route, &leaf, &w->path))
 			check_leaf(&leaf, off, len);
 	}
 	MUST(covered == l->table_len);
@@ -136,7 +136,8 @@ static void check_pdu(const struct view *v, int udp, struct cip_work *w)
 	MUST(m->cip == (m->command == 0x70 ? EIP_CONNECTED : EIP_UNCONNECTED));
 	MUST(v->base + m->cip_off == e.cip && m->cip_len == e.cip_len);
 	MUST(m->conn_id == e.conn_id);
-	if (!cip_unwrap(v, m->cip_off, m->cip_len, &w->layers))
+	memset(&w->route, 0, sizeof(w->route));
+	if (!cip_unwrap(v, m->cip_off, m->cip_len, &w->layers, &w->route, &w->path))
 		check_cip(v, w);
 }
 

@@ -10,6 +10,7 @@
 #include <regex.h>
 
 #include "../../bpf/conn_path.h"
+#include "route.h"
 
 #define SEGMENTS 255
 
@@ -17,6 +18,7 @@
 struct path {
 	char word[SEGMENTS + 1];
 	uint32_t value[SEGMENTS];
+	uint32_t at[SEGMENTS];	/* where it begins */
 	uint32_t n;
 	int good;		/* each segment is one of those, none is cut */
 	char text[4096];	/* the name that symbols and members spell */
@@ -142,8 +144,8 @@ static void read_path(struct path *p, const uint8_t *s, uint32_t n)
 			return;
 		if (!size)
 			return;
+		p->at[p->n++] = at;
 		at += size;
-		p->n++;
 	}
 	p->good = 1;
 }
@@ -182,19 +184,40 @@ static void check_request(const struct view *v, uint32_t words, const struct pat
 		check_leaf(&leaf, p);
 }
 
+/* Ports stand in front of what names an object, with keys and data among them. */
+static void read_route(struct hops *h, const struct path *p, const uint8_t *s, uint32_t n)
+{
+	size_t lead = strspn(p->word, "PKD");
+
+	memset(h, 0, sizeof(*h));
+	h->good = !strchr(p->word + lead, 'P');
+	for (size_t i = 0; i < lead && h->good; i++)
+		if (p->word[i] == 'P')
+			h->good = hop(h, s + p->at[i], n - p->at[i]) && h->n <= KS_ROUTE_HOPS;
+}
+
 static void check_connection(const struct view *v, uint32_t words, const struct path *p)
 {
+	struct ks_route route = { 0 };
 	struct epath_work work;
-	int target;
+	struct hops h;
+	int target, whole = p->good && p->n <= KS_EPATH_MAX;
 
 	memset(&work, 0xee, sizeof(work));
-	target = epath_to_router(v, 0, words, &work);
+	target = epath_to_router(v, 0, words, &route, &work);
 	MUST(target == 0 || target == -1 || target == KS_R_epath_malformed ||
-	     target == KS_R_epath_long);
-	MUST(!target == (p->good && p->n <= KS_EPATH_MAX && ends_at_router(p)) ||
-	     (!target && work.config));
-	if (p->good && p->n <= KS_EPATH_MAX)
-		MUST(work.config == (strchr(p->word, 'D') != NULL));
+	     target == KS_R_epath_long || target == KS_R_epath_ambiguous ||
+	     target == KS_R_route_malformed || target == KS_R_route_long);
+	if (whole)
+		read_route(&h, p, v->base, 2 * words);
+	MUST(!target == (whole && h.good && ends_at_router(p)) || (!target && work.config));
+	if (!whole)
+		return;
+	MUST((target <= 0) == h.good);
+	if (target > 0)
+		return;
+	MUST(work.config == (strchr(p->word, 'D') != NULL));
+	check_route(&route, &h);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -16,6 +16,7 @@ struct request {
 	const uint8_t *d;	/* data behind the path */
 	uint32_t n;
 	uint32_t class, key;
+	struct ks_route route;	/* in a connection path */
 	int named;		/* the path has a symbol */
 	int classed;		/* the path has a class */
 };
@@ -124,7 +125,7 @@ static int open_lawful(struct request *r, uint32_t flags, struct epath_work *wor
 	r->key = KS_CLASS_OPEN;
 	if (flags & CIP_MEMBER || r->n <= words || r->n != words + 1 + 2u * r->d[words])
 		return 0;
-	target = epath_to_router(&v, words + 1, r->d[words], work);
+	target = epath_to_router(&v, words + 1, r->d[words], &r->route, work);
 	transport = r->d[words - 1] & 15;
 	if (work->config)
 		r->key = KS_CLASS_CONFIG;
@@ -164,6 +165,7 @@ static int lawful(const struct view *v, uint32_t flags, struct request *r)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct view v = { .base = data + 1, .len = size - 1 };
+	struct ks_route none = { 0 };
 	struct epath_work work;
 	struct ks_leaf leaf;
 	struct request r;
@@ -173,12 +175,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	memset(&leaf, 0xee, sizeof(leaf));
 	memset(&work, 0xee, sizeof(work));
-	reason = cip_leaf(&v, 0, v.len, data[0] & (CIP_MEMBER | CIP_UCMM), &leaf, &work);
+	reason = cip_leaf(&v, 0, v.len, data[0] & (CIP_MEMBER | CIP_UCMM), &none, &leaf, &work);
 	MUST(reason >= 0 && reason < KS_REASONS);
 	MUST(!reason == !!lawful(&v, data[0], &r));
 	MUST(leaf.proto == KS_ENIP && leaf.offset == 0 && leaf.length == v.len);
 	MUST(leaf.function == 0 && leaf.tag_len <= KS_TAG_MAX);
+	MUST(!(leaf.has & KS_HAS_ROUTE) == !leaf.route.len);
 	if (!reason)
-		MUST(leaf.service == r.service && leaf.key_class == r.key);
+		MUST(leaf.service == r.service && leaf.key_class == r.key &&
+		     !memcmp(&leaf.route, &r.route, sizeof(r.route)));
 	return 0;
 }

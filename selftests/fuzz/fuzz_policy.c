@@ -67,8 +67,8 @@ static uint32_t value(const struct values *s, uint32_t limit)
 
 struct borders {
 	struct values elements, units, functions, services, classes, instances, attributes;
-	const char *tag[16];
-	size_t n_tags;
+	const char *tag[16], *route[16];
+	size_t n_tags, n_routes;
 };
 
 static void borders_of_modbus(struct borders *b, const struct modbus_match *m)
@@ -79,6 +79,12 @@ static void borders_of_modbus(struct borders *b, const struct modbus_match *m)
 			value_add(&b->functions, m->functions[i].code);
 	for (size_t i = 0; i < m->n_addresses; i++)
 		values_add(&b->elements, &(struct spans){ &m->addresses[i].span, 1 });
+}
+
+static void borders_of_routes(struct borders *b, const struct routes *r)
+{
+	for (size_t i = 0; i < r->n && b->n_routes < 16; i++)
+		b->route[b->n_routes++] = r->v[i];
 }
 
 static void borders_of_cip(struct borders *b, const struct cip_match *m)
@@ -92,6 +98,7 @@ static void borders_of_cip(struct borders *b, const struct cip_match *m)
 	values_add(&b->attributes, &m->attributes);
 	for (size_t i = 0; i < m->n_tags && b->n_tags < 16; i++)
 		b->tag[b->n_tags++] = m->tags[i];
+	borders_of_routes(b, &m->routes);
 }
 
 static void borders_of(struct borders *b, const struct policy *p)
@@ -103,6 +110,8 @@ static void borders_of(struct borders *b, const struct policy *p)
 		if (p->rules[i].cip)
 			borders_of_cip(b, p->rules[i].cip);
 	}
+	for (size_t i = 0; i < p->n_assets; i++)
+		borders_of_routes(b, &p->assets[i].routes);
 }
 
 /* Inside a prefix or, with its last bit turned, beside it. */
@@ -163,6 +172,8 @@ static void request(const struct policy *p, const struct borders *b, struct requ
 	q->instance = any(4) ? value(&b->instances, 0) : KS_NO_VALUE;
 	q->attribute = any(4) ? value(&b->attributes, 0) : KS_NO_VALUE;
 	q->tag = b->n_tags && any(4) ? b->tag[any((uint32_t)b->n_tags)] : "Other";
+	q->route = b->n_routes && any(2) ? b->route[any((uint32_t)b->n_routes)] :
+		   any(2) ? "" : "9/9";
 }
 
 static void check_answers(const struct policy *p, const struct compiled_policy *c)

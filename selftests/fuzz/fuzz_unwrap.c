@@ -2,12 +2,13 @@
 /*
  * libFuzzer entry for cip_unwrap() and cip_member() of bpf/cip.h: the input is one
  * Message Router request. Below it is unwrapped a second time, by the layouts of
- * Unconnected_Send and Multiple_Service_Packet; both must find the same requests,
- * or both refuse.
+ * Unconnected_Send and Multiple_Service_Packet; both must find the same requests and
+ * the same route, or both refuse.
  */
 #include "fuzz.h"
 
 #include "../../bpf/cip.h"
+#include "route.h"
 
 struct request {
 	uint32_t off, len;	/* in the input */
@@ -16,6 +17,7 @@ struct request {
 struct want {
 	int good;
 	int routed;
+	struct hops hops;
 	uint32_t members;	/* 0: the request itself */
 	struct request part[KS_MSP_MAX];
 };
@@ -70,7 +72,8 @@ static int head(const uint8_t *in, struct request r, uint8_t service, uint32_t c
 }
 
 /* Ticks (2), length, request, pad to even, words of the route, 0, route: no byte more. */
-static int embedded(const uint8_t *in, struct request data, struct request *inner)
+static int embedded(const uint8_t *in, struct request data, struct request *inner,
+		    struct hops *hops)
 {
 	const uint8_t *p = in + data.off;
 	uint32_t len, route;
@@ -82,7 +85,10 @@ static int embedded(const uint8_t *in, struct request data, struct request *inne
 	if (data.len < route + 2)
 		return 0;
 	*inner = (struct request){ data.off + 4, len };
-	return data.len == route + 2 + 2 * p[route] && p[route + 1] == 0;
+	if (data.len != route + 2 + 2 * p[route] || p[route + 1] != 0)
+		return 0;
+	all_hops(hops, p + route + 2, 2 * p[route]);
+	return hops->good;
 }
 
 /* Count, then where each begins: together they are the rest of the packet, in order. */
@@ -114,7 +120,7 @@ static void unwrap(const uint8_t *in, uint32_t n, struct want *w)
 	if (wraps < 0)
 		return;
 	if (wraps) {
-		if (!embedded(in, data, &r) || head(in, r, 0x52, 6, &data) != 0)
+		if (!embedded(in, data, &r, &w->hops) || head(in, r, 0x52, 6, &data) != 0)
 			return;
 		w->routed = 1;
 	}
@@ -144,20 +150,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct want w;
 	struct view v = { .base = data, .len = size };
+	struct ks_route route = { 0 };
+	struct epath_work work;
 	struct cip_layers l;
 	int reason, good;
 
 	memset(&l, 0xee, sizeof(l));
-	reason = cip_unwrap(&v, 0, size, &l);
+	memset(&work, 0xee, sizeof(work));
+	reason = cip_unwrap(&v, 0, size, &l, &route, &work);
 	unwrap(data, size, &w);
 	MUST(reason == 0 || reason == KS_R_cip_malformed || reason == KS_R_msp_malformed ||
-	     reason == KS_R_msp_members || reason == KS_R_nesting);
+	     reason == KS_R_msp_members || reason == KS_R_nesting ||
+	     reason == KS_R_route_malformed || reason == KS_R_route_long);
 	MUST(l.off <= size && l.len <= size - l.off);
 	good = !reason && takes_members(&v, &l, &w);
 	MUST(good == w.good);
 	if (!good)
 		return 0;
 	MUST(l.members == w.members && (int)l.routed == w.routed);
+	check_route(&route, &w.hops);
 	MUST(l.members || (l.off == w.part[0].off && l.len == w.part[0].len));
 	return 0;
 }

@@ -45,6 +45,10 @@ rules:
 """
 
 DROPPING = READONLY + "on_deny: drop\n"
+# the controller is in slot 0, as Logix clients name it
+ROUTED = READONLY.replace("plc: [{p.server4}, \"{p.server6}\"]",
+                          "plc: {{address: [{p.server4}, \"{p.server6}\"], modbus: {{}}, "
+                          "enip: {{route: 1/0}}}}")
 
 
 class Keyswitch:

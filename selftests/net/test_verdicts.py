@@ -11,7 +11,7 @@ import struct
 import enip_client as ec
 import enip_wire as w
 from kit import READS, WRITES, abort, cases, equal, side_by_side
-from ks import Keyswitch
+from ks import ROUTED, Keyswitch
 from plant import Plant, wait_for
 
 IDENTITY_RESET = ec.reset()
@@ -145,7 +145,7 @@ def check_writer(plant, server, writer, log):
 def test_enip(mode, vlans):
     with Plant(mode, vlans) as plant:
         log = plant.enip_target()
-        ks = Keyswitch(plant).attach()
+        ks = Keyswitch(plant, ROUTED).attach()
         for family in (4, 6):
             check_enip(plant, log, family, *endpoints(plant, family))
         ks.balance()

@@ -306,29 +306,32 @@ class Target:
         conn = int.from_bytes(address, "little")
         if conn not in peer.connections:
             raise w.Malformed("unknown connection")
-        reply = data[:2] + self.dispatch(peer, data[2:], "connected", w.SEND_UNIT)
-        back = struct.pack("<I", peer.connections[conn])
+        back, route = peer.connections[conn]
+        reply = data[:2] + self.dispatch(peer, data[2:], "connected", w.SEND_UNIT, route=route)
+        back = struct.pack("<I", back)
         return struct.pack("<IH", 0, 0) + w.cpf((w.ITEM_CONNECTED, back),
                                                 (w.ITEM_CONN_DATA, reply))
 
-    def dispatch(self, peer, cip, carrier, command, inside=False):
-        """One Message Router request; wrappers are unwrapped once."""
+    def dispatch(self, peer, cip, carrier, command, inside=False, route=b""):
+        """One Message Router request; wrappers are unwrapped once. route: of what stands
+        around it. This target answers for every module that it leads to."""
         service, path, data = w.read_request(cip)
         cls = path.get("class")
         if service == w.MSP and cls == w.MESSAGE_ROUTER and not inside:
-            replies = [self.dispatch(peer, member, carrier, command, True)
+            replies = [self.dispatch(peer, member, carrier, command, True, route)
                        for member in w.read_members(data)]
             return bytes([service | 0x80, 0, 0, 0]) + w.msp(replies)[6:]
         if service == w.UNCONNECTED_SEND and cls == w.CONNECTION_MANAGER:
             if carrier != "ucmm" or inside:
                 raise w.Malformed("nested Unconnected_Send")
-            return self.dispatch(peer, self.embedded(data), "unconnected_send", command)
+            inner, further = self.embedded(data)
+            return self.dispatch(peer, inner, "unconnected_send", command, route=route + further)
         if cls == w.CONNECTION_MANAGER:
-            status, reply = self.manager(peer, service, data)
+            status, reply = self.manager(peer, service, data, route)
         else:
             status, reply = self.device.answer(service, path, data)
         self.log(peer.address, "tcp", command=command, carrier=carrier, member=inside,
-                 service=service, **path, data=data.hex(), status=status)
+                 service=service, **path, route=route.hex(), data=data.hex(), status=status)
         return bytes([service | 0x80, 0, status, 0]) + reply
 
     def embedded(self, data):
@@ -339,11 +342,11 @@ class Target:
         r.take(size % 2)
         words = r.u8()
         r.take(1)
-        r.take(2 * words)
+        route = r.take(2 * words)
         r.done()
-        return cip
+        return cip, route
 
-    def manager(self, peer, service, data):
+    def manager(self, peer, service, data, route):
         r = w.Reader(data)
         if service in (w.FORWARD_OPEN, w.LARGE_FORWARD_OPEN):
             r.take(2)
@@ -355,10 +358,10 @@ class Target:
                 rpis += r.take(4)
                 r.take(2 if service == w.FORWARD_OPEN else 4)
             r.take(1)
-            r.take(2 * r.u8())
+            target = r.take(2 * r.u8())
             r.done()
             self.conn_ids += 1
-            peer.connections[self.conn_ids] = back
+            peer.connections[self.conn_ids] = back, route + target.removesuffix(w.ROUTER_PATH)
             return OK, struct.pack("<II", self.conn_ids, back) + triad + rpis + b"\0\0"
         if service == w.FORWARD_CLOSE:
             r.take(2)

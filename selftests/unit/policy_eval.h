@@ -29,6 +29,7 @@ struct request {
 	bool has_file;			/* class KS_CLASS_PCCC | ...: a data-table file */
 	uint32_t type, file, element, elements; /* type as on the wire, NO_TYPE = none */
 	bool inner;			/* class 0x44: also the Modbus request fc, lo, n */
+	const char *route;		/* as struct ks_route.text, "" = none */
 };
 
 struct answer {
@@ -202,6 +203,7 @@ static bool ref_default_modbus(enum ks_default d, uint32_t fc, uint32_t sub)
 struct ref_list {
 	uint32_t rule[256];
 	size_t n;
+	uint32_t asset;
 };
 
 static bool ref_modbus_element(const struct policy *p, const struct ref_list *l,
@@ -331,6 +333,25 @@ static bool ref_cip_match(const struct policy_rule *r, const struct request *q, 
 				    ref_span(&m->attributes, q->attribute));
 }
 
+static bool ref_has_route(const struct routes *l, const char *route)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (!strcmp(l->v[i], route))
+			return true;
+	return false;
+}
+
+/* Without `route`: what allows reaches the asset alone, what denies reaches everything. */
+static bool ref_route(const struct policy_rule *r, const struct policy_asset *a,
+		      const char *route)
+{
+	const struct routes *l = r->cip ? &r->cip->routes : NULL;
+
+	if (!l || (!l->n && !l->direct && !l->any))
+		return !r->allow || !*route || ref_has_route(&a->routes, route);
+	return l->any || (*route ? ref_has_route(l, route) : l->direct);
+}
+
 static bool ref_cip_element(const struct policy *p, const struct ref_list *l,
 			    const struct request *q, uint32_t element, uint32_t *rule)
 {
@@ -339,6 +360,8 @@ static bool ref_cip_element(const struct policy *p, const struct ref_list *l,
 	for (size_t i = 0; i < l->n; i++) {
 		const struct policy_rule *r = &p->rules[l->rule[i]];
 
+		if (!ref_route(r, &p->assets[l->asset - 1], q->route))
+			continue;
 		if (ref_cip_match(r, q, element)) {
 			*rule = l->rule[i] + 1;
 			return r->allow;
@@ -379,7 +402,7 @@ static bool ref_cip(const struct policy *p, const struct ref_list *l,
 static struct answer ref_answer(const struct policy *p, const struct request *q)
 {
 	struct answer a = { .asset = ref_asset(p, &q->server) };
-	struct ref_list l = { .n = 0 };
+	struct ref_list l = { .asset = a.asset };
 
 	a.known = a.asset != 0;
 	a.spoofed = ref_spoofed(p, &q->client);
@@ -503,6 +526,22 @@ static void tab_file(const struct request *q, uint32_t *lo, uint32_t *hi)
 	*hi = KS_PCCC_ELEMENT(type, q->file, last > 0xffff ? 0xffff : last);
 }
 
+static uint32_t tab_cip_row(const struct compiled_policy *c, const struct ks_profile_rec *prof,
+			    const char *route)
+{
+	uint32_t index = *route ? KS_ROUTE_OTHER : KS_ROUTE_DIRECT;
+	struct ks_route_key key = { 0 };
+
+	if (!prof->routes)
+		return prof->cip_row;
+	if (*route && strlen(route) <= KS_ROUTE_MAX)
+		memcpy(key.text, route, strlen(route));
+	for (size_t i = 0; i < c->n_routes; i++)
+		if (!memcmp(&c->route_keys[i], &key, sizeof(key)))
+			index = c->route_ids[i];
+	return c->route_rows[prof->routes + index];
+}
+
 static bool tab_cip(const struct compiled_policy *c, const struct ks_profile_rec *prof,
 		    const struct request *q, uint32_t *rule)
 {
@@ -526,7 +565,7 @@ static bool tab_cip(const struct compiled_policy *c, const struct ks_profile_rec
 	last = instance;
 	if (ref_pccc(q->class))
 		tab_file(q, &instance, &last);
-	allow = tab_span(c, &c->cip[prof->cip_row * c->cfg->leaves + leaf], instance, last,
+	allow = tab_span(c, &c->cip[tab_cip_row(c, prof, q->route) * c->cfg->leaves + leaf], instance, last,
 			 q->attribute, rule);
 	modbus.unit = 255;
 	return allow && q->inner ? tab_modbus(c, prof, &modbus, rule) : allow;

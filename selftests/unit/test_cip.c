@@ -18,14 +18,15 @@ struct result {
 
 static struct result out;
 
-static void run_leaf(const struct view *v, __u32 off, __u32 len, __u32 flags)
+static void run_leaf(const struct view *v, __u32 off, __u32 len, __u32 flags,
+		     const struct ks_route *route)
 {
 	struct epath_work work;
 	struct ks_leaf *leaf = &out.leaf[out.leaves++];
 	int reason;
 
 	memset(leaf, 0xee, sizeof(*leaf));
-	reason = cip_leaf(v, off, len, flags, leaf, &work);
+	reason = cip_leaf(v, off, len, flags, route, leaf, &work);
 	if (!out.reason)
 		out.reason = reason;
 }
@@ -33,20 +34,22 @@ static void run_leaf(const struct view *v, __u32 off, __u32 len, __u32 flags)
 static int run_bytes(const __u8 *at, __u32 n, int direct)
 {
 	struct view v = bytes_exact(at, n);
+	struct ks_route route = { 0 };
+	struct epath_work work;
 	struct cip_layers l;
 	__u32 off = 0, len = 0;
 
 	memset(&out, 0, sizeof(out));
-	out.reason = cip_unwrap(&v, 0, n, &l);
+	out.reason = cip_unwrap(&v, 0, n, &l, &route, &work);
 	out.routed = l.routed;
 	if (out.reason)
 		return out.reason;
 	if (!l.members)
-		run_leaf(&v, l.off, l.len, direct && !l.routed ? CIP_UCMM : 0);
+		run_leaf(&v, l.off, l.len, direct && !l.routed ? CIP_UCMM : 0, &route);
 	for (__u32 i = 0; i < l.members && !out.reason; i++) {
 		out.reason = cip_member(&v, &l, i, &off, &len);
 		if (!out.reason)
-			run_leaf(&v, off, len, CIP_MEMBER);
+			run_leaf(&v, off, len, CIP_MEMBER, &route);
 	}
 	return out.reason;
 }
@@ -95,7 +98,8 @@ TEST(cip_wire_unconnected_send)
 	CHECK(out.leaves == 1 && out.routed == 1 && out.leaf[0].service == 0x52);
 	CHECK(is_tag(&out.leaf[0], "TestDINTArray"));
 	CHECK(out.leaf[0].offset == 10 && out.leaf[0].length == 24);
-	CHECK(out.leaf[0].has == (KS_HAS_SERVICE | KS_HAS_TAG));
+	CHECK(out.leaf[0].has == (KS_HAS_SERVICE | KS_HAS_TAG | KS_HAS_ROUTE));
+	CHECK(out.leaf[0].route.len == 3 && !memcmp(out.leaf[0].route.text, "1/0", 4));
 }
 
 TEST(cip_wire_tags)
@@ -169,13 +173,15 @@ TEST(cip_members_offsets)
 TEST(cip_member_alone)
 {
 	struct bytes b = { .len = 0 };
+	struct ks_route route = { 0 };
+	struct epath_work work;
 	struct cip_layers l;
 	struct view v;
 	__u32 off = 0, len = 0;
 
 	bytes_hex(&b, "0a 02 2002 2401 | 0300 0800 0200 0e00 | 1002 2004 2464 1002 2004 2465");
 	v = bytes_exact(b.at, b.len);
-	CHECK(cip_unwrap(&v, 0, b.len, &l) == 0 && l.members == 3);
+	CHECK(cip_unwrap(&v, 0, b.len, &l, &route, &work) == 0 && l.members == 3);
 	CHECK(cip_member(&v, &l, 0, &off, &len) == KS_R_msp_malformed);
 	CHECK(cip_member(&v, &l, 1, &off, &len) == KS_R_msp_malformed);
 	CHECK(cip_member(&v, &l, 2, &off, &len) == 0 && off == 20 && len == 6);
@@ -577,7 +583,7 @@ TEST(cip_open_to_router)
 		CHECK(open_key(large, 0xa3, 8, "12 09 '10.99.0.2' 00 2002 2401") == 6);
 		CHECK(open_key(large, 0xa3, 4, "0f05 2002 2002 2401") == 6);
 	}
-	CHECK(out.leaf[0].has == LOGICAL && out.leaf[0].service == 0x5b);
+	CHECK(out.leaf[0].has == (LOGICAL | KS_HAS_ROUTE) && out.leaf[0].service == 0x5b);
 }
 
 TEST(cip_open_elsewhere)
@@ -587,9 +593,9 @@ TEST(cip_open_elsewhere)
 		{ 0xa3, 2, "2004 2401" }, { 0xa3, 2, "2002 2402" }, { 0xa3, 1, "2002" },
 		{ 0xa3, 0, "" }, { 0xa3, 1, "0100" }, { 0xa3, 2, "2401 2002" },
 		{ 0xa3, 3, "2002 2401 2c65" }, { 0xa3, 3, "2002 2401 3001" },
-		{ 0xa3, 3, "2002 0100 2401" }, { 0x01, 3, "4305 2004 2466" },
+		{ 0x01, 3, "4305 2004 2466" },
 		{ 0x01, 4, "2004 2466 2c65 2c64" }, { 0xa3, 3, "20a6 2401 2c01" },
-		{ 0xa3, 3, "2002 2401 0100" }, { 0xa3, 4, "2002 2401 2002 2401" },
+		{ 0xa3, 4, "2002 2401 2002 2401" },
 		{ 0xa3, 3, "4301 2002 2401" }, { 0xa3, 2, "9102 'ab'" },
 	};
 
@@ -639,7 +645,7 @@ TEST(cip_open_path_too_long)
 
 	bytes_hex(&b, OPEN_SMALL "a3 1c");
 	for (int i = 0; i < 26; i++)
-		bytes_hex(&b, "0100");
+		bytes_hex(&b, "2002");
 	bytes_hex(&b, "2002 2401");
 	CHECK(run_bytes(b.at, b.len, 0) == KS_R_epath_long);
 }
@@ -669,16 +675,17 @@ TEST(cip_truncated_wrappers)
 TEST(cip_leaf_start_of_refused)
 {
 	struct bytes b = { .len = 0 };
+	struct ks_route route = { 0 };
 	struct ks_leaf leaf;
 	struct view v;
 
 	bytes_hex(&b, "d2 02 2006 2401");
 	v = bytes_exact(b.at, b.len);
 	memset(&leaf, 0xee, sizeof(leaf));
-	cip_leaf_start(&v, 0, b.len, &leaf);
+	cip_leaf_start(&v, 0, b.len, &route, &leaf);
 	CHECK(leaf.service == 0x52 && leaf.has == KS_HAS_SERVICE && leaf.length == 6);
 	CHECK(leaf.key_class == KS_CLASS_NONE && leaf.tag_len == 0 && leaf.tag[63] == 0);
-	cip_leaf_start(&v, 4, 3, &leaf);
+	cip_leaf_start(&v, 4, 3, &route, &leaf);
 	CHECK(leaf.has == 0 && leaf.service == 0);
 }
 

@@ -79,7 +79,8 @@ static struct request cip(const char *from, uint32_t service, uint32_t class,
 {
 	return (struct request){ .client = address(from), .server = address("10.2.0.2"),
 				 .cip = true, .service = service, .class = class,
-				 .instance = instance, .attribute = attribute, .tag = "" };
+				 .instance = instance, .attribute = attribute, .tag = "",
+				 .route = "" };
 }
 
 static struct request tag(const char *from, uint32_t service, const char *path)

@@ -94,6 +94,11 @@ static const char *const tags[] = {
 	"Setpoint", "\"Program:Main.Speed\"", "\"Array[3]\"", "\"Array[1,2]\"", "A.B",
 };
 
+/* as a policy spells them */
+static const char *const routes[] = {
+	"1/0", "1/0x03", "2/10.99.0.2", "\"1/3,1/0\"", "2/PLC-4", "0x1/16",
+};
+
 static void put_list(struct text *t, const char *const *from, size_t n)
 {
 	uint32_t count = 1 + any(3);
@@ -222,6 +227,17 @@ static void put_cip(struct text *t)
 		put_spans(t, "attributes", 5);
 		empty = false;
 	}
+	if (any(3) == 0) {
+		put(t, "      route: ");
+		if (any(4) == 0)
+			put(t, "%s", any(2) ? "any" : "direct");
+		else if (any(4) == 0)
+			put(t, "[direct, %s]", PICK(routes));
+		else
+			PUT_LIST(t, routes);
+		put(t, "\n");
+		empty = false;
+	}
 	if (empty)
 		put(t, "      {}\n");
 }
@@ -283,7 +299,13 @@ static uint32_t put_assets(struct text *t)
 	put(t, "assets:\n");
 	for (uint32_t i = 0; i < n; i++, placed++) {
 		/* every prefix once: two assets at one address are an error */
-		put(t, "  a%u: [%s]\n", i, asset_nets[(start + 2 * i) % 10]);
+		put(t, "  a%u: {address: [%s], modbus: {}, enip: {", i,
+		    asset_nets[(start + 2 * i) % 10]);
+		if (any(2)) {
+			put(t, "route: ");
+			PUT_LIST(t, routes);
+		}
+		put(t, "}}\n");
 	}
 	return placed;
 }
@@ -383,6 +405,10 @@ static void random_request(struct request *q)
 					0, 0x7f, 0x4e, 0x55, 0x08, 0x33 };
 	static const char *const paths[] = { "setpoint", "SETPOINT", "Program:Main.Speed",
 					     "Array[3]", "Array[1][2]", "a.b", "Other" };
+	static const char *const ways[] = {
+		"", "", "1/0", "1/3", "2/10.99.0.2", "1/3,1/0", "2/plc-4", "1/16", "1/4",
+		"1/0,1/3", "2/10.99.0.2-and-a-name-that-is-longer",
+	};
 
 	memset(q, 0, sizeof(*q));
 	q->client = address(PICK(clients));
@@ -402,6 +428,7 @@ static void random_request(struct request *q)
 	q->instance = any(4) ? any(9) : KS_NO_VALUE;
 	q->attribute = any(3) ? any(6) : KS_NO_VALUE;
 	q->tag = PICK(paths);
+	q->route = PICK(ways);
 	if (q->cip && any(3) == 0)
 		random_inner(q);
 }
@@ -418,10 +445,10 @@ static void show(const struct text *t, const struct request *q, const struct ans
 	char client[PREFIX_TEXT_MAX], server[PREFIX_TEXT_MAX];
 
 	printf("%s", t->buf);
-	printf("  %s -> %s unit %u fc %u sub %u at %u+%u (%u+%u); cip %d service %#x class %#x instance %u attribute %u tag %s\n",
+	printf("  %s -> %s unit %u fc %u sub %u at %u+%u (%u+%u); cip %d service %#x class %#x instance %u attribute %u tag %s route '%s'\n",
 	       prefix_format(&q->client, client), prefix_format(&q->server, server), q->unit,
 	       q->fc, q->sub, q->lo, q->n, q->wlo, q->wn, q->cip, q->service, q->class,
-	       q->instance, q->attribute, q->tag);
+	       q->instance, q->attribute, q->tag, q->route);
 	printf("  inner %d file %d type %#x %u:%u+%u\n", q->inner, q->has_file, q->type, q->file,
 	       q->element, q->elements);
 	printf("  reference: asset %u allow %d rule %u spoofed %d\n", ref->asset, ref->allow,
@@ -467,7 +494,12 @@ static void check_tables(const struct compiled_policy *c)
 		CHECK(c->profiles[i].mb_row < c->n_modbus_rows);
 		CHECK(c->profiles[i].cip_row < c->n_cip_rows);
 		CHECK(c->profiles[i].units < c->n_units);
+		CHECK(c->profiles[i].routes + (c->profiles[i].routes ?
+					       KS_ROUTE_NAMED + c->n_routes : 0) <=
+		      c->n_route_rows);
 	}
+	for (size_t i = 0; i < c->n_route_rows; i++)
+		CHECK(c->route_rows[i] < c->n_cip_rows);
 	for (size_t i = 0; i < c->n_pairs; i++) {
 		CHECK(c->pair_profiles[i] < c->n_profiles);
 		CHECK(c->pair_keys[i].asset >= 1 && c->pair_keys[i].asset < c->n_assets);

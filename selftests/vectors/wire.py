@@ -238,6 +238,15 @@ def set_attribute(c=4, i=1, a=3, data=b"\1"):
     return req(0x10, cls(c) + inst(i) + attr(a), data)
 
 
+def hop(port, link, wide=False):
+    """Port segment; link: a number, or the text of an extended link address."""
+    text = link.encode() if isinstance(link, str) else b""
+    wide = wide or port > 14
+    head = bytes([(15 if wide else port) | (0x10 if text else 0)]) + bytes([len(text)] if text else [])
+    head += (struct.pack("<H", port) if wide else b"") + (text or bytes([link]))
+    return head + b"\0" * (len(head) & 1)
+
+
 def routed(request, route=b"\1\0", path=None, reserved=0, length=None):
     pad = b"\0" * (len(request) & 1)
     return req(0x52, path or cls(6) + inst(1), struct.pack(

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The maps of the compiled policy, laid out in compiled.h. Judges nothing.
+ */
+#ifndef KEYSWITCH_POLICY_TABLES_H
+#define KEYSWITCH_POLICY_TABLES_H
+
+#include "l3.h"
+
+/* key: policy slot, value: header of the compiled policy. Written by apply. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, KS_SLOTS);
+	__type(key, __u32);
+	__type(value, struct ks_pol_cfg);
+} pol_cfg SEC(".maps");
+
+/* key: policy slot, value: protocols spoken on each port. Written by apply. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, KS_SLOTS);
+	__type(key, __u32);
+	__type(value, struct ks_pol_ports);
+} pol_ports SEC(".maps");
+
+/*
+ * key: policy slot, value: that policy's table. Written by apply before the
+ * slot becomes active; a missing inner map is `internal`, a missing entry has
+ * the meaning given in shared.h. Inner maps carry no BTF, template or not: 6.1
+ * refuses an inner map whose BTF differs from the template's.
+ */
+#define POLICY_TABLE(name, kind, flags, key_t, value_t)          \
+	struct {                                                 \
+		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);        \
+		__uint(max_entries, KS_SLOTS);                   \
+		__type(key, __u32);                              \
+		__array(values, struct {                         \
+			__uint(type, kind);                      \
+			__uint(max_entries, 1);                  \
+			__uint(map_flags, flags);                \
+			__uint(key_size, sizeof(key_t));         \
+			__uint(value_size, sizeof(value_t));     \
+		});                                              \
+	} name SEC(".maps")
+
+POLICY_TABLE(pol_addrs, BPF_MAP_TYPE_HASH, 0, struct ks_addr_key, struct ks_addr_rec);
+POLICY_TABLE(pol_prefixes, BPF_MAP_TYPE_LPM_TRIE, BPF_F_NO_PREALLOC, struct ks_lpm_key,
+	     struct ks_addr_rec);
+POLICY_TABLE(pol_pairs, BPF_MAP_TYPE_HASH, 0, struct ks_pair_key, __u32);
+POLICY_TABLE(pol_assets, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_asset_rec);
+POLICY_TABLE(pol_profiles, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_profile_rec);
+POLICY_TABLE(pol_units, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_units_rec);
+POLICY_TABLE(pol_modbus, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_decision);
+POLICY_TABLE(pol_ranges, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_range);
+POLICY_TABLE(pol_classes, BPF_MAP_TYPE_HASH, 0, __u32, __u32);
+POLICY_TABLE(pol_leaves, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_leaf_class);
+POLICY_TABLE(pol_cip, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_decision);
+POLICY_TABLE(pol_tags, BPF_MAP_TYPE_HASH, 0, struct ks_tag_key, __u32);
+POLICY_TABLE(pol_routes, BPF_MAP_TYPE_HASH, 0, struct ks_route_key, __u32);
+POLICY_TABLE(pol_route_rows, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, __u32);
+/*
+ * key: cpu * (rules + 1) + rule. A plain array with a row per CPU: the program
+ * has the template's size of an inner per-CPU array built in, whatever is put there.
+ */
+POLICY_TABLE(pol_hits, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_rule_hits);
+POLICY_TABLE(pol_rules, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_rule_rec);
+/* user space only: names of rules and assets for events and metrics */
+POLICY_TABLE(pol_names, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_name_rec);
+
+static __always_inline void *policy_entry(void *table, __u32 slot, const void *key)
+{
+	void *inner = bpf_map_lookup_elem(table, &slot);
+
+	return inner ? bpf_map_lookup_elem(inner, key) : NULL;
+}
+
+#endif
