@@ -159,7 +159,7 @@ KS_GLOBAL int answer_make(struct xdp_md *ctx)
 		return -1;
 	back = p->out != KS_OUT_KILL;
 	/* what goes on to the stack keeps a checksum that its host left to the NIC */
-	partial = !back && !cfg.wire && sum_is_partial(p, th);
+	partial = !back && !cfg.wire && sum_is_partial(ctx, p, th);
 	if (p->out == KS_OUT_ACK && p->pay == p->l4 + sizeof(*th) + TIMESTAMPS &&
 	    l4_plain_options(ctx, p))
 		tcp_len += TIMESTAMPS;

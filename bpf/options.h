@@ -98,12 +98,7 @@ static __always_inline int option_store(struct xdp_md *ctx, struct pkt *p, struc
 {
 	struct tcp_hdr *th;
 	__s64 diff;
-	int partial;
 
-	th = pkt_at(ctx, p->l4, sizeof(*th));
-	if (!th)
-		return KS_R_internal;
-	partial = sum_is_partial(p, th);
 	BOUND1(size, OPT_COPY);
 	if (bpf_xdp_store_bytes(ctx, p->l4 + sizeof(*th), w->seg + OPT_COPY, size))
 		return KS_R_internal;
@@ -112,7 +107,7 @@ static __always_inline int option_store(struct xdp_md *ctx, struct pkt *p, struc
 	th = pkt_at(ctx, p->l4, sizeof(*th));
 	if (!th || diff < 0)
 		return KS_R_internal;
-	if (!partial)
+	if (!w->options.partial)
 		th->csum = ~sum_fold((__u64)(__u16)~th->csum + (__u32)diff);
 	return KS_GO;
 }
@@ -123,6 +118,7 @@ KS_GLOBAL int l4_options(struct xdp_md *ctx)
 	struct pkt *p = pkt_of(pkt_work());
 	struct ks_work *w = pkt_work();
 	struct ks_option_walk *o;
+	struct tcp_hdr *th;
 	__u64 size;
 
 	if (!p || !w)
@@ -131,8 +127,12 @@ KS_GLOBAL int l4_options(struct xdp_md *ctx)
 	size = p->pay - p->l4 - sizeof(struct tcp_hdr);
 	if (size == 0 || size > OPT_MAX)
 		return size ? KS_R_tcp_header : KS_GO;
+	th = pkt_at(ctx, p->l4, sizeof(*th));
+	if (!th)
+		return KS_R_internal;
 	__builtin_memset(o, 0, sizeof(*o));
 	o->size = size;
+	o->partial = sum_is_partial(ctx, p, th); /* uses the room that the options come to */
 	BOUND1(size, OPT_COPY);
 	if (bpf_xdp_load_bytes(ctx, p->l4 + sizeof(struct tcp_hdr), w->seg, size) ||
 	    bpf_xdp_load_bytes(ctx, p->l4 + sizeof(struct tcp_hdr), w->seg + OPT_COPY, size))

@@ -128,6 +128,7 @@ struct ks_option_walk {
 	__u32 reason;		/* why the list is refused, 0 = it is not */
 	__u32 mptcp;		/* MPTCP was seen, and overwritten in the copy */
 	__u32 lowered;		/* MSS was lowered in the copy */
+	__u32 partial;		/* checksum was left to the NIC (checksum.h) */
 };
 
 /*

@@ -124,7 +124,7 @@ KS_GLOBAL int rewrite_payload(struct xdp_md *ctx)
 	th = pkt_at(ctx, p->l4, sizeof(*th));
 	if (!th)
 		return -1;
-	partial = sum_is_partial(p, th);
+	partial = sum_is_partial(ctx, p, th);
 	if (sum_bytes(ctx, p->pay, p->len, &before) || rewrite_resize(ctx, p))
 		return -1;
 	if (p->out == KS_OUT_JOIN && rewrite_fill(ctx, p))
@@ -141,11 +141,16 @@ static __always_inline int rewrite_label(struct xdp_md *ctx, struct pkt *p)
 	struct tcp_hdr *th = pkt_at(ctx, p->l4, sizeof(*th));
 	__be32 ack = bpf_htonl(p->out_ack);
 	__be16 win = bpf_htons(p->out_win);
+	int partial;
 	__u64 sum;
 
 	if (!th)
 		return -1;
-	if (!sum_is_partial(p, th)) {
+	partial = sum_is_partial(ctx, p, th);
+	th = pkt_at(ctx, p->l4, sizeof(*th));
+	if (!th)
+		return -1;
+	if (!partial) {
 		sum = sum_swap32((__u16)~th->csum, th->ack, ack);
 		th->csum = ~sum_fold(sum_swap(sum, th->win, win));
 	}

@@ -142,7 +142,7 @@ KS_GLOBAL int stream_store_modbus(struct xdp_md *ctx)
 		return KS_R_internal;
 	t = &p->take;
 	ring = bpf_map_lookup_elem(&mb_rings, &t->slot);
-	r = ring && !p->follow ? checksum_verify(ctx) : KS_GO;
+	r = ring && !p->follow ? checksum_verify(ctx, p) : KS_GO;
 	if (!ring || r != KS_GO)
 		return ring ? r : KS_R_internal;
 	r = stream_compare(ctx, p, ring->bytes, 1);
@@ -163,7 +163,7 @@ KS_GLOBAL int stream_store_enip(struct xdp_md *ctx)
 		return KS_R_internal;
 	t = &p->take;
 	ring = bpf_map_lookup_elem(&eip_rings, &t->slot);
-	r = ring && !p->follow ? checksum_verify(ctx) : KS_GO;
+	r = ring && !p->follow ? checksum_verify(ctx, p) : KS_GO;
 	if (!ring || r != KS_GO)
 		return ring ? r : KS_R_internal;
 	r = stream_compare(ctx, p, ring->bytes, 0);
