@@ -33,7 +33,8 @@ class Talk:
     def request(self):
         while True:
             one = self.dice.choice(sr.TWINS[self.plan["proto"]])(self.dice)[0]
-            if len(one) <= self.plan["longest"]:
+            # connected data needs a connection that was opened, and replies that open it
+            if len(one) <= self.plan["longest"] and one[:2] != b"\x70\0":
                 return one
 
     def connect(self, plant):
