@@ -96,6 +96,12 @@ void prefixes_add(struct parser *ps, struct prefixes *out, const struct prefix *
 /* A list's members, or the node itself as the only member. */
 size_t node_count(const struct ynode *n);
 const struct ynode *node_at(const struct ynode *n, size_t i);
+/* node_count() of a selection: none for 'any'; an empty list gets a diagnostic. */
+size_t count_wanted(struct parser *ps, const struct ynode *n, const char *expected);
+/* Whether `n` is the name of a function group, and of which. */
+bool node_group(const struct ynode *n, uint32_t *group);
+/* The groups' names with room for `more` words and the end, for diag_nearest(). */
+const char **group_words(struct arena *mem, size_t more);
 
 /* policy_parse_assets.c */
 void read_hosts(struct parser *ps, const struct ynode *n, void *arg);

@@ -23,9 +23,7 @@ static const char *const *service_words(struct arena *mem)
 	unsigned int n;
 
 	rows = ks_cip_rows(&n);
-	words = arena_alloc(mem, (KS_GROUPS + n + 1) * sizeof(*words));
-	for (unsigned int g = 0; g < KS_GROUPS; g++)
-		words[g] = ks_group_name(g);
+	words = group_words(mem, n);
 	for (unsigned int i = 0; i < n; i++)
 		words[KS_GROUPS + i] = rows[i].name;
 	return words;
@@ -38,11 +36,8 @@ static bool service_by_name(const struct ynode *n, struct service_sel *out)
 	unsigned int count;
 	bool found = false;
 
-	for (unsigned int g = 0; g < KS_GROUPS; g++) {
-		if (!node_is(n, ks_group_name(g)))
-			continue;
+	if (node_group(n, &out->code)) {
 		out->kind = SV_GROUP;
-		out->code = g;
 		return true;
 	}
 	rows = ks_cip_rows(&count);
@@ -88,12 +83,7 @@ static void add_service(struct parser *ps, struct cip_match *m, const struct yno
 
 static void match_services(struct parser *ps, const struct ynode *n, void *arg)
 {
-	if (node_is(n, "any"))
-		return;
-	if (n->kind == Y_LIST && !n->n)
-		diag_error(ps->d, n->at, "empty list, expected %s; leave the key out for any",
-			   services_expected);
-	for (size_t i = 0; i < node_count(n); i++)
+	for (size_t i = 0, count = count_wanted(ps, n, services_expected); i < count; i++)
 		add_service(ps, arg, node_at(n, i));
 }
 
@@ -154,12 +144,7 @@ static void add_class(struct parser *ps, struct cip_match *m, const struct ynode
 
 static void match_classes(struct parser *ps, const struct ynode *n, void *arg)
 {
-	if (node_is(n, "any"))
-		return;
-	if (n->kind == Y_LIST && !n->n)
-		diag_error(ps->d, n->at, "empty list, expected %s; leave the key out for any",
-			   classes_expected);
-	for (size_t i = 0; i < node_count(n); i++)
+	for (size_t i = 0, count = count_wanted(ps, n, classes_expected); i < count; i++)
 		add_class(ps, arg, node_at(n, i));
 }
 

@@ -20,9 +20,7 @@ static const char *const *function_words(struct arena *mem)
 	unsigned int n;
 
 	rows = ks_modbus_rows(&n);
-	words = arena_alloc(mem, (KS_GROUPS + n + 1) * sizeof(*words));
-	for (unsigned int g = 0; g < KS_GROUPS; g++)
-		words[g] = ks_group_name(g);
+	words = group_words(mem, n);
 	for (unsigned int i = 0; i < n; i++)
 		words[KS_GROUPS + i] = rows[i].name;
 	return words;
@@ -33,11 +31,8 @@ static bool function_by_name(const struct ynode *n, struct function_sel *out)
 	const struct ks_modbus_row *rows;
 	unsigned int count;
 
-	for (unsigned int g = 0; g < KS_GROUPS; g++) {
-		if (!node_is(n, ks_group_name(g)))
-			continue;
+	if (node_group(n, &out->code)) {
 		out->kind = FN_GROUP;
-		out->code = g;
 		return true;
 	}
 	rows = ks_modbus_rows(&count);
@@ -117,12 +112,7 @@ static void add_function(struct parser *ps, struct modbus_match *m,
 
 static void match_functions(struct parser *ps, const struct ynode *n, void *arg)
 {
-	if (node_is(n, "any"))
-		return;
-	if (n->kind == Y_LIST && !n->n)
-		diag_error(ps->d, n->at, "empty list, expected %s; leave the key out for any",
-			   functions_expected);
-	for (size_t i = 0; i < node_count(n); i++)
+	for (size_t i = 0, count = count_wanted(ps, n, functions_expected); i < count; i++)
 		add_function(ps, arg, node_at(n, i));
 }
 
@@ -207,12 +197,7 @@ static void add_address(struct parser *ps, struct modbus_match *m,
 
 static void match_addresses(struct parser *ps, const struct ynode *n, void *arg)
 {
-	if (node_is(n, "any"))
-		return;
-	if (n->kind == Y_LIST && !n->n)
-		diag_error(ps->d, n->at, "empty list, expected %s; leave the key out for any",
-			   addresses_expected);
-	for (size_t i = 0; i < node_count(n); i++)
+	for (size_t i = 0, count = count_wanted(ps, n, addresses_expected); i < count; i++)
 		add_address(ps, arg, node_at(n, i));
 }
 

@@ -246,15 +246,20 @@ static void read_span(struct parser *ps, const struct ynode *n, uint32_t lo,
 	out->v[out->n++] = s;
 }
 
+size_t count_wanted(struct parser *ps, const struct ynode *n, const char *expected)
+{
+	if (node_is(n, "any"))
+		return 0;
+	if (n->kind == Y_LIST && !n->n)
+		diag_error(ps->d, n->at, "empty list, expected %s; leave the key out for any",
+			   expected);
+	return node_count(n);
+}
+
 void read_spans(struct parser *ps, const struct ynode *n, uint32_t lo, uint32_t hi,
 		const char *what, struct spans *out)
 {
-	if (node_is(n, "any"))
-		return;
-	if (n->kind == Y_LIST && !n->n)
-		diag_error(ps->d, n->at, "empty list, expected %s; leave the key out for any",
-			   what);
-	for (size_t i = 0; i < node_count(n); i++)
+	for (size_t i = 0, count = count_wanted(ps, n, what); i < count; i++)
 		read_span(ps, node_at(n, i), lo, hi, what, out);
 }
 

@@ -25,9 +25,7 @@ static const char *const *function_words(struct arena *mem)
 	unsigned int n;
 
 	rows = ks_pccc_rows(&n);
-	words = arena_alloc(mem, (KS_GROUPS + n + 1) * sizeof(*words));
-	for (unsigned int g = 0; g < KS_GROUPS; g++)
-		words[g] = ks_group_name(g);
+	words = group_words(mem, n);
 	for (unsigned int i = 0; i < n; i++)
 		words[KS_GROUPS + i] = rows[i].name;
 	return words;
@@ -38,11 +36,8 @@ static bool function_by_name(const struct ynode *n, struct service_sel *out)
 	const struct ks_pccc_row *rows;
 	unsigned int count;
 
-	for (unsigned int g = 0; g < KS_GROUPS; g++) {
-		if (!node_is(n, ks_group_name(g)))
-			continue;
+	if (node_group(n, &out->code)) {
 		out->kind = SV_GROUP;
-		out->code = g;
 		return true;
 	}
 	rows = ks_pccc_rows(&count);
@@ -92,12 +87,7 @@ static void add_function(struct parser *ps, struct cip_match *m, const struct yn
 
 static void match_functions(struct parser *ps, const struct ynode *n, void *arg)
 {
-	if (node_is(n, "any"))
-		return;
-	if (n->kind == Y_LIST && !n->n)
-		diag_error(ps->d, n->at, "empty list, expected %s; leave the key out for any",
-			   functions_expected);
-	for (size_t i = 0; i < node_count(n); i++)
+	for (size_t i = 0, count = count_wanted(ps, n, functions_expected); i < count; i++)
 		add_function(ps, arg, node_at(n, i));
 }
 
@@ -161,12 +151,7 @@ static void add_file(struct parser *ps, struct cip_match *m, const struct ynode 
 
 static void match_files(struct parser *ps, const struct ynode *n, void *arg)
 {
-	if (node_is(n, "any"))
-		return;
-	if (n->kind == Y_LIST && !n->n)
-		diag_error(ps->d, n->at, "empty list, expected %s; leave the key out for any",
-			   files_expected);
-	for (size_t i = 0; i < node_count(n); i++)
+	for (size_t i = 0, count = count_wanted(ps, n, files_expected); i < count; i++)
 		add_file(ps, arg, node_at(n, i));
 }
 

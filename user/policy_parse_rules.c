@@ -6,7 +6,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy_match.h"
 #include "policy_parse.h"
+
+/* ---- groups, by which every protocol's part of a rule selects ---- */
+
+bool node_group(const struct ynode *n, uint32_t *group)
+{
+	for (uint32_t g = 0; g < KS_GROUPS; g++) {
+		if (!node_is(n, ks_group_name(g)))
+			continue;
+		*group = g;
+		return true;
+	}
+	return false;
+}
+
+const char **group_words(struct arena *mem, size_t more)
+{
+	const char **words = arena_alloc(mem, (KS_GROUPS + more + 1) * sizeof(*words));
+
+	for (unsigned int g = 0; g < KS_GROUPS; g++)
+		words[g] = ks_group_name(g);
+	return words;
+}
+
+/* ---- a rule ---- */
 
 struct rule_reader {
 	struct policy_rule *r;

@@ -24,12 +24,10 @@ static const char *const *words(struct arena *mem)
 	const struct ks_modbus_row *rows;
 	const char **out;
 	unsigned int n;
-	size_t used = 0;
+	size_t used = KS_GROUPS;
 
 	rows = ks_modbus_rows(&n);
-	out = arena_alloc(mem, (KS_GROUPS + n + 1) * sizeof(*out));
-	for (unsigned int g = 0; g < KS_GROUPS; g++)
-		out[used++] = ks_group_name(g);
+	out = group_words(mem, n);
 	for (unsigned int i = 0; i < n; i++)
 		if (row_name(&rows[i]))
 			out[used++] = row_name(&rows[i]);
@@ -41,11 +39,8 @@ static bool by_name(const struct ynode *n, struct function_sel *out)
 	const struct ks_modbus_row *rows;
 	unsigned int count;
 
-	for (unsigned int g = 0; g < KS_GROUPS; g++) {
-		if (!node_is(n, ks_group_name(g)))
-			continue;
+	if (node_group(n, &out->code)) {
 		out->kind = FN_GROUP;
-		out->code = g;
 		return true;
 	}
 	rows = ks_modbus_rows(&count);
@@ -92,12 +87,7 @@ static void add_function(struct parser *ps, struct modbus_match *m, const struct
 
 static void match_functions(struct parser *ps, const struct ynode *n, void *arg)
 {
-	if (node_is(n, "any"))
-		return;
-	if (n->kind == Y_LIST && !n->n)
-		diag_error(ps->d, n->at, "empty list, expected %s; leave the key out for any",
-			   expected);
-	for (size_t i = 0; i < node_count(n); i++)
+	for (size_t i = 0, count = count_wanted(ps, n, expected); i < count; i++)
 		add_function(ps, arg, node_at(n, i));
 }
 
