@@ -3,7 +3,6 @@
  * The kernel side of the guard: tc programs, their pins, the cookie in the state
  * record, see guard.h. The nft rules are guard_rules.c's.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <net/if.h>
@@ -21,6 +20,7 @@
 #include "env.h"
 #include "guard_rules.h"
 #include "nft.h"
+#include "loader.h"
 #include "options.h"
 #include "rtnl.h"
 
@@ -296,26 +296,6 @@ static int unmark_all(void)
 	return err ? EXIT_ENVIRONMENT : EXIT_OK;
 }
 
-static int remove_pins(void)
-{
-	char path[PATH_MAX];
-	struct dirent *e;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "%s/%s", options.pin_dir, PINS);
-	dir = opendir(path);
-	if (!dir)
-		return EXIT_OK;
-	while ((e = readdir(dir)))
-		if (e->d_name[0] != '.')
-			unlinkat(dirfd(dir), e->d_name, 0);
-	closedir(dir);
-	if (!rmdir(path))
-		return EXIT_OK;
-	complain("cannot remove '%s': %s", path, strerror(errno));
-	return EXIT_ENVIRONMENT;
-}
-
 /* Rules first: what loses its word must not meet them. */
 int guard_off(struct instance *in)
 {
@@ -327,6 +307,8 @@ int guard_off(struct instance *in)
 		rc = set_cookie(in, 0);
 	later = unmark_all();
 	rc = rc ? rc : later;
-	later = remove_pins();
-	return rc ? rc : later;
+	later = loader_remove_folder(PINS);
+	if (later)
+		complain("cannot remove '%s/%s': %s", options.pin_dir, PINS, strerror(-later));
+	return rc || !later ? rc : EXIT_ENVIRONMENT;
 }

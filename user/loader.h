@@ -35,6 +35,12 @@ struct attach_plan {
 	const struct compiled_policy *policy;
 };
 
+/*
+ * Removes a folder of the pin directory with its pins; links are detached at
+ * once, whoever else holds them. 0, also when there is none, or a negative errno.
+ */
+int loader_remove_folder(const char *folder);
+
 /* Both return an enum exit_code. */
 int loader_attach(const struct attach_plan *plan);
 /* leave_wire: wires go on forwarding, unfiltered. */

@@ -103,8 +103,7 @@ static int open_pin(const char *folder, const char *name)
 	return bpf_obj_get(path);
 }
 
-/* Removes a folder's pins; links are detached at once, whoever else holds them. */
-static int remove_folder(const char *folder)
+int loader_remove_folder(const char *folder)
 {
 	char path[PATH_MAX];
 	struct dirent *e;
@@ -141,7 +140,7 @@ static int remove_pins(void)
 
 	/* links first: no packet may meet a program whose maps lost their names */
 	for (size_t i = 0; i < N_FOLDERS; i++) {
-		int e = remove_folder(folders[i]);
+		int e = loader_remove_folder(folders[i]);
 
 		err = err ? err : e;
 	}
@@ -469,7 +468,7 @@ static int remove_enforcement(const struct ks_port_rec ports[KS_PORTS_MAX])
 			err = -errno;
 	}
 	if (!err)
-		err = remove_folder(PROGS);
+		err = loader_remove_folder(PROGS);
 	if (err)
 		complain("cannot clear '%s': %s", options.pin_dir, strerror(-err));
 	return err ? EXIT_ENVIRONMENT : EXIT_OK;
