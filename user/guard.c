@@ -19,8 +19,8 @@
 #include "command.h"
 #include "env.h"
 #include "guard_rules.h"
-#include "nft.h"
 #include "loader.h"
+#include "nft.h"
 #include "options.h"
 #include "rtnl.h"
 
