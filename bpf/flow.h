@@ -9,6 +9,7 @@
 #ifndef KEYSWITCH_FLOW_H
 #define KEYSWITCH_FLOW_H
 
+#include "cookie.h"
 #include "handshake.h"
 
 #define KS_ACK_BEHIND	(1u << 20) /* oldest acknowledgement that a client may send */
@@ -73,8 +74,11 @@ static __always_inline int flow_bare_rule(struct ks_flow *f, struct pkt *p, __s3
 		flow_client_fin(f, p, p->seq);
 	if (d == 0 || d == -1)
 		return p->flags & TCP_FIN ? KS_R_close : KS_R_ack;
-	if (d == 1 && f->flags & KS_F_CFIN)
+	if (d == 1 && f->flags & KS_F_CFIN) {
+		f->close |= KS_CL_BEYOND;
+		p->inside = 0;
 		return KS_R_ack;
+	}
 	if (d < 0 && !seq_lt(p->seq, f->c_una - 1))
 		return KS_R_ack;
 	if (d < 0)
@@ -95,6 +99,7 @@ static __always_inline int flow_bare(struct ks_flow *f, struct pkt *p)
 	if (r == KS_R_ack && seq_lt(sent, p->seq) && d <= 0) {
 		p->out = KS_OUT_CUT;
 		p->out_seq = d ? sent - 1 : sent;
+		p->inside = d != 0;
 	}
 	return r;
 }
@@ -176,11 +181,16 @@ static __always_inline int flow_probe(struct ks_flow *f, struct pkt *p, __u32 se
 
 /*
  * After its FIN the server's socket may go at any time (see flow_client_rst):
- * only data that begins at a message border goes on, the others have no use.
+ * only data that begins at a message border goes on, the others have no use. And
+ * none does once the client has acknowledged something behind its own FIN: where that
+ * made a connection (cookie.h) it begins one byte inside the next message.
  */
-static __always_inline int flow_server_left(const struct ks_flow *f, const struct pkt *p)
+static __always_inline int flow_ended(const struct ks_flow *f, const struct pkt *p)
 {
-	return f->flags & KS_F_SFIN && !p->follow && (p->take.skip || f->msg_start != f->c_nxt);
+	if (p->follow)
+		return 0;
+	return f->close & KS_CL_BEYOND ||
+	       (f->flags & KS_F_SFIN && (p->take.skip || f->msg_start != f->c_nxt));
 }
 
 /* How many new bytes fit: into the ring, and, put behind what is kept, into a frame. */
@@ -230,7 +240,7 @@ static __always_inline int flow_data(struct ks_flow *f, struct pkt *p, __u32 rin
 	below = p->take.skip && seq_lt(p->seq, f->border);
 	if (below && !p->follow)
 		return flow_strip(p);
-	if (flow_server_left(f, p))
+	if (flow_ended(f, p))
 		return KS_R_flow_closed;
 	p->take.border = f->border;
 	p->take.cmp_seq = p->seq;
@@ -258,22 +268,6 @@ static __always_inline int flow_waits(struct ks_flow *f, struct pkt *p)
 	return p->len > 0;
 }
 
-/*
- * Until the server sent something its socket may not exist, and a Linux SYN cookie
- * keeps the index of an MSS in its lowest bits: an ACK up to three bytes inside the
- * stream makes a connection that begins there. No message is shorter than eight bytes.
- * Where messages are assembled, what goes on begins at a border whatever came.
- */
-static __always_inline int flow_beside(const struct ks_flow *f, const struct pkt *p)
-{
-	__u32 off = p->seq - (f->iss + 1);
-	int kept = seq_lt(f->msg_start, p->seq) && seq_le(p->seq, f->c_nxt);
-
-	if (!off || off + 7 > 14 || f->how & KS_HOW_PROVEN || p->follow || pkt_blind())
-		return 0;
-	return !(f->how & KS_HOW_ASSEMBLE) || off > 7 || (!p->len && !kept);
-}
-
 /* E1, then by what it carries. */
 static __always_inline int flow_accept(struct ks_flow *f, struct pkt *p)
 {
@@ -287,6 +281,7 @@ static __always_inline int flow_accept(struct ks_flow *f, struct pkt *p)
 	} else if (seq_lt(f->s_nxt, p->ack) || seq_lt(p->ack, f->s_nxt - KS_ACK_BEHIND)) {
 		return KS_R_ack_range;
 	}
+	flow_inside(f, p);
 	if (flow_beside(f, p))
 		return KS_R_handshake_ack;
 	if (flow_waits(f, p))

@@ -109,9 +109,12 @@ struct pkt {
 	__u32 seq, ack;		/* host order */
 	__u32 out_seq, out_ack;
 	__u32 peek_at;		/* where the reply begins whose length is in `peek` */
+	__u32 least;		/* irs + 1, the least that a client acknowledges */
+	__u32 apart;		/* irs - iss */
 	__u8 peek[2];		/* big-endian */
 	__u8 peeked;
-	__u8 pad[5];
+	__u8 inside;		/* begins where no message border is known to be */
+	__u8 pad[4];
 	__u64 now;		/* ns */
 	union {
 		struct ks_key4 k4;

@@ -135,21 +135,27 @@ KS_GLOBAL int rewrite_payload(struct xdp_md *ctx)
 	return rewrite_tcp(ctx, p, partial, before, after);
 }
 
-/* KS_OUT_LABEL: acknowledgement and window of a server's packet. */
-static __always_inline int rewrite_label(struct xdp_md *ctx, struct pkt *p)
+/* out_ack and out_win in place of the packet's own. 0 = done. */
+KS_GLOBAL int rewrite_label(struct xdp_md *ctx)
 {
-	struct tcp_hdr *th = pkt_at(ctx, p->l4, sizeof(*th));
-	__be32 ack = bpf_htonl(p->out_ack);
-	__be16 win = bpf_htons(p->out_win);
+	struct pkt *p = pkt_of(pkt_work());
+	struct tcp_hdr *th;
+	__be32 ack;
+	__be16 win;
 	int partial;
 	__u64 sum;
 
+	if (!p)
+		return -1;
+	th = pkt_at(ctx, p->l4, sizeof(*th));
 	if (!th)
 		return -1;
 	partial = sum_is_partial(ctx, p, th);
 	th = pkt_at(ctx, p->l4, sizeof(*th));
 	if (!th)
 		return -1;
+	ack = bpf_htonl(p->out_ack);
+	win = bpf_htons(p->out_win);
 	if (!partial) {
 		sum = sum_swap32((__u16)~th->csum, th->ack, ack);
 		th->csum = ~sum_fold(sum_swap(sum, th->win, win));
@@ -157,6 +163,27 @@ static __always_inline int rewrite_label(struct xdp_md *ctx, struct pkt *p)
 	th->ack = ack;
 	th->win = win;
 	return 0;
+}
+
+#define COOKIE_REACH	7	/* a cookie's lowest bits are the index of an MSS, 0 to 3 */
+#define COOKIE_BACK	16
+
+/*
+ * A Linux SYN cookie is linear in both ISNs (RFC 4987 3.6): with its socket gone a
+ * server takes any packet whose numbers are as far apart as the handshake's for the
+ * end of a handshake, and a stream that begins there. Where that might be inside a
+ * message the packet acknowledges less; to a live socket it is an old acknowledgement,
+ * never below what the handshake's said, and its data counts. 0 = done.
+ */
+static __always_inline int rewrite_cookie(struct xdp_md *ctx, struct pkt *p)
+{
+	__u32 seq = p->out == KS_OUT_CUT ? p->out_seq : p->seq;
+
+	if (p->ack - seq - p->apart + COOKIE_REACH > 2 * COOKIE_REACH)
+		return 0;
+	p->out_win = p->win;
+	p->out_ack = p->ack - p->least < COOKIE_BACK ? p->least : p->ack - COOKIE_BACK;
+	return rewrite_label(ctx);
 }
 
 #endif

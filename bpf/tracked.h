@@ -43,6 +43,7 @@ _Static_assert(sizeof(struct ks_key6) == 40, "ks_key6");
 #define KS_CL_CACK	0x01	/* client FIN acknowledged by the server */
 #define KS_CL_SACK	0x02	/* server FIN acknowledged by the client */
 #define KS_CL_SHORT	0x04	/* client RST or FIN seen: idle limit is KS_T_CLOSING */
+#define KS_CL_BEYOND	0x08	/* an ACK behind the client's FIN went on: nothing new does */
 
 /* How requests are handed on: of the asset (low bits), and of the connection. */
 #define KS_HOW_ASSEMBLE	0x01	/* a partial message stays here until it is whole */

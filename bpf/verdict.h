@@ -124,13 +124,17 @@ static __always_inline void verdict_count(struct pkt *p, __u32 reason, __u32 act
 /* What is really done; a packet that cannot be changed as it must stops. */
 static __always_inline __u32 verdict_act(struct xdp_md *ctx, struct pkt *p, __u32 action)
 {
+	int goes = p->out == KS_OUT_CUT || (p->out == KS_OUT_SAME && action == KS_A_PASS);
+
+	if (p->inside && goes && rewrite_cookie(ctx, p))
+		return KS_A_DROP;
 	switch (p->out) {
 	case KS_OUT_CUT:
 		return rewrite_payload(ctx) ? KS_A_DROP : KS_A_TRIM;
 	case KS_OUT_JOIN:
 		return rewrite_payload(ctx) ? KS_A_DROP : KS_A_JOIN;
 	case KS_OUT_LABEL:
-		return action == KS_A_PASS && rewrite_label(ctx, p) ? KS_A_DROP : action;
+		return action == KS_A_PASS && rewrite_label(ctx) ? KS_A_DROP : action;
 	case KS_OUT_KILL:
 		return answer_make(ctx) ? KS_A_DROP : KS_A_KILL;
 	case KS_OUT_ACK:

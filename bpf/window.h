@@ -70,7 +70,8 @@ static __always_inline void flow_keep(struct ks_flow *f, struct pkt *p)
 	p->out = KS_OUT_CUT;
 	p->out_len = 0;
 	p->out_seq = f->msg_start;
-	if (!f->win && f->how & KS_HOW_PROVEN)
+	p->inside = !f->win && f->how & KS_HOW_PROVEN;
+	if (p->inside)
 		p->out_seq--; /* a keepalive probe: the answer says when the window opens */
 	else if (f->c_una == f->msg_start)
 		p->out = KS_OUT_ACK;

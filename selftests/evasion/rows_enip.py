@@ -8,7 +8,8 @@ import struct
 
 import enip_wire as w
 from attacker import ACK, FIN, PSH
-from scene import ENIP, row
+from rows_handshake import COOKIES, ELSEWHERE
+from scene import ENIP, ENIP_TALKS, row
 
 TAG = w.tag_path("Setpoint")
 READ = w.request(w.READ_TAG, TAG, b"\x01\0")
@@ -277,3 +278,33 @@ def too_long(s):
     c = s.open(ENIP)
     c.put(0, resized(plain(READ), 0xFFFF))
     c.put(len(plain(READ)), plain(WRITE) * 15)
+
+
+NOP_HEAD = 24
+CARRIER = w.encap(w.NOP, plain(WRITE))
+
+
+def carried(s, *pieces):
+    """A message that holds a write as data, its first part lost behind us; then what
+    follows, from the write on, with the cookie of that place."""
+    c, ask = s.open(ENIP_TALKS), plain(READ)
+    c.put(0, ask)
+    s.forgotten(c)
+    first, at = len(ask), len(ask) + NOP_HEAD
+    c.put(first, CARRIER[:NOP_HEAD + 4 * (len(pieces) > 1)], destination=ELSEWHERE)
+    for start, size in pieces:
+        piece = CARRIER[NOP_HEAD + start:NOP_HEAD + start + size]
+        c.put(at + start, piece, ACK, ack=c.irs + 1 + at + start)
+        s.pause(0.05)
+
+
+@row("CIP: cookie used again after the server gave up without a word, inside a message",
+     "cookie", families=(4,), tcp_syncookies=COOKIES, tcp_retries2=1)
+def carried_by_data(s):
+    carried(s, (0, 1000))
+
+
+@row("CIP: cookie used again after the server gave up without a word, by an ACK inside a message",
+     "cookie", families=(4,), tcp_syncookies=COOKIES, tcp_retries2=1)
+def carried_by_ack(s):
+    carried(s, (0, 0), (0, 1000))

@@ -279,9 +279,25 @@ def cookie_after_timeout(s):
     clients = [s.open(LIBMODBUS) for _ in lasts]
     for c in clients:
         c.put(0, LONG_READ)
-    s.pause(4)
     for c, last in zip(clients, lasts):
+        s.forgotten(c)
         inside(c, last)
+
+
+ELSEWHERE = b"\x02\0\0\0\0\1"  # a MAC that the server does not listen to
+
+
+@row("cookie used again after the server gave up without a word, by an ACK inside a request",
+     "cookie", families=(4,), tcp_syncookies=COOKIES, tcp_retries2=1)
+def cookie_by_ack(s):
+    c = s.open(LIBMODBUS)
+    c.put(0, LONG_READ)
+    s.forgotten(c)
+    at = SIZE + HIDDEN_AT
+    c.put(SIZE, CARRIER, destination=ELSEWHERE)
+    c.put(at, b"", ACK, ack=c.irs + 1 + at)
+    s.pause(0.05)
+    c.put(SIZE, CARRIER, ack=c.irs + 1 + at)
 
 
 @row("cookie used again after the server's close", "close", families=(4,),

@@ -18,8 +18,10 @@ from attacker import Attacker
 from ks import Keyswitch
 from plant import CLIENT_NIC, PEERS, SERVER_NIC, Log, Plant, PlantError, netns, run
 
-MODBUS, CLOSING, LIBMODBUS, ENIP, IO = 502, 504, 1502, 44818, 2222
+MODBUS, CLOSING, LIBMODBUS, ENIP, ENIP_TALKS, IO = 502, 504, 1502, 44818, 44819, 2222
 DATAGRAM_ORACLES = {MODBUS: oracle.modbus_datagram, ENIP: oracle.enip_datagram, IO: oracle.io}
+FORGETS = 15  # seconds: 3 and 6, if nothing was measured before
+ANSWERS = 8  # the server on ENIP_TALKS answers with its bytes, so many times
 CLOSE_AFTER = 12  # bytes after which the server on CLOSING closes
 POLICY = """\
 version: 1
@@ -36,7 +38,7 @@ assets:
   plc:
     address: [{p.server4}, "{p.server6}"]
     modbus: {{ports: [502, 504, 1502], framing: strict}}
-    enip: {{}}
+    enip: {{ports: [44818, 44819]}}
 """
 _ports = itertools.count(20001)
 ROWS = []
@@ -112,6 +114,14 @@ class Scene:
     def pause(self, seconds):
         time.sleep(seconds)
 
+    def forgotten(self, client):
+        """Waits until the server has no socket of this connection any more."""
+        end = time.monotonic() + FORGETS
+        peer = f"sport = :{client.dport} and dport = :{client.sport}"
+        while self.plant.nsenter(self.plant.server, "ss", "-tnH", peer).stdout:
+            self.need(time.monotonic() < end, "the server's socket gone")
+            self.pause(0.1)
+
     def play(self):
         try:
             with self.site.sysctls(self.row.sysctls):
@@ -127,7 +137,7 @@ class Scene:
     def streams(self):
         """(oracle, bytes) of each connection or datagram of this row."""
         for port, log in self.site.logs.items():
-            judge = oracle.enip if port == ENIP else oracle.modbus
+            judge = oracle.enip if port in (ENIP, ENIP_TALKS) else oracle.modbus
             found = {}
             for number, line in enumerate(log.lines()):
                 if line["port"] in self.ports:
@@ -192,6 +202,7 @@ class Site(contextlib.ExitStack):
         self.sysctl("-q", "-w", "net.ipv4.tcp_fastopen=0x403")
         self.logs = {MODBUS: self.plant.byte_server(MODBUS),
                      ENIP: self.plant.byte_server(ENIP),
+                     ENIP_TALKS: self.plant.byte_server(ENIP_TALKS, echo=ANSWERS),
                      LIBMODBUS: self.plant.modbus_server(LIBMODBUS),
                      CLOSING: self.closing_server()}
         self.datagrams = {port: [] for port in DATAGRAM_ORACLES}

@@ -337,10 +337,10 @@ class Plant:
         self.listening(self.server, 2222, "u")
         return Log(log)
 
-    def byte_server(self, port, echo=False):
+    def byte_server(self, port, echo=0):
         log = self.dir / f"tcp-{port}.log"
         self.spawn(self.server, "/usr/bin/python3", PEERS / "tcp_log_server.py", "--log", log,
-                   "--port", port, *(["--echo"] if echo else []))
+                   "--port", port, "--echo", int(echo))
         self.listening(self.server, port)
         return Log(log)
 

@@ -5,6 +5,7 @@ libmodbus clients that send raw and malformed requests where denied ones are dro
 The groups are typed from what libmodbus' own test programs do; nothing here is an
 attack, so nothing that is allowed may be lost.
 """
+import re
 import socket
 import threading
 import time
@@ -17,11 +18,13 @@ from plant import Plant
 MODBUS = "assets:\n  plc: [{p.server4}, \"{p.server6}\"]\n"
 MODES = {"assemble": "modbus: {{}}", "hold": "modbus: {{split: hold}}",
          "single": "modbus: {{framing: single}}"}
+CARRY = "modbus: {{split: carry}}"
 
 
 def policy(mode):
+    how = MODES.get(mode, CARRY)
     return DROPPING.replace(MODBUS, "assets:\n  plc:\n    address: [{p.server4}, \"{p.server6}\"]\n"
-                            f"    {MODES[mode]}\n")
+                            f"    {how}\n")
 
 
 class Device(threading.Thread):
@@ -68,6 +71,32 @@ def test_dribbled_replies(mode):
         code, got = plant.mb_client("-q", "-n", 15, plant.server4, 3, 0, 5)
         equal((code, got["ok"]), (0, 15), f"dribbled replies: {got}")
         equal(len(device.read), 15, "requests at the device")
+        ks.balance()
+
+
+COILS, COILS_ARE = adu(bytes.fromhex("0100000018")), adu(bytes.fromhex("0103a55a00"))
+
+
+@cases(("carry",), ("assemble",))
+def test_even_in_pieces(mode):
+    """Requests as long as their answers, in two pieces: on such a connection every
+    second piece has numbers that would complete a SYN cookie (bpf/cookie.h)."""
+    with Plant() as plant:
+        device = Device(plant, lambda sock, _: sock.sendall(COILS_ARE))
+        ks = Keyswitch(plant, policy(mode)).attach()
+        sock = plant.connect(plant.server4, 502)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(60):
+            sock.sendall(COILS[:5])
+            time.sleep(0.005)
+            sock.sendall(COILS[5:])
+            equal(tcp_split.receive(sock, 12, 2), COILS_ARE, "the answer")
+        time.sleep(0.5)
+        for side in (plant.client, plant.server):
+            sent = plant.nsenter(side, "nstat", "-az", "TcpRetransSegs").stdout
+            equal(re.findall(r"TcpRetransSegs\s+(\d+)", sent), ["0"], f"retransmissions of {side}")
+        equal(len(device.read), 60, "requests at the device")
+        sock.close()
         ks.balance()
 
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A TCP server that logs exactly the bytes its application read, one JSON line
 a read: {"conn": N, "client": ..., "port": ..., "bytes": hex}; an empty `bytes`
-is the end of the connection.  With --echo it sends them back; with --close-after
+is the end of the connection.  With --echo it sends them back, N times; with --close-after
 it closes first, after so many bytes.  It must not interpret a byte.
 """
 import argparse
@@ -47,7 +47,7 @@ class Server:
             self.selector.unregister(sock)
             sock.close()
         elif self.echo:
-            sock.sendall(data)
+            sock.sendall(data * self.echo)
 
     def run(self):
         while True:
@@ -59,7 +59,7 @@ def main():
     parser = argparse.ArgumentParser(description="logs what it reads")
     parser.add_argument("--log")
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--echo", action="store_true")
+    parser.add_argument("--echo", type=int, nargs="?", const=1, default=0, metavar="N")
     parser.add_argument("--close-after", type=int, default=0, metavar="BYTES")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

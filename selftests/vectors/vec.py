@@ -18,7 +18,7 @@ KIND: syn synack ack data fin rst tcp udp raw. PAYLOAD and values are Python
 expressions over wire.py. Left of =>: seq and ack move the number by so much,
 all else bends the frame. Right of it: trim=N (action trim, N payload bytes go
 on), join=BYTES (action join, these are the payload), back=N (its number steps back by
-N), kill=N (goes on as a RST whose number is N behind the packet's), tx=rst (answered),
+N), less=N (it acknowledges N less), kill=N (goes on as a RST whose number is N behind the packet's), tx=rst (answered),
 tx=ack (answered), acked=N on the client's side (so much of the payload is taken, where it
 is not all), on the server's (its acknowledgement grows by N), win=N (window then), opt=BYTES (options
 changed to these), rule=NAME (of what is allowed only replay tells it), event=REASON (of
@@ -253,7 +253,8 @@ def rewritten(step, before, after, action):
     """A segment of which another part goes on than came."""
     words = step.facts["words"]
     if after["seq"] != before["seq"] - int(words.get("back", 0)) & 0xffffffff or \
-            (after["ports"], after["ack"]) != (before["ports"], before["ack"]):
+            after["ack"] != before["ack"] - int(words.get("less", 0)) & 0xffffffff or \
+            after["ports"] != before["ports"]:
         return "ports or numbers changed"
     if "opt" in words and after["options"] != value_of(words["opt"]):
         return f"options {after['options'].hex()}"
@@ -314,7 +315,7 @@ def relabelled(step, before, after):
 def changed_frame(step, got, action):
     words, data = step.facts["words"], step.facts["data"]
     server = step.command.startswith(("frame s", "frame S"))
-    told_change = {"opt", "acked", "win"} & set(words) and step.facts["run"] == "enforce"
+    told_change = {"opt", "acked", "win", "less"} & set(words) and step.facts["run"] == "enforce"
     if action == "pass" and not told_change and (got.frame == "same" or not server):
         return None if got.frame == "same" else f"the frame changed: {got.frame}"
     if got.frame == "same":
