@@ -2,8 +2,8 @@
 /*
  * CIP connections: begun by an allowed (Large_)Forward_Open and its successful
  * reply on the same TCP connection, ended by Forward_Close, by timeout or with that
- * TCP connection. Says which connected message and which I/O datagram belongs to
- * one. Decides nothing about what a message asks.
+ * TCP connection. Says which connected message belongs to one; datagrams are io.h's.
+ * Decides nothing about what a message asks.
  */
 #ifndef KEYSWITCH_CONN_H
 #define KEYSWITCH_CONN_H
@@ -265,102 +265,6 @@ KS_GLOBAL int conn_message(__u32 id)
 	c->t_last = p->now;
 	w->cip.route = c->open.route;
 	return c->open.kind;
-}
-
-/* ---- implicit I/O, UDP 2222 ---- */
-
-#define IO_HEAD		18	/* count, addressed item of 8 bytes, head of the data item */
-#define IO_ID		6
-#define IO_SEQ		10
-#define IO_LEN		16
-#define CPF_SEQUENCED	0x8002
-
-/* Sequence numbers move forward; what was lost on the way leaves gaps. */
-static __always_inline int conn_forward(struct ks_conn *c, struct pkt *p, __u32 seq)
-{
-	int old;
-
-	bpf_spin_lock(&c->lock);
-	old = c->begun && (__s32)(seq - c->seq) <= 0;
-	if (!old || p->follow) {
-		c->seq = seq;
-		c->begun = 1;
-		c->t_last = p->now;
-	}
-	bpf_spin_unlock(&c->lock);
-	return old ? KS_R_io_sequence : KS_R_ok;
-}
-
-/* First sight of I/O that was running before the attach. */
-static __always_inline int conn_adopt_io(struct pkt *p, struct ks_conn_key *key, __u32 size)
-{
-	struct ks_conn *c;
-
-	bpf_map_update_elem(&conns, key, &conn_empty, BPF_NOEXIST);
-	c = bpf_map_lookup_elem(&conns, key);
-	if (!c)
-		return KS_R_io_unknown;
-	c->open.kind = KS_CONN_IO;
-	c->open.ot_size = size;
-	c->t_last = p->now;
-	bpf_map_push_elem(&conn_queue, key, 0);
-	return KS_R_ok;
-}
-
-/* First bytes of a datagram into w->seg, its connection into w->conn_key. 0 = there. */
-static __always_inline int conn_io_head(struct xdp_md *ctx, struct ks_work *w)
-{
-	struct pkt *p = &w->pkt;
-
-	if (p->len < IO_HEAD || bpf_xdp_load_bytes(ctx, p->pay, w->seg, IO_HEAD))
-		return -1;
-	conn_key(p, reply_le32(w->seg + IO_ID), &w->conn_key);
-	return 0;
-}
-
-/* Route of the connection that a datagram names, if there is one, into w->leaf. */
-KS_GLOBAL int conn_datagram_route(struct xdp_md *ctx)
-{
-	struct ks_work *w = pkt_work();
-	struct ks_conn *c;
-
-	if (!w || conn_io_head(ctx, w))
-		return 0;
-	c = bpf_map_lookup_elem(&conns, &w->conn_key);
-	if (!c || c->open.kind != KS_CONN_IO || !c->open.route.len)
-		return 0;
-	w->leaf.route = c->open.route;
-	w->leaf.has |= KS_HAS_ROUTE;
-	return 0;
-}
-
-/* Of a datagram that policy allows: KS_R_ok, or why it is none of a connection's. */
-KS_GLOBAL int conn_datagram(struct xdp_md *ctx)
-{
-	struct ks_work *w = pkt_work();
-	struct pkt *p = pkt_of(w);
-	struct ks_conn *c;
-	__u32 size;
-
-	if (!w || !p)
-		return KS_R_internal;
-	if (conn_io_head(ctx, w))
-		return KS_R_io_malformed;
-	size = reply_le16(w->seg + IO_LEN);
-	if (reply_le16(w->seg) != 2 || reply_le16(w->seg + 2) != CPF_SEQUENCED ||
-	    reply_le16(w->seg + 4) != 8 || reply_le16(w->seg + 14) != CPF_CONNECTED_DATA ||
-	    IO_HEAD + size != p->len)
-		return KS_R_io_malformed;
-	c = bpf_map_lookup_elem(&conns, &w->conn_key);
-	if (c && (!conn_owned(w, c) || conn_timed_out(c, p->now)))
-		conn_end(w, c);
-	if (!c && p->adopt)
-		return conn_adopt_io(p, &w->conn_key, size);
-	if (!c || c->open.kind != KS_CONN_IO)
-		return KS_R_io_unknown;
-	if (c->open.variable ? size > c->open.ot_size : size != c->open.ot_size)
-		return KS_R_io_size;
-	return conn_forward(c, p, reply_le32(w->seg + IO_SEQ));
 }
 
 #endif

@@ -41,6 +41,7 @@ static __always_inline void forward_open(const struct view *v, __u32 off, __u32 
 		o->ot_size = params & 0x1ff;
 		o->variable = params >> 9 & 1;
 	}
+	o->class1 = transport == 1;
 	o->kind = key_class == CIP_CONN_MANAGER ? KS_CONN_ROUTER :
 		  transport < 2 ? KS_CONN_IO : KS_CONN_OTHER;
 }

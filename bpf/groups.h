@@ -131,7 +131,9 @@ enum ks_group { KS_GROUP_LIST(KS_GROUP_ENUM) KS_GROUPS };
 	S(0x5b, KS_CLASS_OPEN, "large_forward_open", io) \
 	S(0x54, KS_CLASS_CONFIG, "forward_open", config) \
 	S(0x5b, KS_CLASS_CONFIG, "large_forward_open", config) \
-	S(0x00, KS_CLASS_IO, "implicit_io", io) \
+	S(KS_IO_RUN, KS_CLASS_IO, "implicit_io", io) \
+	S(KS_IO_IDLE, KS_CLASS_IO, "implicit_io_idle", io) \
+	S(KS_IO_STATIC, KS_CLASS_IO, "implicit_io_static", io) \
 	/* File */ \
 	S(0x4b, 0x37, "initiate_upload", read) \
 	S(0x4c, 0x37, "initiate_download", firmware) \

@@ -7,7 +7,7 @@
 #define KEYSWITCH_JUDGE_H
 
 #include "verdict.h"
-#include "conn.h"
+#include "io.h"
 #include "modbus.h"
 
 /* A leaf without any field yet, for what is refused before a dissector wrote one. */
@@ -206,7 +206,10 @@ static __always_inline int judge_unframed(struct xdp_md *ctx, struct pkt *p, int
 	return judge_decide(ctx);
 }
 
-/* A UDP 2222 O->T datagram (group io): policy, by its connection's route, then the rest. */
+/*
+ * A UDP 2222 O->T datagram (group io): policy by its connection's route and state, then
+ * the rest. One without a connection that no static rule allows is judged as if it had one.
+ */
 static __always_inline int judge_io(struct xdp_md *ctx, struct pkt *p)
 {
 	struct ks_work *w = pkt_work();
@@ -214,12 +217,15 @@ static __always_inline int judge_io(struct xdp_md *ctx, struct pkt *p)
 	if (!w)
 		return KS_R_internal;
 	judge_blank(p, w);
-	w->leaf.key_class = KS_CLASS_IO;
 	w->leaf.asset = p->asset;
 	w->refused = 0;
-	conn_datagram_route(ctx);
+	conn_datagram_leaf(ctx);
+	if (w->leaf.service == KS_IO_STATIC && policy_request() != KS_R_ok)
+		w->leaf.service = KS_IO_RUN;
 	if (policy_request() == KS_R_ok)
 		w->refused = conn_datagram(ctx);
+	if (w->leaf.service)
+		w->leaf.has |= KS_HAS_SERVICE;
 	return judge_decide(ctx);
 }
 

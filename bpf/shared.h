@@ -87,11 +87,19 @@ enum ks_event_kind { KS_EV_DENY = 1, KS_EV_STREAM = 2, KS_EV_PACKET = 3, KS_EV_F
 /* Policy keys of leaves that are no (service, class) pair of the wire. */
 #define KS_CLASS_TAG	0x10000u /* symbolic path; the tag id is the instance */
 #define KS_CLASS_ENCAP	0x10001u /* encapsulation command as service, 0x7f if above */
-#define KS_CLASS_IO	0x10002u /* UDP 2222 O->T datagram, service 0 */
+#define KS_CLASS_IO	0x10002u /* UDP 2222 O->T datagram, enum ks_io as service */
 #define KS_CLASS_OPEN	0x10003u /* (Large_)Forward_Open not to the Message Router */
 #define KS_CLASS_CONFIG	0x10005u /* Forward_Open with a data segment: it configures */
 #define KS_CLASS_DATA	0x10006u /* data of an explicit connection not to the Message Router */
 #define KS_CLASS_NONE	0x10004u /* no class in the path, or one above 0xffff */
+
+/* What an O->T datagram says (Vol 1 3-6.1.4) and where it belongs. */
+enum ks_io {
+	KS_IO_RUN = 0,		/* outputs that count */
+	KS_IO_IDLE = 1,		/* run bit 0, or no data: the target takes no outputs */
+	KS_IO_STATIC = 2,	/* of no connection that an open made: only `io: static` allows */
+};
+
 /* | PCCC command << 1 | function >> 7; the function's low seven bits are the service. */
 #define KS_CLASS_PCCC	0x20000u
 #define KS_CLASS_PCCC_END (KS_CLASS_PCCC + 32)

@@ -159,7 +159,8 @@ struct ks_open {
 	__u8 variable;		/* at most ot_size, else exactly */
 	__u8 kind;		/* enum ks_conn_kind, 0 = not an open */
 	__u8 timeout;		/* multiplier: 4 << timeout intervals */
-	__u8 pad[3];
+	__u8 class1;		/* O->T data begins with a sequence count */
+	__u8 pad[2];
 	struct ks_route route;	/* that of the request, then of the connection path */
 };
 _Static_assert(sizeof(struct ks_open) == 64, "ks_open");

@@ -217,7 +217,8 @@ const char *name_function(char buf[FUNCTION_NAME_MAX], uint32_t proto, uint32_t 
 		else
 			snprintf(buf, FUNCTION_NAME_MAX, "fc_%u", function);
 	} else if (proto == KS_IO || class == KS_CLASS_IO) {
-		snprintf(buf, FUNCTION_NAME_MAX, "implicit_io");
+		name = name_service(function, KS_CLASS_IO);
+		snprintf(buf, FUNCTION_NAME_MAX, "%s", name ? name : "implicit_io");
 	} else if (class == KS_CLASS_ENCAP) {
 		name = name_command(function);
 		if (name)

@@ -152,6 +152,15 @@ struct cip_match {
 	struct routes routes;
 };
 
+/* What a rule's `io` says. */
+enum policy_io {
+	POLICY_IO_NONE,		/* no such rule */
+	POLICY_IO_DENY,
+	POLICY_IO_RUN,		/* connections, and what they carry */
+	POLICY_IO_IDLE,		/* connections, and what they carry while idle */
+	POLICY_IO_STATIC,	/* datagrams of no connection as well */
+};
+
 struct policy_rule {
 	const char *name;
 	struct pos at;		/* of the name */
@@ -161,7 +170,7 @@ struct policy_rule {
 	size_t n_to;		/* 0 = any */
 	struct pos to_at;
 	bool allow;
-	bool io;		/* shorthand: group io only */
+	enum policy_io io;	/* shorthand: group io only */
 	enum ks_on_deny on_deny; /* KS_DENY_DEFAULT: as the policy says */
 	struct modbus_match *modbus; /* NULL with cip given: no Modbus request */
 	struct cip_match *cip;	/* likewise */

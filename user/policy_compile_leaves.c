@@ -22,14 +22,14 @@ struct cells {
 
 /* ---- selectors ---- */
 
-/* All that cip_selects() looks at, as numbers: equal ones select the same pairs. */
+/* All that rule_selects_cip() looks at, as numbers: equal ones select the same pairs. */
 static uint32_t intern_selection(struct compiler *k, const struct policy_rule *r)
 {
 	const struct cip_match *m = r->cip;
 	struct numbers n = { 0 };
 	uint32_t id;
 
-	numbers_add(&k->tmp, &n, r->io ? 1 : m ? 2 : 0);
+	numbers_add(&k->tmp, &n, (uint32_t)r->io << 2 | (m ? 2u : 0) | (r->allow ? 1u : 0));
 	if (m) {
 		numbers_add(&k->tmp, &n, (m->n_tags ? 1u : 0) | (m->instances.n ? 2u : 0) |
 			    (m->attributes.n ? 4u : 0) | (m->pccc ? 8u : 0));

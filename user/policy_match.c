@@ -206,9 +206,21 @@ bool cip_selects(const struct cip_match *m, uint32_t service, uint32_t key_class
 	return hit;
 }
 
+/* What an allow rule says of a datagram; a deny rule takes all. */
+static bool rule_takes_io(const struct policy_rule *r, uint32_t service)
+{
+	if (!r->allow)
+		return true;
+	if (service == KS_IO_STATIC)
+		return r->io == POLICY_IO_STATIC;
+	return service == KS_IO_IDLE || r->io != POLICY_IO_IDLE;
+}
+
 bool rule_selects_cip(const struct policy_rule *r, uint32_t service,
 		      uint32_t key_class)
 {
+	if (key_class == KS_CLASS_IO && !rule_takes_io(r, service))
+		return false;
 	if (r->io)
 		return ks_cip_group(service, key_class) == KS_G_io;
 	if (r->cip)
@@ -245,6 +257,8 @@ bool default_allows_cip(enum ks_default d, uint32_t service, uint32_t key_class)
 {
 	if (d == KS_DEFAULT_READONLY)
 		return readonly_group(ks_cip_group(service, key_class));
+	if (key_class == KS_CLASS_IO && service == KS_IO_STATIC)
+		return false;
 	/* commands that the dissector has no layout for are opaque */
 	if (ks_is_pccc(key_class))
 		return d == KS_DEFAULT_ALLOW && ks_cip_group(service, key_class) != KS_G_other;

@@ -235,12 +235,14 @@ static void rule_pccc(struct parser *ps, const struct ynode *n, void *arg)
 
 static void rule_io(struct parser *ps, const struct ynode *n, void *arg)
 {
-	static const char *const words[] = { "deny", "allow", NULL };
+	static const char *const words[] = { "deny", "run", "idle-only", "static", NULL };
 	struct rule_reader *rr = arg;
+	int w = read_word(ps, n, words, NULL);
 
-	rr->io = rr->r->io = true;
+	rr->io = true;
 	rr->io_at = n->at;
-	rr->r->allow = read_word(ps, n, words, NULL) == 1;
+	rr->r->io = w < 0 ? POLICY_IO_DENY : POLICY_IO_DENY + (enum policy_io)w;
+	rr->r->allow = w > 0;
 }
 
 static const struct ykey rule_keys[] = {
@@ -292,7 +294,7 @@ static void read_rule(struct parser *ps, const struct ynode *n)
 			   "'on_deny' in a rule that allows, expected it beside 'action: deny'");
 	else if (!rr.io && !rr.action)
 		diag_error(ps->d, n->at,
-			   "rule without 'action', expected 'action: allow', 'action: deny' or 'io: allow'");
+			   "rule without 'action', expected 'action: allow', 'action: deny' or 'io: run'");
 }
 
 void read_rules(struct parser *ps, const struct ynode *n, void *arg)

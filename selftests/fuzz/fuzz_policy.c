@@ -168,7 +168,7 @@ static void request(const struct policy *p, const struct borders *b, struct requ
 	q->service = any(2) ? services[any(9)] : value(&b->services, 128);
 	q->class = b->classes.n && any(2) ? b->classes.v[any((uint32_t)b->classes.n)] : wire[any(10)];
 	if (q->class == KS_CLASS_IO)
-		q->service = 0;
+		q->service = any(3);
 	q->instance = any(4) ? value(&b->instances, 0) : KS_NO_VALUE;
 	q->attribute = any(4) ? value(&b->attributes, 0) : KS_NO_VALUE;
 	q->tag = b->n_tags && any(4) ? b->tag[any((uint32_t)b->n_tags)] : "Other";

@@ -20,12 +20,12 @@ CYCLIC = READONLY + """\
   - name: cyclic
     from: [{p.client4}, "{p.client6}"]
     to: plc
-    io: allow
+    io: run
 """
 
 
-def outputs(number):
-    return struct.pack("<HI", number & 0xFFFF, 1) + number.to_bytes(32, "little")
+def outputs(number, run=1):
+    return struct.pack("<HI", number & 0xFFFF, run) + number.to_bytes(32, "little")
 
 
 class Originator:
@@ -107,6 +107,39 @@ def forge(scanner, stranger):
     scanner.send(conn=scanner.conn + 1)              # an id that nobody opened
     scanner.sequence = number
     scanner.udp.sendto(w.cyclic(scanner.conn, number + 1, outputs(1))[:-1], (scanner.host, 2222))
+
+
+@cases((4,), (6,))
+def test_io_while_idle(family):
+    """io: idle-only: the target reads what says idle, and nothing that says run."""
+    with Plant("wire") as plant:
+        log = plant.enip_target()
+        ks = Keyswitch(plant, CYCLIC.replace("io: run", "io: idle-only")).attach()
+        scanner = Originator(plant, plant.server6 if family == 6 else plant.server4)
+        idle = []
+        for number in range(1, 21):
+            idle.append(scanner.send(data=outputs(number, run=0)))
+            scanner.send(data=outputs(number, run=1))
+        wait_for(lambda: len(received(log)) >= len(idle), "the last datagram")
+        time.sleep(0.2)
+        compare(received(log), idle)
+        equal(ks.reason("policy_deny"), 20, "datagrams refused")
+        scanner.end()
+        ks.balance()
+
+
+@cases(("run", 0), ("static", 20))
+def test_io_of_a_connection_opened_elsewhere(rule, arrive):
+    """The open came by another way than through this gateway, or before it was there."""
+    with Plant("router") as plant:
+        log = plant.enip_target()
+        scanner = Originator(plant, plant.server4)
+        ks = Keyswitch(plant, CYCLIC.replace("io: run", f"io: {rule}")).attach(adopt="off")
+        sent = [scanner.send() for _ in range(20)]
+        wait_for(lambda: ks.reason("ok") + ks.reason("io_unknown") >= 20, "the last datagram")
+        time.sleep(0.2)
+        compare(received(log), sent[:arrive])
+        scanner.end()
 
 
 @cases((4,), (6,))

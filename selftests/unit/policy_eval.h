@@ -314,6 +314,11 @@ static bool ref_cip_match(const struct policy_rule *r, const struct request *q, 
 	bool wire = q->class < KS_CLASS_TAG || q->class == KS_CLASS_OPEN;
 	bool hit;
 
+	/* 0: outputs that count, 1: idle, 2: of no connection */
+	if (q->class == KS_CLASS_IO && r->allow && r->io == POLICY_IO_IDLE && q->service == 0)
+		return false;
+	if (q->class == KS_CLASS_IO && r->allow && r->io != POLICY_IO_STATIC && q->service == 2)
+		return false;
 	if (r->io)
 		return ks_cip_group(q->service, q->class) == KS_G_io;
 	if (!m)
@@ -376,7 +381,8 @@ static bool ref_cip_element(const struct policy *p, const struct ref_list *l,
 	if (p->dflt == KS_DEFAULT_READONLY)
 		return KS_READONLY_GROUPS >> g & 1;
 	return p->dflt == KS_DEFAULT_ALLOW && !(ref_pccc(q->class) && g == KS_G_other) &&
-	       !(q->class == KS_CLASS_ENCAP && q->service == 0x7f);
+	       !(q->class == KS_CLASS_ENCAP && q->service == 0x7f) &&
+	       !(q->class == KS_CLASS_IO && q->service == 2);
 }
 
 /* First refused element, else the first; and what is Modbus inside has to be allowed too. */

@@ -237,7 +237,7 @@ TEST(policy_instances_and_attributes_need_a_value)
 
 TEST(policy_io_rule_is_group_io_alone)
 {
-	struct loaded l = load(PLANT "rules:\n  - {name: cyclic, from: hmi, to: cnc, io: allow}\n");
+	struct loaded l = load(PLANT "rules:\n  - {name: cyclic, from: hmi, to: cnc, io: run}\n");
 	const struct ks_profile_rec *prof;
 	struct answer a;
 	struct request q = cip(HMI, 0, KS_CLASS_IO, KS_NO_VALUE, KS_NO_VALUE);

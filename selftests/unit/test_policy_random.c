@@ -70,9 +70,11 @@ static const char *const services[] = {
 	"read", "write", "config", "control", "session", "discovery", "io", "program", "other",
 	"firmware", "0x4d", "0x4c", "0x0e", "0x10", "write_tag", "read_tag", "forward_open",
 	"get_attribute_single", "reset", "register_session", "list_identity", "0x01", "0x04", "0",
-	"implicit_io", "set_attribute_single", "execute_pccc", "0x4b", "modbus_passthrough",
+	"implicit_io", "implicit_io_idle", "set_attribute_single", "execute_pccc", "0x4b", "modbus_passthrough",
 	"modbus_write_coils",
 };
+
+static const char *const io[] = { "run", "run", "idle-only", "static", "deny" };
 
 static const char *const pccc[] = {
 	"read", "write", "control", "program", "config", "other", "0x0f/0xa2", "0x0f/0xaa", "0x08",
@@ -274,7 +276,7 @@ static void put_rule(struct text *t, uint32_t number, uint32_t hosts, uint32_t g
 		put(t, "\n");
 	}
 	if (kind == 0) {
-		put(t, "    io: %s\n", any(3) ? "allow" : "deny");
+		put(t, "    io: %s\n", PICK(io));
 		return;
 	}
 	put(t, "    action: %s\n", any(3) ? "allow" : "deny");
@@ -424,7 +426,7 @@ static void random_request(struct request *q)
 	q->service = PICK(svc);
 	q->class = PICK(wire);
 	if (q->class == KS_CLASS_IO)
-		q->service = 0;
+		q->service = any(3);
 	q->instance = any(4) ? any(9) : KS_NO_VALUE;
 	q->attribute = any(3) ? any(6) : KS_NO_VALUE;
 	q->tag = PICK(paths);
