@@ -16,7 +16,7 @@
 #define UMAS_SUB	9
 #define UMAS_SIGNED	0x38	/* the wrapper: 1 byte, signature of 32, then the request again */
 #define UMAS_INNER	43	/* function code of the signed request, 90 again */
-#define UMAS_MAX	KS_MB_VIEW /* longest ADU that is looked at; others end at 260 */
+#define UMAS_MAX	2048 /* longest ADU: controllers negotiate 1022 and more; others end at 260 */
 
 static __always_inline void umas_fields(const struct view *v, __u32 key, struct ks_leaf *leaf)
 {

@@ -46,7 +46,7 @@ static int adu(const uint8_t *s, uint32_t n, uint32_t *size)
 	return *size < 8 || *size > 260 ? -1 : 0;
 }
 
-/* The same where UMAS is spoken: its function, and no other, may have up to 512 bytes. */
+/* The same where UMAS is spoken: its function, and no other, may have up to 2048 bytes. */
 static int umas_adu(const uint8_t *s, uint32_t n, uint32_t *size)
 {
 	int refused = adu(s, n, size);
@@ -57,7 +57,7 @@ static int umas_adu(const uint8_t *s, uint32_t n, uint32_t *size)
 		*size = 0;
 		return 0;
 	}
-	return s[7] == 90 && *size <= 512 ? 0 : -1;
+	return s[7] == 90 && *size <= 2048 ? 0 : -1;
 }
 
 /* Command, length of the data, session, status, context, options 0: 24 bytes, then data. */

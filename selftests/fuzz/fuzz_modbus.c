@@ -132,7 +132,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		if (n <= 0 || (uint32_t)n > v.len)
 			break;
-		MUST(n >= 8 && n <= (umas && v.base[7] == 90 ? 512 : 260));
+		MUST(n >= 8 && n <= (umas && v.base[7] == 90 ? 2048 : 260));
 		check_adu(&one, data[0]);
 		v = (struct view){ .base = v.base + n, .len = v.len - n };
 	}

@@ -99,7 +99,7 @@ TEST(umas_frame_limits)
 	__u8 head[8] = { 0, 0, 0, 0, 0, 0, 1, 90 };
 
 	for (__u32 length = 255; length <= 0xffff; length++) {
-		int want = length + 6 <= 512 ? (int)length + 6 : -KS_R_message_long;
+		int want = length + 6 <= 2048 ? (int)length + 6 : -KS_R_message_long;
 		struct view v;
 
 		head[4] = length >> 8;
@@ -119,12 +119,12 @@ TEST(umas_frame_limits)
 
 TEST(umas_longest)
 {
-	struct bytes b = adu("00 29", 502);
+	struct bytes b = adu("00 29", 2038);
 	struct view v = bytes_exact(b.at, b.len);
 	struct ks_leaf leaf;
 
-	CHECK(b.len == 512 && modbus_frame(&v, 1) == 512);
-	CHECK(modbus_dissect(&v, speaks, &leaf) == 0 && leaf.sub == 0x29 && leaf.length == 512);
+	CHECK(b.len == 2048 && modbus_frame(&v, 1) == 2048);
+	CHECK(modbus_dissect(&v, speaks, &leaf) == 0 && leaf.sub == 0x29 && leaf.length == 2048);
 }
 
 int main(void)
