@@ -16,7 +16,7 @@ offset) ("wait", seconds) ("base", offset).  ack: (base, delta), base "live" or 
 import random
 
 from attacker import ACK, FIN, MASK, MSS, PSH, RST, SYN, URG
-from stream_requests import REFUSED, TWINS
+from stream_requests import REFUSED, TWINS, eip_open
 from targets import TARGETS
 
 DATA = PSH | ACK
@@ -69,12 +69,19 @@ class Conversation:
 
     def streams(self):
         dice, good, evil, borders = self.dice, [], [], [0]
-        for _ in range(60 if dice.random() < 0.04 else dice.randint(3, 14)):
+        for number in range(60 if dice.random() < 0.04 else dice.randint(3, 14)):
             one, other = dice.choice(TWINS[self.target.proto])(dice)
+            if number == 0 and self.target.proto == "enip":
+                one, other = self.opening(one, other)
             good.append(one)
             evil.append(other if dice.random() < 0.8 else one)
             borders.append(borders[-1] + len(one))
         return b"".join(good), b"".join(evil), borders
+
+    def opening(self, one, other):
+        """Mostly the explicit connection on which the conversation's connected requests go."""
+        self.dice.serial = self.dice.getrandbits(16)
+        return eip_open(self.dice, self.dice.serial) if self.dice.random() < 0.7 else (one, other)
 
     def border(self, at, count=1):
         """The border that lies so many messages behind `at`."""

@@ -59,6 +59,11 @@ MUTANTS = [
         ("tcp.h", "p->how = f->how & KS_HOW_ASSET;\n", "")]),
     Mutant("single", "streams", "the next request need not wait for the reply", [
         ("flow.h", "f->how |= KS_HOW_WAIT;", "")]),
+    Mutant("connected", "streams", "what comes on an opened CIP connection is not judged", [
+        ("judge.h", "if (kind == KS_CONN_ROUTER)\n\t\treturn 0;\n\tjudge_whole(w, len);",
+         "judge_whole(w, len);\n\tif (kind == KS_CONN_ROUTER) {\n\t\t"
+         "w->leaf.key_class = KS_CLASS_ENCAP;\n\t\tw->leaf.service = 0x65;\n\t\t"
+         "return 1;\n\t}")]),
     Mutant("kept", "streams", "kept bytes sent again are not compared", [
         ("stream.h", "if (t->cmp_len)\n\t\tr = ring_differs",
          "if (t->cmp_len && !(t->join && !seq_lt(t->cmp_seq, t->start)))\n\t\tr = ring_differs")]),

@@ -97,19 +97,25 @@ def resize_adu(message, size):
 
 # -- EtherNet/IP ------------------------------------------------------------
 
-def carry(dice, cip):
-    """The CIP request in one of the ways to bring it."""
+def to_id(serial):
+    """The T->O id that w.forward_open() asks for; stream_server takes it as the O->T id."""
+    return 0x20000000 | serial
+
+
+def carry(dice):
+    """One of the ways to bring a CIP request. dice.serial: of the conversation's open."""
     kind = dice.randrange(4)
     context, session = dice.randbytes(8), dice.randrange(1, 99)
     if kind == 0:
-        return lambda c: w.send_unit(session, 7, 1, c, context)
+        conn = to_id(getattr(dice, "serial", 0))
+        return lambda c: w.send_unit(session, conn, 1, c, context)
     if kind == 1:
         return lambda c: w.send_rr(session, w.unconnected_send(c), context)
     return lambda c: w.send_rr(session, c, context)
 
 
 def both(dice, good, evil):
-    bring = carry(dice, good)
+    bring = carry(dice)
     return bring(good), bring(evil)
 
 
@@ -158,8 +164,9 @@ def eip_list(dice):
     return w.encap(command, b"", 0, context), w.encap(0x72, b"", 0, context)
 
 
-def eip_open(dice):
-    serial, large = dice.getrandbits(16), dice.randrange(2)
+def eip_open(dice, serial=None):
+    serial = dice.getrandbits(16) if serial is None else serial
+    large = dice.randrange(2)
     good = w.forward_open(serial, large)
     return (w.send_rr(1, good), w.send_rr(1, good[:-4] + b"\x20\x04\x24\x01"))
 

@@ -116,10 +116,11 @@ def policy(on_deny, targets=TARGETS):
 
 
 def listeners(targets=TARGETS):
-    """Arguments of stream_server: ADDRESS,PORT,BACKLOG,READ,WORK."""
+    """Arguments of stream_server: ADDRESS,PORT,BACKLOG,READ,WORK[,opens]."""
     for target in targets:
         if target.server == "stream":
             for port, backlog in zip(target.ports, (4096, SHORT)):
                 for address in (f"::ffff:{target.addresses[4]}", target.addresses[6]):
                     how = f"{ONE_READ},{WORK}" if target.single else f"{READ},0"
+                    how += ",opens" if target.proto == "enip" else ""
                     yield f"{address},{port},{backlog},{how}"

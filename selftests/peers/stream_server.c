@@ -5,10 +5,11 @@
  *   o CONN LOCAL PORT PEER PORT    accepted
  *   d CONN HEX                     one read
  *   e CONN                         the connection's end
- * Arguments: LOG ADDRESS,PORT,BACKLOG,READ,WORK... (READ: bytes of one read at most;
- * WORK: milliseconds of a one-request device between its read() and the first half of
- * its reply, and again before the second; it reads nothing meanwhile. 0: none).
- * It must not interpret a byte.
+ * Arguments: LOG ADDRESS,PORT,BACKLOG,READ,WORK[,opens]... (READ: bytes of one read at
+ * most; WORK: milliseconds of a one-request device between its read() and the first half
+ * of its reply, and again before the second; it reads nothing meanwhile. 0: none. opens:
+ * an EtherNet/IP target that accepts every Forward_Open and answers all else with an
+ * empty message). Else it must not interpret a byte.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -27,6 +28,9 @@
 #define EVENTS	 256
 #define READ_MAX 65536
 #define WORK_MAX 1024
+#define HEADER	 24 /* of an encapsulation message */
+#define HEAD	 64 /* its first bytes, as far as a Forward_Open's originator */
+#define OPENED	 70 /* a message that accepts it */
 #define SOCKETS	 16384
 
 /* One socket, indexed by its descriptor; a listener has no number. */
@@ -39,6 +43,9 @@ struct peer {
 	size_t len, said;
 	unsigned char reply[WORK_MAX];
 	int next; /* the one that is due after it, -1: none */
+	int opens;
+	size_t gone, total; /* of the message that comes in */
+	unsigned char head[HEAD];
 };
 
 static struct peer peers[SOCKETS];
@@ -69,14 +76,14 @@ static long now(void)
 	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000 + 1;
 }
 
-/* ADDRESS,PORT,BACKLOG,READ,WORK; the socket or -1. */
+/* ADDRESS,PORT,BACKLOG,READ,WORK[,opens]; the socket or -1. */
 static int listener(char *text)
 {
 	struct sockaddr_in6 sa = { .sin6_family = AF_INET6 };
-	char *part[5], *rest = text;
+	char *part[6], *rest = text;
 	int fd, one = 1, room = 1 << 20; /* what is sent back may wait for a slow client */
 
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < 6; i++)
 		part[i] = strsep(&rest, ",");
 	if (!part[4] || inet_pton(AF_INET6, part[0], &sa.sin6_addr) != 1)
 		return -1;
@@ -88,7 +95,8 @@ static int listener(char *text)
 	    setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)) ||
 	    bind(fd, (struct sockaddr *)&sa, sizeof(sa)) || listen(fd, atoi(part[2])))
 		return -1;
-	peers[fd] = (struct peer){ .listener = 1, .read = (size_t)atoi(part[3]), .work = atol(part[4]) };
+	peers[fd] = (struct peer){ .listener = 1, .read = (size_t)atoi(part[3]), .work = atol(part[4]),
+				   .opens = part[5] && !strcmp(part[5], "opens") };
 	return fd;
 }
 
@@ -113,7 +121,8 @@ static void accept_one(FILE *log, int epoll, int from)
 		exit(1);
 	}
 	getsockname(fd, (struct sockaddr *)&local, &local_size);
-	peers[fd] = (struct peer){ .number = ++numbers, .read = peers[from].read, .work = peers[from].work };
+	peers[fd] = (struct peer){ .number = ++numbers, .read = peers[from].read,
+				   .work = peers[from].work, .opens = peers[from].opens };
 	fprintf(log, "o %lu %s %d %s %d\n", numbers, plain(&local, here), ntohs(local.sin6_port),
 		plain(&peer, there), ntohs(peer.sin6_port));
 	watch(epoll, fd);
@@ -154,6 +163,48 @@ static int say(int fd, const unsigned char *data, size_t len)
 	return send(fd, data, len, MSG_NOSIGNAL) >= 0 || errno == EAGAIN;
 }
 
+/* The answer to a message; its O->T id is the T->O id of what asked for it. */
+static size_t answer(const struct peer *p, unsigned char out[OPENED])
+{
+	static const unsigned char manager[] = { 2, 0x20, 6, 0x24, 1 };
+	const unsigned char *head = p->head;
+
+	memset(out, 0, OPENED);
+	memcpy(out, head, HEADER);
+	out[2] = out[3] = 0;
+	if (p->total < HEAD || head[0] != 0x6f ||
+	    (head[40] != 0x54 && head[40] != 0x5b) || memcmp(head + 41, manager, sizeof(manager)))
+		return HEADER;
+	memcpy(out + HEADER, head + HEADER, 16); /* interface handle, Null item, data item */
+	out[2] = OPENED - HEADER;
+	out[38] = OPENED - 40;
+	out[39] = 0;
+	out[40] = head[40] | 0x80;
+	memcpy(out + 44, head + 52, 4);
+	memcpy(out + 48, head + 52, 12); /* T->O id, serial, vendor, originator's serial */
+	return OPENED;
+}
+
+/* Takes what was read message by message and answers each. */
+static int converse(int fd, const unsigned char *data, size_t len)
+{
+	struct peer *p = &peers[fd];
+	unsigned char out[OPENED];
+
+	for (size_t i = 0; i < len; i++) {
+		if (p->gone < HEAD)
+			p->head[p->gone] = data[i];
+		if (++p->gone == HEADER)
+			p->total = HEADER + p->head[2] + 256u * p->head[3];
+		if (p->gone < HEADER || p->gone < p->total)
+			continue;
+		if (!say(fd, out, answer(p, out)))
+			return 0;
+		p->gone = p->total = 0;
+	}
+	return 1;
+}
+
 /* The halves of replies whose time has come; milliseconds until the next one. */
 static int speak(FILE *log, int epoll)
 {
@@ -190,7 +241,7 @@ static void read_one(FILE *log, int epoll, int fd)
 	}
 	log_bytes(log, p->number, data, (size_t)len);
 	if (!p->work) {
-		if (!say(fd, data, (size_t)len))
+		if (!(p->opens ? converse : say)(fd, data, (size_t)len))
 			end_one(log, fd);
 		return;
 	}
@@ -231,7 +282,7 @@ int main(int argc, char **argv)
 	FILE *log = argc > 2 ? fopen(argv[1], "a") : NULL;
 
 	if (!log || epoll < 0) {
-		fprintf(stderr, "usage: stream_server LOG ADDRESS,PORT,BACKLOG,READ,WORK...\n");
+		fprintf(stderr, "usage: stream_server LOG ADDRESS,PORT,BACKLOG,READ,WORK[,opens]...\n");
 		return 2;
 	}
 	getrlimit(RLIMIT_NOFILE, &most);
