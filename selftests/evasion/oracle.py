@@ -89,6 +89,16 @@ def enip(data):
     return None
 
 
+def enip_unopened(data):
+    """No connection was opened, so no connected message has any business there."""
+    while len(data) >= w.HEADER.size:
+        command, length = struct.unpack("<HH", data[:4])
+        if command == w.SEND_UNIT:
+            return f"a connected message: {data[24:24 + length].hex()}"
+        data = data[24 + length:]
+    return None
+
+
 def enip_datagram(data):
     """Over UDP only discovery is a command."""
     command = int.from_bytes(data[:2], "little")

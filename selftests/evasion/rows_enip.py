@@ -7,6 +7,7 @@ Owns no state.  `read` and `write` are CIP requests that differ in their service
 import struct
 
 import enip_wire as w
+import oracle
 from attacker import ACK, FIN, PSH
 from rows_handshake import COOKIES, ELSEWHERE
 from scene import ENIP, ENIP_TALKS, row
@@ -308,3 +309,54 @@ def carried_by_data(s):
      "cookie", families=(4,), tcp_syncookies=COOKIES, tcp_retries2=1)
 def carried_by_ack(s):
     carried(s, (0, 0), (0, 1000))
+
+
+SEGMENT = 700  # what the server's segments hold, and what the forged replies divide
+OPEN, OPENED_AS = w.forward_open(9), 0x77
+
+
+def forged_reply():
+    """The successful answer to OPEN, as its target would give it."""
+    cip = bytes([w.FORWARD_OPEN | 0x80, 0, 0, 0]) + struct.pack(
+        "<IIHHIIIBB", OPENED_AS, 0x20000009, 9, 0x1337, 42, 2000000, 2000000, 0, 0)
+    return rr(NULL, data(cip))
+
+
+def forged(s, *messages_):
+    """An open that the target does not answer, then data that it sends back."""
+    c = s.open(ENIP_TALKS, options=b"\x02\x04" + struct.pack(">H", SEGMENT))
+    c.put(0, plain(OPEN))
+    at = len(plain(OPEN))
+    s.need(c.replied(8 * at), "reply")
+    for message in messages_:
+        c.put(at, message)
+        at += len(message)
+        s.need(c.replied(8 * at), "reply")
+    for conn in (OPENED_AS, 0x20000009):
+        c.put(at, w.send_unit(1, conn, 1, READ))
+
+
+FORGED = forged_reply()
+
+
+@row("CIP: reply to an open forged inside data that is read", "S1", families=(4,),
+     judge=oracle.enip_unopened)
+def forged_inside(s):
+    forged(s, w.encap(w.NOP, FORGED))
+
+
+@row("CIP: reply to an open forged at the beginning of the server's segments", "S1",
+     families=(4,), judge=oracle.enip_unopened)
+def forged_segments(s):
+    pad = bytes(len(FORGED) - w.HEADER.size)  # forged replies stand at multiples of their size
+    forged(s, w.encap(w.NOP, pad + FORGED * (SEGMENT // len(FORGED))))
+
+
+LOCAL = w.request(w.WRITE_TAG, w.tag_path("Local"), b"\xc4\0\x01\0\x07\0\0\0")
+messages("write that is allowed at the addressed module, by a route to another", "route", *(
+    plain(w.unconnected_send(LOCAL, bytes.fromhex(route))) for route in (
+        "0100",                                     # port 1, link 0
+        "0103", "0f010003",                         # and the same port in its wide form
+        "120931302e39312e302e3100",                 # port 2, link "10.91.0.1"
+        "01000103",                                 # two hops
+        "0103" * 5)))                               # more than are followed

@@ -39,6 +39,12 @@ assets:
     address: [{p.server4}, "{p.server6}"]
     modbus: {{ports: [502, 504, 1502], framing: strict}}
     enip: {{ports: [44818, 44819]}}
+rules:
+  - name: local
+    from: [{p.raw4}, "{p.raw6}"]
+    to: plc
+    action: allow
+    cip: {{services: [write_tag], tags: [Local]}}
 """
 _ports = itertools.count(20001)
 ROWS = []
@@ -49,21 +55,21 @@ class Blocked(Exception):
 
 
 class Row:
-    def __init__(self, attack, name, rule, control, families, sysctls):
-        self.attack, self.name, self.rule = attack, name, rule
+    def __init__(self, attack, name, rule, control, families, judge, sysctls):
+        self.attack, self.name, self.rule, self.judge = attack, name, rule, judge
         self.control, self.families, self.sysctls = control, families, sysctls
 
 
-def row(name, rule, control=True, families=(4, 6), **sysctls):
+def row(name, rule, control=True, families=(4, 6), judge=None, **sysctls):
     """Marks an attack.  control: True, it brings a denied request to the server
     where nothing inspects; or the sentence why it cannot on Linux, which the
-    control run proves as well; or one of both a family.  sysctls: of the server's
-    namespace, net.ipv4."""
+    control run proves as well; or one of both a family.  judge: in place of the
+    port's.  sysctls: of the server's namespace, net.ipv4."""
     if not isinstance(control, dict):
         control = {family: control for family in families}
 
     def mark(function):
-        ROWS.append(Row(function, name, rule, control, families, sysctls))
+        ROWS.append(Row(function, name, rule, control, families, judge, sysctls))
         return function
     return mark
 
@@ -137,7 +143,7 @@ class Scene:
     def streams(self):
         """(oracle, bytes) of each connection or datagram of this row."""
         for port, log in self.site.logs.items():
-            judge = oracle.enip if port in (ENIP, ENIP_TALKS) else oracle.modbus
+            judge = self.row.judge or oracle.enip if port in (ENIP, ENIP_TALKS) else oracle.modbus
             found = {}
             for number, line in enumerate(log.lines()):
                 if line["port"] in self.ports:
