@@ -2,8 +2,9 @@
 /*
  * Packets of our own, made in place of one that came: a RST that ends a connection
  * (rule K1), back to its sender or on to the server, and the ACK of bytes that are
- * kept (split: assemble). Ethernet, VLAN tags and IP version stay; TCP has no
- * options but the timestamps of an ACK (RFC 7323), and checksums are made in full.
+ * kept (split: assemble) or of what stands before a gap. Ethernet, VLAN tags and IP
+ * version stay; TCP has no options but an ACK's timestamps (RFC 7323) and SACK block
+ * (RFC 2018), and checksums are made in full.
  */
 #ifndef KEYSWITCH_ANSWER_H
 #define KEYSWITCH_ANSWER_H
@@ -12,11 +13,11 @@
 #include "rewrite.h"
 
 #define ANSWER_TTL	64
-#define TIMESTAMPS	12	/* NOP NOP Timestamp */
+#define ANSWER_OPTION	12	/* NOP NOP Timestamps, NOP NOP SACK of one block */
 
-struct timestamps {
+struct answer_option {
 	__u8 head[4];
-	__be32 value, echo;
+	__be32 a, b;	/* timestamp and its echo; first byte that came and the one behind the last */
 };
 
 static __always_inline int answer_ethernet(struct xdp_md *ctx, int back)
@@ -100,15 +101,45 @@ static __always_inline void answer_numbers(struct pkt *p, struct tcp_hdr *th)
 	}
 }
 
+/* One option at off; 0 = there, its sum added. The timestamps that came go back swapped. */
+static __always_inline int answer_option(struct xdp_md *ctx, struct pkt *p, __u32 off, int sack,
+					 __u64 *sum)
+{
+	static const __u8 head[4] = { OPT_NOP, OPT_NOP, OPT_SACK, 10 };
+	struct answer_option *o = pkt_at(ctx, off, sizeof(*o));
+	const __u32 *word = (const __u32 *)o;
+	__be32 value;
+
+	if (!o)
+		return -1;
+	value = o->a;
+	o->a = sack ? bpf_htonl(p->seq) : o->b;
+	o->b = sack ? bpf_htonl(p->seq + p->len) : value;
+	if (sack)
+		__builtin_memcpy(o->head, head, sizeof(head));
+	*sum += (__u64)word[0] + word[1] + word[2];
+	return 0;
+}
+
+/* The options of the answer, behind its header; bit 0 of which: timestamps, bit 1: SACK. */
+static __always_inline int answer_options(struct xdp_md *ctx, struct pkt *p, int which, __u64 *sum)
+{
+	__u32 off = p->l4 + sizeof(struct tcp_hdr);
+
+	if (which & 1 && answer_option(ctx, p, off, 0, sum))
+		return -1;
+	if (which & 2)
+		return answer_option(ctx, p, off + (which & 1 ? ANSWER_OPTION : 0), 1, sum);
+	return 0;
+}
+
 static __always_inline int answer_tcp(struct xdp_md *ctx, struct pkt *p, int back, int partial,
-				      __u32 tcp_len)
+				      __u32 tcp_len, int options)
 {
 	struct tcp_hdr *th = pkt_at(ctx, p->l4, sizeof(*th));
-	struct timestamps *ts;
-	const __u32 *word;
 	__u64 sum = sum_pseudo(p, tcp_len);
+	const __u32 *word;
 	__be16 port;
-	__be32 value;
 	int i;
 
 	if (!th)
@@ -126,17 +157,8 @@ static __always_inline int answer_tcp(struct xdp_md *ctx, struct pkt *p, int bac
 	word = (const __u32 *)th;
 	for (i = 0; i < 5 && !partial; i++)
 		sum += word[i];
-	if (tcp_len != sizeof(*th)) {
-		ts = pkt_at(ctx, p->l4 + sizeof(*th), sizeof(*ts));
-		if (!ts)
-			return -1;
-		value = ts->value;
-		ts->value = ts->echo;
-		ts->echo = value;
-		word = (const __u32 *)ts;
-		for (i = 0; i < 3; i++)
-			sum += word[i];
-	}
+	if (answer_options(ctx, p, options, &sum))
+		return -1;
 	th = pkt_at(ctx, p->l4, sizeof(*th));
 	if (!th)
 		return -1;
@@ -144,13 +166,31 @@ static __always_inline int answer_tcp(struct xdp_md *ctx, struct pkt *p, int bac
 	return 0;
 }
 
+/*
+ * Which options an ACK gets: the timestamps, if the packet had them alone, and its own
+ * place as a block, if it is long enough for that: a frame here grows at its end no more.
+ */
+static __always_inline int answer_wants(struct xdp_md *ctx, struct pkt *p)
+{
+	__u32 plain = p->l4 + sizeof(struct tcp_hdr);
+	int which = 0;
+
+	if (p->out != KS_OUT_ACK)
+		return 0;
+	if (p->pay == plain + ANSWER_OPTION && l4_plain_options(ctx, p))
+		which = 1;
+	if (p->out_sack && p->len >= ANSWER_OPTION)
+		which |= 2;
+	return which;
+}
+
 /* 0 = the frame is the answer now, else it must not be sent. */
 KS_GLOBAL int answer_make(struct xdp_md *ctx)
 {
 	struct pkt *p = pkt_of(pkt_work());
 	__u32 tcp_len = sizeof(struct tcp_hdr);
+	int back, partial, options;
 	struct tcp_hdr *th;
-	int back, partial;
 
 	if (!p)
 		return -1;
@@ -160,15 +200,14 @@ KS_GLOBAL int answer_make(struct xdp_md *ctx)
 	back = p->out != KS_OUT_KILL;
 	/* what goes on to the stack keeps a checksum that its host left to the NIC */
 	partial = !back && !cfg.wire && sum_is_partial(ctx, p, th);
-	if (p->out == KS_OUT_ACK && p->pay == p->l4 + sizeof(*th) + TIMESTAMPS &&
-	    l4_plain_options(ctx, p))
-		tcp_len += TIMESTAMPS;
+	options = answer_wants(ctx, p);
+	tcp_len += ANSWER_OPTION * ((options & 1) + (options >> 1));
 	if (bpf_xdp_adjust_tail(ctx, (int)(p->l4 + tcp_len) - (int)bpf_xdp_get_buff_len(ctx)))
 		return -1;
 	if (answer_ethernet(ctx, back) ||
 	    (p->v6 ? answer_ip6(ctx, p, back, tcp_len) : answer_ip4(ctx, p, back, tcp_len)))
 		return -1;
-	return answer_tcp(ctx, p, back, partial, tcp_len);
+	return answer_tcp(ctx, p, back, partial, tcp_len, options);
 }
 
 #endif

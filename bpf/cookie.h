@@ -35,7 +35,8 @@ static __always_inline void flow_inside(const struct ks_flow *f, struct pkt *p)
 {
 	if (f->flags & KS_F_AUDIT || p->follow || pkt_blind())
 		return; /* the handshake's numbers are not known */
-	p->inside = p->seq != f->c_nxt || f->msg_start != f->c_nxt;
+	if (p->seq != f->c_nxt || f->msg_start != f->c_nxt)
+		p->inside = p->len || seq_lt(p->seq, f->c_nxt) ? KS_INSIDE_DATA : KS_INSIDE_ACK;
 	p->least = f->irs + 1;
 	p->apart = f->irs - f->iss;
 }

@@ -76,7 +76,7 @@ static __always_inline int flow_bare_rule(struct ks_flow *f, struct pkt *p, __s3
 		return p->flags & TCP_FIN ? KS_R_close : KS_R_ack;
 	if (d == 1 && f->flags & KS_F_CFIN) {
 		f->close |= KS_CL_BEYOND;
-		p->inside = 0;
+		p->inside = KS_AT_BORDER;
 		return KS_R_ack;
 	}
 	if (d < 0 && !seq_lt(p->seq, f->c_una - 1))
@@ -93,13 +93,20 @@ static __always_inline int flow_bare(struct ks_flow *f, struct pkt *p)
 	__u32 sent = flow_sent(f, p);
 	int r;
 
-	if (sent != f->c_nxt && p->flags & TCP_FIN)
+	if (sent != f->c_nxt && p->flags & TCP_FIN && d <= 0)
 		return flow_unfinished(f, p);
 	r = flow_bare_rule(f, p, d);
+	if (r == KS_R_out_of_order && p->flags & TCP_FIN)
+		return flow_gap(f, p);
+	if (r == KS_R_out_of_order && d <= KS_EIP_RING) { /* what it acknowledges is no secret */
+		p->out = KS_OUT_CUT;
+		p->out_seq = sent;
+		return KS_R_ack;
+	}
 	if (r == KS_R_ack && seq_lt(sent, p->seq) && d <= 0) {
 		p->out = KS_OUT_CUT;
 		p->out_seq = d ? sent - 1 : sent;
-		p->inside = d != 0;
+		p->inside = d ? KS_INSIDE_DATA : KS_AT_BORDER;
 	}
 	return r;
 }
@@ -227,7 +234,7 @@ static __always_inline int flow_data(struct ks_flow *f, struct pkt *p, __u32 rin
 	if (f->flags & KS_F_LOST && !seq_lt(p->seq, f->c_nxt))
 		return flow_probe(f, p, seg_max);
 	if (seq_lt(f->c_nxt, p->seq))
-		return p->follow ? flow_probe(f, p, seg_max) : KS_R_out_of_order;
+		return p->follow ? flow_probe(f, p, seg_max) : flow_gap(f, p);
 	if (seq_le(end, f->c_nxt))
 		return flow_resent(f, p, p->len);
 	if (f->flags & KS_F_LOST)
@@ -281,6 +288,7 @@ static __always_inline int flow_accept(struct ks_flow *f, struct pkt *p)
 	} else if (seq_lt(f->s_nxt, p->ack) || seq_lt(p->ack, f->s_nxt - KS_ACK_BEHIND)) {
 		return KS_R_ack_range;
 	}
+	flow_heard(f, p);
 	flow_inside(f, p);
 	if (flow_beside(f, p))
 		return KS_R_handshake_ack;
@@ -307,6 +315,7 @@ static __always_inline int flow_complete(struct ks_flow *f, struct pkt *p)
 	if (!(p->flags & TCP_ACK) || p->seq != f->c_nxt || p->ack != f->irs + 1)
 		return KS_R_handshake_ack;
 	f->state = KS_S_ESTAB;
+	flow_heard(f, p);
 	flow_changed(f);
 	return p->len || p->flags & TCP_FIN ? flow_accept(f, p) : KS_R_handshake;
 }
@@ -371,9 +380,8 @@ static __always_inline int flow_publish(struct ks_flow *f, struct pkt *p)
 	f->c_nxt = t->accept;
 	f->msg_start = t->next_start;
 	if (t->single && t->pass != t->start) {
-		f->how |= KS_HOW_WAIT;
+		f->how = (f->how & ~KS_HOW_FRAMED) | KS_HOW_WAIT;
 		f->reply = f->s_nxt;
-		f->framed = 0;
 	}
 	if (t->kill)
 		flow_kill(f, p, t->join ? t->start : t->seq);

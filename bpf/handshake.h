@@ -20,7 +20,6 @@ static __always_inline void flow_begin(struct ks_flow *f, struct pkt *p, __u8 st
 	f->state = st;
 	f->flags &= KS_F_QFLOW | KS_F_QHALF;
 	f->close = 0;
-	f->mismatches = 0;
 	f->refused = 0;
 	f->proto = p->proto;
 	f->asset = p->asset;
@@ -81,8 +80,8 @@ static __always_inline int flow_synack(struct ks_flow *f, struct pkt *p)
 	f->state = KS_S_SYNACKED;
 	f->irs = p->seq;
 	flow_place(f, p->ack);
-	f->s_nxt = p->seq + 1;
-	f->how = (f->how & KS_HOW_ASSET) | (p->how & KS_HOW_ROOM);
+	f->s_nxt = f->reply = p->seq + 1;
+	f->how = (f->how & KS_HOW_ASSET) | (p->how & (KS_HOW_ROOM | KS_HOW_SACK));
 	f->scale = p->scale;
 	flow_window(f, p, p->ack, 0); /* the window of a SYN-ACK is never scaled */
 	f->win = p->out_win >> f->scale;
@@ -102,7 +101,6 @@ static __always_inline int flow_live_synack(struct ks_flow *f, struct pkt *p)
 	f->iss = f->pend_iss;
 	f->flags &= KS_F_QFLOW | KS_F_QHALF;
 	f->close = 0;
-	f->mismatches = 0;
 	f->refused = 0;
 	p->rearm = 1;
 	return flow_synack(f, p);
@@ -113,7 +111,6 @@ static __always_inline void flow_unseen_again(struct ks_flow *f, struct pkt *p)
 {
 	f->flags &= KS_F_QFLOW | KS_F_QHALF;
 	f->close = 0;
-	f->mismatches = 0;
 	f->refused = 0;
 	f->iss = f->pend_iss;
 	f->irs = p->ack - 1;

@@ -13,6 +13,8 @@
 #define OPT_NOP		1
 #define OPT_MSS		2
 #define OPT_SCALE	3	/* RFC 7323 */
+#define OPT_SACK_OK	4	/* RFC 2018, like the next */
+#define OPT_SACK	5
 #define OPT_MD5		19	/* RFC 2385 */
 #define OPT_AO		29	/* RFC 5925 */
 #define OPT_MPTCP	30	/* RFC 8684 */
@@ -20,7 +22,7 @@
 #define OPT_COPY	64	/* offset of the rewritten copy in the work area */
 
 /*
- * A SYN-ACK tells the window scale, and its MSS is lowered where pieces may be put
+ * A SYN-ACK tells the window scale, and whether both sides speak SACK. Its MSS is lowered where pieces may be put
  * in front of a segment, so that what comes out still fits the server's link.
  */
 static __always_inline void option_synack(struct ks_work *w, __u64 at, __u8 kind, __u8 len)
@@ -33,6 +35,8 @@ static __always_inline void option_synack(struct ks_work *w, __u64 at, __u8 kind
 		return;
 	if (kind == OPT_SCALE && len == 3)
 		p->scale = copy[2] < 14 ? copy[2] : 14;
+	if (kind == OPT_SACK_OK && len == 2)
+		p->how |= KS_HOW_SACK;
 	if (kind != OPT_MSS || len != 4 || !(p->how & KS_HOW_ASSEMBLE))
 		return;
 	mss = copy[2] << 8 | copy[3];

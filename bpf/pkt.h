@@ -67,6 +67,13 @@ enum ks_out {
 	KS_OUT_KILL,	/* goes on as a RST at out_seq */
 };
 
+/* Where a packet of the client begins, see cookie.h. */
+enum ks_inside {
+	KS_AT_BORDER = 0,
+	KS_INSIDE_DATA,		/* or a probe: no message border is known to be there */
+	KS_INSIDE_ACK,		/* the same, without data, behind all that was given */
+};
+
 /* Lives in struct ks_work; holds no pointer, map memory cannot. */
 struct pkt {
 	__u8 role;		/* enum ks_role */
@@ -113,8 +120,9 @@ struct pkt {
 	__u32 apart;		/* irs - iss */
 	__u8 peek[2];		/* big-endian */
 	__u8 peeked;
-	__u8 inside;		/* begins where no message border is known to be */
-	__u8 pad[4];
+	__u8 inside;		/* enum ks_inside */
+	__u8 out_sack;		/* KS_OUT_ACK: with a block that says what came (RFC 2018) */
+	__u8 pad[3];
 	__u64 now;		/* ns */
 	union {
 		struct ks_key4 k4;

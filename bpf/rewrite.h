@@ -172,15 +172,22 @@ KS_GLOBAL int rewrite_label(struct xdp_md *ctx)
  * A Linux SYN cookie is linear in both ISNs (RFC 4987 3.6): with its socket gone a
  * server takes any packet whose numbers are as far apart as the handshake's for the
  * end of a handshake, and a stream that begins there. Where that might be inside a
- * message the packet acknowledges less; to a live socket it is an old acknowledgement,
- * never below what the handshake's said, and its data counts. 0 = done.
+ * message, a bare ACK moves a few bytes on: to a live socket it stands in the window and
+ * acknowledges as much. Data and probes acknowledge less, never below what the
+ * handshake did, and count as before. 0 = done.
  */
 static __always_inline int rewrite_cookie(struct xdp_md *ctx, struct pkt *p)
 {
 	__u32 seq = p->out == KS_OUT_CUT ? p->out_seq : p->seq;
+	__u32 beside = p->ack - seq - p->apart + COOKIE_REACH;
 
-	if (p->ack - seq - p->apart + COOKIE_REACH > 2 * COOKIE_REACH)
+	if (beside > 2 * COOKIE_REACH)
 		return 0;
+	if (p->inside == KS_INSIDE_ACK) {
+		p->out = KS_OUT_CUT;
+		p->out_seq = seq + beside + 1;
+		return 0;
+	}
 	p->out_win = p->win;
 	p->out_ack = p->ack - p->least < COOKIE_BACK ? p->least : p->ack - COOKIE_BACK;
 	return rewrite_label(ctx);

@@ -239,7 +239,9 @@ KS_GLOBAL int stream_border_modbus(struct xdp_md *ctx)
 	k.s->cur = p->take.border;
 	stream_borders(&k, p->seq);
 	p->take.lo = p->take.hi = k.s->cur;
-	if (k.s->cur != p->seq && !p->take.join)
+	if (k.s->cur == p->seq)
+		p->inside = KS_AT_BORDER;
+	else if (!p->take.join)
 		return KS_R_retransmit;
 	end = p->seq + p->take.cmp_len;
 	if (k.s->cur != p->seq && p->take.cmp_len > KS_JOIN_SEG)

@@ -118,9 +118,11 @@ static __always_inline int flow_unsound(__u32 reason)
 
 static __always_inline void flow_mismatch(struct ks_flow *f, struct pkt *p)
 {
-	if (p->follow || ++f->mismatches < KS_MISMATCHES)
+	if (p->follow)
 		return;
-	flow_kill(f, p, flow_sent(f, p));
+	f->close += KS_CL_MISMATCH;
+	if (f->close / KS_CL_MISMATCH % 4 == KS_MISMATCHES)
+		flow_kill(f, p, flow_sent(f, p));
 }
 
 /* After the lock: what a state change owes outside the entry. */
@@ -278,7 +280,7 @@ static __always_inline void tcp_peek(struct xdp_md *ctx, struct pkt *p, struct k
 {
 	__u32 reply = f->reply, off = reply + 5 - p->seq;
 
-	if (f->framed || off >= p->len)
+	if (f->how & KS_HOW_FRAMED || off >= p->len)
 		return;
 	p->peek_at = reply;
 	if (off)

@@ -58,11 +58,11 @@ static __always_inline void flow_acked(struct ks_flow *f, struct pkt *p)
  */
 static __always_inline void flow_reply(struct ks_flow *f, struct pkt *p)
 {
-	if (!f->framed && p->peeked && p->peek_at == f->reply) {
+	if (!(f->how & KS_HOW_FRAMED) && p->peeked && p->peek_at == f->reply) {
 		f->reply += 6 + (p->peek[0] << 8 | p->peek[1]);
-		f->framed = 1;
+		f->how |= KS_HOW_FRAMED;
 	}
-	if (f->framed && !seq_lt(f->s_nxt, f->reply))
+	if (f->how & KS_HOW_FRAMED && !seq_lt(f->s_nxt, f->reply))
 		f->how &= ~KS_HOW_WAIT;
 }
 
@@ -93,12 +93,37 @@ static __always_inline int flow_followed(struct ks_flow *f, struct pkt *p)
 	return KS_GO;
 }
 
+/*
+ * Server data behind a gap is dropped. What it acknowledges goes on without it; else the
+ * server is told where the gap begins, in the client's name.
+ */
+static __always_inline int flow_server_gap(struct ks_flow *f, struct pkt *p)
+{
+	__u32 sent = flow_sent(f, p);
+
+	if (p->flags & TCP_ACK && seq_lt(f->c_una, p->ack) && seq_le(p->ack, sent)) {
+		flow_acked(f, p);
+		flow_window(f, p, p->ack == sent ? f->c_nxt : p->ack, f->scale);
+		f->win = p->out_win;
+		p->out = KS_OUT_CUT;
+		p->out_seq = f->s_nxt;
+		return KS_R_ack;
+	}
+	p->out = KS_OUT_ACK;
+	p->out_sack = !!(f->how & KS_HOW_SACK);
+	p->out_ack = f->reply;
+	p->out_win = f->cwin;
+	return KS_R_out_of_order;
+}
+
 /* S1: the server's numbers; its acknowledgement frees the ring. Version untouched. */
 static __always_inline int flow_track(struct ks_flow *f, struct pkt *p)
 {
 	__u32 end = p->seq + p->len;
 	int r = flow_followed(f, p);
 
+	if (r == KS_R_out_of_order)
+		return flow_server_gap(f, p);
 	if (r != KS_GO)
 		return r;
 	if (p->flags & TCP_FIN) {

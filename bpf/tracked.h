@@ -44,11 +44,14 @@ _Static_assert(sizeof(struct ks_key6) == 40, "ks_key6");
 #define KS_CL_SACK	0x02	/* server FIN acknowledged by the client */
 #define KS_CL_SHORT	0x04	/* client RST or FIN seen: idle limit is KS_T_CLOSING */
 #define KS_CL_BEYOND	0x08	/* an ACK behind the client's FIN went on: nothing new does */
+#define KS_CL_MISMATCH	0x10	/* counts retransmissions with other bytes, two bits: third one kills */
 
 /* How requests are handed on: of the asset (low bits), and of the connection. */
 #define KS_HOW_ASSEMBLE	0x01	/* a partial message stays here until it is whole */
 #define KS_HOW_SINGLE	0x02	/* one message a segment, the next after the reply */
-#define KS_HOW_ASSET	0x0f
+#define KS_HOW_ASSET	0x03
+#define KS_HOW_SACK	0x04	/* both sides speak SACK */
+#define KS_HOW_FRAMED	0x08	/* single: `reply` is the awaited reply's end, else its beginning */
 #define KS_HOW_ROOM	0x10	/* the server's MSS was lowered by KS_JOIN_ROOM */
 #define KS_HOW_PROVEN	0x40	/* the server has sent something: its socket exists */
 #define KS_HOW_SBUSY	0x80	/* a CPU follows the server's stream */
@@ -82,7 +85,7 @@ struct ks_flow {
 	__u8 state;		/* enum ks_state */
 	__u8 flags;		/* KS_F_* */
 	__u8 proto;		/* enum ks_proto */
-	__u8 mismatches;	/* retransmissions with other bytes, third one kills */
+	__u8 how;		/* KS_HOW_* */
 	__u32 version;		/* raised by every state change under the lock */
 	__u32 c_nxt;		/* next client byte to be inspected */
 	__u32 c_una;		/* oldest client byte that the server has not acknowledged */
@@ -110,13 +113,13 @@ struct ks_flow {
 	__u8 scale;		/* server's window scale (RFC 7323), KS_SCALE_UNKNOWN */
 	__u8 abi;		/* KS_ABI of the program that made the entry */
 	__u16 refused;		/* bytes of the message refused at c_nxt, 0 = none */
-	__u8 how;		/* KS_HOW_* */
-	__u8 framed;		/* single: `reply` is the awaited reply's end, else its beginning */
+	__u16 cwin;		/* EtherNet/IP: the client's last window, as in its header */
 	__u32 pend_ms;		/* when the pending SYN came, ns >> 20 */
 	__u32 claim;		/* version under which KS_F_BUSY was set */
 	__u32 border;		/* a message border that the server has acknowledged */
 	__u32 mark;		/* a message border to become that once acknowledged */
-	__u32 reply;		/* single: first byte of the next reply, or its end */
+	/* single: first byte of the next reply, or its end; EtherNet/IP: the client's last ack */
+	__u32 reply;
 	struct bpf_timer timer;
 };
 _Static_assert(sizeof(struct ks_flow) == 128, "ks_flow is at most two cache lines");

@@ -128,6 +128,8 @@ static __always_inline __u32 verdict_act(struct xdp_md *ctx, struct pkt *p, __u3
 
 	if (p->inside && goes && rewrite_cookie(ctx, p))
 		return KS_A_DROP;
+	if (p->role == KS_SERVER && p->out == KS_OUT_CUT && rewrite_label(ctx))
+		return KS_A_DROP;
 	switch (p->out) {
 	case KS_OUT_CUT:
 		return rewrite_payload(ctx) ? KS_A_DROP : KS_A_TRIM;

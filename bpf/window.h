@@ -55,6 +55,43 @@ static __always_inline void flow_window(struct ks_flow *f, struct pkt *p, __u32 
 		p->out = KS_OUT_LABEL;
 }
 
+/* What the client has of the server's stream, for flow_server_gap(). */
+static __always_inline void flow_heard(struct ks_flow *f, const struct pkt *p)
+{
+	if (f->proto != KS_ENIP || seq_lt(p->ack, f->reply))
+		return;
+	f->reply = p->ack;
+	f->cwin = p->win;
+}
+
+/* The window that goes with an acknowledgement of all that is kept. */
+static __always_inline __u16 flow_kept_window(const struct ks_flow *f)
+{
+	__u32 kept = f->c_nxt - f->msg_start;
+	__u32 window = (__u32)f->win << (f->scale & 15);
+
+	return (window > kept ? window - kept : 0) >> (f->scale & 15);
+}
+
+/*
+ * E5: what stands behind a gap is dropped, and its sender told at once where the gap begins
+ * and what came behind it (RFC 5681 3.2, RFC 2018). A receiver may forget what it has not
+ * acknowledged: the sender fills the gap, and finds the rest missing from the next
+ * acknowledgement, long before a timeout.
+ */
+static __always_inline int flow_gap(const struct ks_flow *f, struct pkt *p)
+{
+	int all = f->c_una == flow_sent(f, p);
+
+	if (p->follow || f->flags & KS_F_LOST)
+		return KS_R_out_of_order;
+	p->out = KS_OUT_ACK;
+	p->out_sack = !!(f->how & KS_HOW_SACK);
+	p->out_ack = all ? f->c_nxt : f->c_una;
+	p->out_win = all ? flow_kept_window(f) : f->win;
+	return KS_R_out_of_order;
+}
+
 /*
  * What is kept of a message, told to its sender. Only if the server has acknowledged
  * all before it: the client forgets what is acknowledged, and whatever the server
@@ -62,15 +99,12 @@ static __always_inline void flow_window(struct ks_flow *f, struct pkt *p, __u32 
  */
 static __always_inline void flow_keep(struct ks_flow *f, struct pkt *p)
 {
-	__u32 kept = f->c_nxt - f->msg_start;
-	__u32 window = (__u32)f->win << (f->scale & 15);
-
 	p->out_ack = f->c_nxt;
-	p->out_win = (window > kept ? window - kept : 0) >> (f->scale & 15);
+	p->out_win = flow_kept_window(f);
 	p->out = KS_OUT_CUT;
 	p->out_len = 0;
 	p->out_seq = f->msg_start;
-	p->inside = !f->win && f->how & KS_HOW_PROVEN;
+	p->inside = !f->win && f->how & KS_HOW_PROVEN ? KS_INSIDE_DATA : KS_AT_BORDER;
 	if (p->inside)
 		p->out_seq--; /* a keepalive probe: the answer says when the window opens */
 	else if (f->c_una == f->msg_start)

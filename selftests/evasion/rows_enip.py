@@ -285,7 +285,7 @@ NOP_HEAD = 24
 CARRIER = w.encap(w.NOP, plain(WRITE))
 
 
-def carried(s, *pieces):
+def forgotten_inside(s, *pieces):
     """A message that holds a write as data, its first part lost behind us; then what
     follows, from the write on, with the cookie of that place."""
     c, ask = s.open(ENIP_TALKS), plain(READ)
@@ -302,13 +302,13 @@ def carried(s, *pieces):
 @row("CIP: cookie used again after the server gave up without a word, inside a message",
      "cookie", families=(4,), tcp_syncookies=COOKIES, tcp_retries2=1)
 def carried_by_data(s):
-    carried(s, (0, 1000))
+    forgotten_inside(s, (0, 1000))
 
 
 @row("CIP: cookie used again after the server gave up without a word, by an ACK inside a message",
      "cookie", families=(4,), tcp_syncookies=COOKIES, tcp_retries2=1)
 def carried_by_ack(s):
-    carried(s, (0, 0), (0, 1000))
+    forgotten_inside(s, (0, 0), (0, 1000))
 
 
 SEGMENT = 700  # what the server's segments hold, and what the forged replies divide

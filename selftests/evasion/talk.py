@@ -3,8 +3,8 @@
 time from one thread.
 
 Owns the pace (how many requests wait for their answers, in how many writes each goes
-out) and what became of each request.  The servers echo, so an answer is right if it is
-the request.  It judges no time; it only measures.
+out) and what became of each request.  The servers greet and then echo, so an answer is
+right if it is the request.  It judges no time; it only measures.
 """
 import heapq
 import random
@@ -13,6 +13,8 @@ import socket
 import time
 
 import stream_requests as sr
+
+GREETING = 24  # bytes that the server says first
 
 
 class Talk:
@@ -25,7 +27,7 @@ class Talk:
         self.requests = [self.request() for _ in range(plan["requests"])]
         self.pieces = []  # what is left to write: (bytes, ends a request)
         self.asked = self.answered = 0
-        self.heard = bytearray()
+        self.heard, self.greeting = bytearray(), GREETING
         self.stall, self.error = 0.0, None
         self.begun = self.last = time.monotonic()
         self.ended = None
@@ -73,7 +75,8 @@ class Talk:
         data = self.sock.recv(65536)
         if not data:
             raise ConnectionResetError("the server closed")
-        self.heard += data
+        self.heard += data[self.greeting:]
+        self.greeting -= min(self.greeting, len(data))
         now = time.monotonic()
         self.stall, self.last = max(self.stall, now - self.last), now
         while self.answered < self.asked and \

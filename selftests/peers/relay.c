@@ -4,7 +4,7 @@
  * others have passed. The fate of the n-th frame of a direction comes from the seed.
  *   relay SEED LOSS LATE DELAY NIC NIC
  * LOSS, LATE: of 1,000 frames. DELAY: microseconds; a late frame takes three times as
- * long. It looks into no frame.
+ * long. Prints at its end how many were lost and how many late. It looks into no frame.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -44,6 +44,7 @@ struct way {
 static struct way ways[2];
 static long delay;
 static uint32_t loss, late;
+static unsigned long were_lost, were_late;
 static volatile sig_atomic_t stopping;
 
 static void on_signal(int sig)
@@ -102,8 +103,11 @@ static void take(struct way *w)
 		}
 		fate = roll(&w->dice);
 		q = &w->queue[fate >= 1000 - late];
-		if (fate < loss || q->end - q->first == WAITING)
+		if (fate < loss || q->end - q->first == WAITING) {
+			were_lost++;
 			continue;
+		}
+		were_late += q != w->queue;
 		f = &q->frame[q->end % WAITING];
 		memcpy(f->bytes, bytes, (size_t)len);
 		f->len = (size_t)len;
@@ -160,5 +164,6 @@ int main(int argc, char **argv)
 		take(&ways[0]);
 		take(&ways[1]);
 	}
+	printf("%lu %lu\n", were_lost, were_late);
 	return 0;
 }

@@ -5,11 +5,13 @@
  *   o CONN LOCAL PORT PEER PORT    accepted
  *   d CONN HEX                     one read
  *   e CONN                         the connection's end
- * Arguments: LOG ADDRESS,PORT,BACKLOG,READ,WORK[,opens]... (READ: bytes of one read at
+ * Arguments: LOG ADDRESS,PORT,BACKLOG,READ,WORK[,opens|,greets]... (READ: bytes of one read at
  * most; WORK: milliseconds of a one-request device between its read() and the first half
  * of its reply, and again before the second; it reads nothing meanwhile. 0: none. opens:
  * an EtherNet/IP target that accepts every Forward_Open and answers all else with an
- * empty message). Else it must not interpret a byte.
+ * empty message; greets: sends GREETING bytes first, an empty EtherNet/IP message, so
+ * that what it sent and what it was sent are never equally long). Else it must not
+ * interpret a byte.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -31,6 +33,7 @@
 #define HEADER	 24 /* of an encapsulation message */
 #define HEAD	 64 /* its first bytes, as far as a Forward_Open's originator */
 #define OPENED	 70 /* a message that accepts it */
+#define GREETING 24
 #define SOCKETS	 16384
 
 /* One socket, indexed by its descriptor; a listener has no number. */
@@ -43,7 +46,7 @@ struct peer {
 	size_t len, said;
 	unsigned char reply[WORK_MAX];
 	int next; /* the one that is due after it, -1: none */
-	int opens;
+	int opens, greets;
 	size_t gone, total; /* of the message that comes in */
 	unsigned char head[HEAD];
 };
@@ -76,7 +79,7 @@ static long now(void)
 	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000 + 1;
 }
 
-/* ADDRESS,PORT,BACKLOG,READ,WORK[,opens]; the socket or -1. */
+/* ADDRESS,PORT,BACKLOG,READ,WORK[,opens|,greets]; the socket or -1. */
 static int listener(char *text)
 {
 	struct sockaddr_in6 sa = { .sin6_family = AF_INET6 };
@@ -96,7 +99,8 @@ static int listener(char *text)
 	    bind(fd, (struct sockaddr *)&sa, sizeof(sa)) || listen(fd, atoi(part[2])))
 		return -1;
 	peers[fd] = (struct peer){ .listener = 1, .read = (size_t)atoi(part[3]), .work = atol(part[4]),
-				   .opens = part[5] && !strcmp(part[5], "opens") };
+				   .opens = part[5] && !strcmp(part[5], "opens"),
+				   .greets = part[5] && !strcmp(part[5], "greets") };
 	return fd;
 }
 
@@ -108,6 +112,7 @@ static const char *plain(const struct sockaddr_in6 *sa, char *text)
 
 static void accept_one(FILE *log, int epoll, int from)
 {
+	static const unsigned char greeting[GREETING];
 	static unsigned long numbers;
 	struct sockaddr_in6 local = { 0 }, peer = { 0 };
 	socklen_t local_size = sizeof(local), peer_size = sizeof(peer);
@@ -125,6 +130,8 @@ static void accept_one(FILE *log, int epoll, int from)
 				   .work = peers[from].work, .opens = peers[from].opens };
 	fprintf(log, "o %lu %s %d %s %d\n", numbers, plain(&local, here), ntohs(local.sin6_port),
 		plain(&peer, there), ntohs(peer.sin6_port));
+	if (peers[from].greets && send(fd, greeting, GREETING, MSG_NOSIGNAL) < 0)
+		perror("greeting");
 	watch(epoll, fd);
 }
 
@@ -282,7 +289,7 @@ int main(int argc, char **argv)
 	FILE *log = argc > 2 ? fopen(argv[1], "a") : NULL;
 
 	if (!log || epoll < 0) {
-		fprintf(stderr, "usage: stream_server LOG ADDRESS,PORT,BACKLOG,READ,WORK[,opens]...\n");
+		fprintf(stderr, "usage: stream_server LOG ADDRESS,PORT,BACKLOG,READ,WORK[,opens|,greets]...\n");
 		return 2;
 	}
 	getrlimit(RLIMIT_NOFILE, &most);

@@ -18,7 +18,7 @@ KIND: syn synack ack data fin rst tcp udp raw. PAYLOAD and values are Python
 expressions over wire.py. Left of =>: seq and ack move the number by so much,
 all else bends the frame. Right of it: trim=N (action trim, N payload bytes go
 on), join=BYTES (action join, these are the payload), back=N (its number steps back by
-N), less=N (it acknowledges N less), kill=N (goes on as a RST whose number is N behind the packet's), tx=rst (answered),
+N), less=N (it acknowledges N less), gap=N (answered: what is missing begins N before it), kill=N (goes on as a RST whose number is N behind the packet's), tx=rst (answered),
 tx=ack (answered), acked=N on the client's side (so much of the payload is taken, where it
 is not all), on the server's (its acknowledgement grows by N), win=N (window then), opt=BYTES (options
 changed to these), rule=NAME (of what is allowed only replay tells it), event=REASON (of
@@ -283,7 +283,10 @@ def answered(step, before, after, action):
     if after["payload"] or after["rest"]:
         return "an answer with data"
     if ack:
-        want = (before["ack"], before["seq"] + int(words.get("acked", size)) & 0xffffffff, wire.ACK)
+        taken = -int(words["gap"]) if "gap" in words else int(words.get("acked", size))
+        want = (before["ack"], before["seq"] + taken & 0xffffffff, wire.ACK)
+        if "opt" in words and after["options"] != value_of(words["opt"]):
+            return f"options {after['options'].hex()}"
         if after["win"] != int(words.get("win", after["win"])):
             return f"window {after['win']}"
     elif kill:
@@ -323,7 +326,7 @@ def changed_frame(step, got, action):
     before, after = wire.parse(data), wire.parse(bytes.fromhex(got.frame))
     if action in ("tx", "kill"):
         return answered(step, before, after, action)
-    if server:
+    if server and action != "trim":
         return relabelled(step, before, after) or \
             (f"options {after['options'].hex()}" if "opt" in words and
              after["options"] != value_of(words["opt"]) else None)

@@ -160,6 +160,11 @@ def signed(sub, data=b"", key=0, fc=90, **kw):
     return umas(0x38, b"\1" + bytes(range(32)) + bytes([fc, key, sub]) + data, **kw)
 
 
+def block(first, end):
+    """SACK option of one block, as it stands in an answer."""
+    return b"\x01\x01\x05\x0a" + struct.pack(">II", first, end)
+
+
 def reply(n=10):
     return adu(b"\3" + bytes([n]) + bytes(n))
 
