@@ -47,7 +47,7 @@ assets:
 FIELDS = {
     'modbus': ['unit', 'function', 'subfunction', 'address', 'quantity',
                'write_address', 'write_quantity', 'umas_key'],
-    'enip': ['command', 'service', 'class', 'instance', 'attribute', 'tag',
+    'enip': ['command', 'service', 'class', 'instance', 'attribute', 'tag', 'route',
              'pccc_command', 'pccc_function', 'pccc_transaction', 'file',
              'file_type', 'element', 'sub_element', 'elements'],
 }
@@ -160,7 +160,7 @@ def run_capture(args, name, policies):
     modbus = options.get('modbus_ports'), options.get('umas', False)
     try:
         leaves, crosscheck, result.payloads = expected_leaves(
-            os.path.join(args.captures, name), **options)
+            os.path.join(args.captures, name), adopt=not name.startswith('lab/'), **options)
     except CaptureError as problem:
         result.problems.append(str(problem))
         return result

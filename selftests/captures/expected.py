@@ -17,12 +17,14 @@ from crosscheck import Crosscheck
 from packets import CaptureError, read_packets
 from streams import Requests
 
+OURS = ('resumed', 'said', 'opens', 'opened_in')    # of a leaf, beside what is compared
 READONLY = {'read', 'diagnostic', 'discovery', 'session'}
 
 
-def expected_leaves(capture, modbus_ports=(502,), server=None, umas=False):
-    """(leaves, crosscheck, payload by frame) of a capture."""
-    requests = Requests(modbus_ports, server, umas)
+def expected_leaves(capture, modbus_ports=(502,), server=None, umas=False, adopt=True):
+    """(leaves, crosscheck, payload by frame) of a capture. adopt: connections may be older
+    than it."""
+    requests = Requests(modbus_ports, server, umas, adopt)
     crosscheck, payloads = Crosscheck(), {}
     for packet in read_packets(capture, modbus_ports):
         payloads[packet.frame] = packet.payload
@@ -45,16 +47,18 @@ def main():
                         help='Modbus servers speak UMAS')
     parser.add_argument('--server', metavar='PREFIX',
                         help='servers where both ports are 2222')
+    parser.add_argument('--adopt', action='store_true',
+                        help='connections may be older than the capture')
     args = parser.parse_args()
     try:
         leaves, crosscheck, _ = expected_leaves(
-            args.capture, args.modbus_port or [502], args.server, args.umas)
+            args.capture, args.modbus_port or [502], args.server, args.umas, args.adopt)
     except CaptureError as problem:
         print('expected: %s' % problem, file=sys.stderr)
         return 3
     for leaf in leaves:
-        leaf.pop('resumed', None)
-        print(json.dumps(leaf, sort_keys=True))
+        print(json.dumps({name: value for name, value in leaf.items() if name not in OURS},
+                         sort_keys=True))
     for line in crosscheck.differences:
         print('tshark differs: ' + line, file=sys.stderr)
     return 1 if crosscheck.differences else 0
