@@ -4,16 +4,19 @@
 of a connection changes no later verdict. Compares a replay of the whole capture
 with one from which the denied write's frames were cut out.
 
-Owns the cutting of captures; the verdicts are keyswitch's.
+Owns which frames are cut out; the verdicts are keyswitch's.
 """
 import argparse
 import json
 import os
 import pathlib
-import struct
 import subprocess
 import sys
 import tempfile
+
+sys.dont_write_bytecode = True  # the checkout stays as it was
+
+from capfile import read_frames, write_frames
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CAPTURES = pathlib.Path(os.environ.get('KEYSWITCH_CAPTURES', ROOT.parent / 'shared' / 'pcaps'))
@@ -25,17 +28,10 @@ SUBJECTS = ['icsnpp-modbus/modbus_example.pcap', 'quickdraw/modbus_test_data_par
 
 
 def without(capture, frames, target):
-    """A classic pcap without the given frames (1-based)."""
-    data = capture.read_bytes()
-    order = '<' if data[:4] in (b'\xd4\xc3\xb2\xa1', b'\x4d\x3c\xb2\xa1') else '>'
-    out, at, number = [data[:24]], 24, 0
-    while at < len(data):
-        size = struct.unpack_from(order + 'I', data, at + 8)[0]
-        number += 1
-        if number not in frames:
-            out.append(data[at:at + 16 + size])
-        at += 16 + size
-    target.write_bytes(b''.join(out))
+    """The capture without the given frames (1-based)."""
+    link, all_frames = read_frames(capture)
+    write_frames(target, link, [frame for number, frame in enumerate(all_frames, 1)
+                                if number not in frames])
 
 
 def replay(binary, capture, mode):
