@@ -20,7 +20,7 @@ sys.dont_write_bytecode = True  # the checkout stays as it was
 from expected import POLICIES, Expected
 from packets import CaptureError
 from policies import judged
-from replay import OPTIONS, PROTOCOLS, adopts, replay, write_policies
+from replay import OPTIONS, PROTOCOLS, adopts, replay, replay_cut, write_policies
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.normpath(os.path.join(HERE, '../..'))
@@ -130,9 +130,20 @@ def compare(result, expected, policy, got, protocols):
     return result
 
 
-def run_capture(args, name, policies):
+def run_small_mtu(args, name, folder, expected):
+    """The capture cut to an MTU of 100, [] if all of it is smaller."""
+    result = Result(name + ' at MTU 100')
+    got = replay_cut(args, name, folder, policy_file('logix'), result.problems)
+    if got is None and not result.problems:
+        return []
+    compare(result, expected, 'logix', got or {}, ('enip',))
+    result.tally.clear()        # these requests were counted under logix
+    return [result]
+
+
+def run_capture(args, name, policies, folder):
     """Every replay of one capture: readonly, and where there is EtherNet/IP in it the two
-    policies with rules. A Result each."""
+    policies with rules and a small MTU. A Result each."""
     expected, result = expect(args, name)
     if expected is None:
         return [result]
@@ -146,7 +157,7 @@ def run_capture(args, name, policies):
         result = Result('%s under %s' % (name, policy))
         got = replay(args, name, path, policy_file(policy), result.problems)
         results.append(compare(result, expected, policy, got, ('enip',)))
-    return results
+    return results + run_small_mtu(args, name, folder, expected)
 
 
 def policy_file(policy):
@@ -277,7 +288,7 @@ def main():
             concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         policies = write_policies(args.policy, directory)
         results = [result for results in pool.map(
-            lambda name: run_capture(args, name, policies), names)
+            lambda name: run_capture(args, name, policies, directory), names)
             for result in results]
     try:
         passed, failed = judge(args, results)

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """One replay of a capture through keyswitch, and its lines.
 
-Owns the command line of keyswitch and what it must be told of a capture (OPTIONS).
-Compares nothing.
+Owns the command line of keyswitch, what it must be told of a capture (OPTIONS), and the
+way back from the frames of a rewritten capture. Compares nothing.
 """
 import json
 import os
 import subprocess
+
+import smallmtu
 
 TIMEOUT = 120
 # Captures whose servers listen elsewhere, or speak I/O from both ends' port.
@@ -53,7 +55,7 @@ def parse(text, problems):
 
 
 def replay(args, name, path, policy, problems):
-    """Runs keyswitch on capture `name`, which is at `path`; its lines."""
+    """Runs keyswitch on `path`, which is capture `name` or was made of it; its lines."""
     command = [args.keyswitch, 'replay', path, '--policy', policy, '--json']
     if adopts(name):
         command.append('--adopt')
@@ -69,6 +71,25 @@ def replay(args, name, path, policy, problems):
     if run.returncode != 0:
         problems.append('replay exit %d: %s' % (run.returncode, run.stderr.strip()[-300:]))
     return parse(run.stdout, problems)
+
+
+def replay_cut(args, name, folder, policy, problems):
+    """The capture cut to an MTU of 100: its lines, by the frames of the original. None if
+    there was nothing to cut, or no way to."""
+    path = os.path.join(folder, name.replace('/', '.') + '.cut.pcap')
+    try:
+        numbers = smallmtu.rewrite(os.path.join(args.captures, name), path)
+    except (OSError, ValueError) as problem:
+        problems.append(str(problem))
+        return None
+    if numbers == sorted(set(numbers)):
+        return None
+    lines, count = {}, {}
+    for (frame, _), leaf in sorted(replay(args, name, path, policy, problems).items()):
+        frame = numbers[frame - 1]
+        count[frame] = count.get(frame, -1) + 1
+        lines[frame, count[frame]] = leaf
+    return lines
 
 
 def write_policies(policy, folder):
