@@ -7,6 +7,7 @@ with one from which the denied write's frames were cut out.
 Owns which frames are cut out; the verdicts are keyswitch's.
 """
 import argparse
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -72,7 +73,7 @@ def check(binary, capture, folder):
     at = victim(enforced)
     if at is None:
         return 'no denied request in the middle of a connection'
-    cut = folder / 'cut.pcap'
+    cut = folder / capture.name
     without(capture, {enforced[at]['frame']}, cut)
     want = [fields(l) for l in enforced[:at] + enforced[at + 1:]]
     for mode in ('enforce', 'monitor'):
@@ -90,9 +91,11 @@ def main():
     parser.add_argument('--keyswitch', default=ROOT / '.output' / 'keyswitch')
     binary = parser.parse_args().keyswitch
     failed = 0
-    for name in SUBJECTS:
-        with tempfile.TemporaryDirectory(prefix='keyswitch-follow.') as folder:
-            problem = check(binary, CAPTURES / name, pathlib.Path(folder))
+    with tempfile.TemporaryDirectory(prefix='keyswitch-follow.') as folder, \
+            concurrent.futures.ThreadPoolExecutor(2) as pool:
+        problems = list(pool.map(
+            lambda name: check(binary, CAPTURES / name, pathlib.Path(folder)), SUBJECTS))
+    for name, problem in zip(SUBJECTS, problems):
         failed += bool(problem)
         print('not ok' if problem else 'ok', 'a denied write changes no later verdict:', name, problem)
     print('%d passed, %d failed' % (len(SUBJECTS) - failed, failed))
