@@ -17,7 +17,8 @@ def own(leaf):
 
 
 def named(leaf, tags):
-    """Is the request about one of these tags, without regard to case?"""
+    """Is the request's path one of these, without regard to case? How many elements it
+    takes from there on is not looked at: keyswitch does not either."""
     return 'tag' in leaf and leaf['tag'].lower() in tags
 
 
