@@ -3,51 +3,36 @@
 """Replays every capture through keyswitch and compares each request with the
 expected set.
 
-Owns the comparison by (frame, index, fields, verdict), the list of explained
-differences and what counts as failure. Decodes nothing itself. Prints one line
-a capture and ends with 'N passed, N failed'.
+Owns which replays a capture gets, the comparison by (frame, index, fields, verdict,
+rule), the list of explained differences and what counts as failure. Decodes nothing
+itself. Prints one line a replay and ends with 'N passed, N failed'.
 """
 import argparse
+import collections
 import concurrent.futures
 import fnmatch
-import json
 import os
-import subprocess
 import sys
 import tempfile
 
 sys.dont_write_bytecode = True  # the checkout stays as it was
 
-from expected import expected_leaves
+from expected import POLICIES, Expected
 from packets import CaptureError
+from policies import judged
+from replay import OPTIONS, PROTOCOLS, adopts, replay, replay_cut, write_policies
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.normpath(os.path.join(HERE, '../..'))
 MAX_EXPLAINED = 20
-REPLAY_TIMEOUT = 120
 SHOWN = 12
+WITH_RULES = ('logix', 'tags')
+LEAST = 20      # requests that each of these allows by a rule, and denies
 
-# Captures whose servers listen elsewhere, or speak I/O from both ends' port.
-OPTIONS = {
-    'lab/mb_libmodbus_random.pcap': {'modbus_ports': (502, 1502)},
-    'lab/mb_libmodbus_unit.pcap': {'modbus_ports': (502, 1502)},
-    'lab/enip_eeipnet_opener.pcap': {'server': '10.99.0.2/32'},
-    'suricata-verify/enip_cip_example.pcap': {'server': '192.168.1.22/32'},
-    'quickdraw/modicon_test.pcap': {'umas': True},
-    'quickdraw/modbus_test_data_part2.pcap': {'umas': True},
-}
-PORTS_POLICY = '''version: 1
-default: readonly
-assets:
-  plant:
-    address: [0.0.0.0/0, "::/0"]
-    modbus: {ports: [%s], umas: %s}
-    enip: {}
-'''
 FIELDS = {
     'modbus': ['unit', 'function', 'subfunction', 'address', 'quantity',
                'write_address', 'write_quantity', 'umas_key'],
-    'enip': ['command', 'service', 'class', 'instance', 'attribute', 'tag',
+    'enip': ['command', 'service', 'class', 'instance', 'attribute', 'tag', 'route',
              'pccc_command', 'pccc_function', 'pccc_transaction', 'file',
              'file_type', 'element', 'sub_element', 'elements'],
 }
@@ -56,7 +41,7 @@ NO_QUANTITY = (5, 6, 22, 24)
 
 
 class Result:
-    """What one capture showed."""
+    """What one replay showed."""
 
     def __init__(self, name):
         self.name = name
@@ -65,6 +50,7 @@ class Result:
         self.differences = {}
         self.payloads = {}
         self.checked = 0
+        self.tally = collections.Counter()
 
 
 # ---- comparing two lines ----
@@ -83,12 +69,14 @@ def field_differences(want, got):
                 name not in ('proto', 'verdict', 'function'):
             continue
         names.append(name)
+    if 'malformed' not in want and want['rule'] != got.get('rule'):
+        names.append('rule')
     return names
 
 
 def describe(leaf):
     """A line in a few words."""
-    names = ['verdict', 'reason', 'malformed'] + FIELDS[leaf['proto']]
+    names = ['verdict', 'reason', 'malformed', 'rule'] + FIELDS[leaf['proto']]
     return ' '.join('%s=%s' % (name, leaf[name]) for name in names
                     if leaf.get(name) is not None)
 
@@ -111,80 +99,70 @@ def compare_lines(want, got):
 
 # ---- running ----
 
-def parse_replay(text, result):
-    """Replay's lines by (frame, index); complains about any that is unfit."""
-    lines = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        try:
-            leaf = json.loads(line)
-            key = leaf['frame'], leaf['index']
-            if leaf['verdict'] not in ('allow', 'deny') or \
-                    leaf['proto'] not in FIELDS:
-                raise KeyError('verdict or proto')
-        except (ValueError, KeyError, TypeError) as problem:
-            result.problems.append('line %d unusable (%s): %s'
-                                   % (number, problem, line[:120]))
-            continue
-        if key in lines:
-            result.problems.append('frame %d index %d twice' % key)
-        lines[key] = leaf
-    return lines
-
-
-def replay(args, name, policy, result):
-    """Runs keyswitch on one capture; its lines."""
-    command = [args.keyswitch, 'replay', os.path.join(args.captures, name),
-               '--policy', policy, '--json']
-    # the lab's captures hold whole connections: nothing there needs adoption
-    if not name.startswith('lab/'):
-        command.append('--adopt')
-    server = OPTIONS.get(name, {}).get('server')
-    if server:
-        command += ['--server', server]
-    try:
-        run = subprocess.run(command, text=True, timeout=REPLAY_TIMEOUT,
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    except subprocess.TimeoutExpired:
-        result.problems.append('replay hung for %d s' % REPLAY_TIMEOUT)
-        return {}
-    if run.returncode != 0:
-        result.problems.append('replay exit %d: %s'
-                               % (run.returncode, run.stderr.strip()[-300:]))
-    return parse_replay(run.stdout, result)
-
-
-def run_capture(args, name, policies):
-    """Expected set, replay and comparison of one capture."""
+def expect(args, name):
+    """(Expected, first Result) of a capture, with what tshark says otherwise; None for
+    the first if it cannot be read."""
     result = Result(name)
-    options = OPTIONS.get(name, {})
-    modbus = options.get('modbus_ports'), options.get('umas', False)
     try:
-        leaves, crosscheck, result.payloads = expected_leaves(
-            os.path.join(args.captures, name), **options)
+        expected = Expected(os.path.join(args.captures, name), adopt=adopts(name),
+                            **OPTIONS.get(name, {}))
     except CaptureError as problem:
         result.problems.append(str(problem))
-        return result
-    result.checked = sum(crosscheck.agreed.values())
+        return None, result
+    result.checked = sum(expected.crosscheck.agreed.values())
     result.problems += ['tshark disagrees with expected.py: ' + line
-                        for line in crosscheck.differences]
-    got = replay(args, name, policies[modbus], result)
-    want = {(leaf['frame'], leaf['index']): leaf for leaf in leaves}
+                        for line in expected.crosscheck.differences]
+    return expected, result
+
+
+def compare(result, expected, policy, got, protocols):
+    """Completes the result of one replay with what differs."""
+    want = {(leaf['frame'], leaf['index']): leaf
+            for leaf in judged(expected.leaves, POLICIES[policy]) if leaf['proto'] in protocols}
+    got = {key: leaf for key, leaf in got.items() if leaf['proto'] in protocols}
     result.counts = len(want), len(got)
+    result.payloads = expected.payloads
     result.differences = compare_lines(want, got)
+    for leaf in got.values():
+        result.tally[policy, leaf['verdict']] += 1
+        result.tally[policy, 'rule'] += \
+            leaf['verdict'] == 'allow' and leaf.get('rule') != 'default'
     return result
 
 
-def write_policies(args, directory):
-    """The policy for each set of ports, and for servers that speak UMAS."""
-    policies = {(None, False): args.policy}
-    for ports, umas in {(o.get('modbus_ports'), o.get('umas', False))
-                        for o in OPTIONS.values()} - set(policies):
-        path = os.path.join(directory, '%d.yaml' % len(policies))
-        with open(path, 'w', encoding='utf-8') as out:
-            out.write(PORTS_POLICY % (', '.join(map(str, ports or (502,))),
-                                      str(umas).lower()))
-        policies[ports, umas] = path
-    return policies
+def run_small_mtu(args, name, folder, expected):
+    """The capture cut to an MTU of 100, [] if all of it is smaller."""
+    result = Result(name + ' at MTU 100')
+    got = replay_cut(args, name, folder, policy_file('logix'), result.problems)
+    if got is None and not result.problems:
+        return []
+    compare(result, expected, 'logix', got or {}, ('enip',))
+    result.tally.clear()        # these requests were counted under logix
+    return [result]
+
+
+def run_capture(args, name, policies, folder):
+    """Every replay of one capture: readonly, and where there is EtherNet/IP in it the two
+    policies with rules and a small MTU. A Result each."""
+    expected, result = expect(args, name)
+    if expected is None:
+        return [result]
+    path, options = os.path.join(args.captures, name), OPTIONS.get(name, {})
+    first = policies[options.get('modbus_ports'), options.get('umas', False)]
+    got = replay(args, name, path, first, result.problems)
+    results = [compare(result, expected, 'readonly', got, PROTOCOLS)]
+    if not any(leaf['proto'] == 'enip' for leaf in expected.leaves):
+        return results
+    for policy in WITH_RULES:
+        result = Result('%s under %s' % (name, policy))
+        got = replay(args, name, path, policy_file(policy), result.problems)
+        results.append(compare(result, expected, policy, got, ('enip',)))
+    return results + run_small_mtu(args, name, folder, expected)
+
+
+def policy_file(policy):
+    """The text that policies.py repeats."""
+    return os.path.join(HERE, policy + '.yaml')
 
 
 # ---- explained differences ----
@@ -226,12 +204,12 @@ def apply_explained(result, explained):
 # ---- report ----
 
 def report(result, taken, bad='FAIL'):
-    """Prints one capture; True if it passed."""
+    """Prints one replay; True if it passed."""
     good = not result.problems and not result.differences
-    print('%-4s %-52s expected %5d replayed %5d different %d explained %d, '
-          'tshark agrees on %d lists'
+    print('%-4s %-60s expected %5d replayed %5d different %d explained %d%s'
           % ('ok' if good else bad, result.name, *result.counts,
-             len(result.differences), taken, result.checked))
+             len(result.differences), taken,
+             ', tshark agrees on %d lists' % result.checked if result.checked else ''))
     for problem in result.problems[:SHOWN]:
         print('     ' + problem)
     for (frame, index), text in list(result.differences.items())[:SHOWN]:
@@ -267,12 +245,28 @@ def arguments():
     return parser.parse_args()
 
 
+def report_tallies(results):
+    """Prints what each policy did; for each with rules, True if it allowed by them and
+    denied in numbers: a comparison that never allows shows nothing."""
+    tally, good = sum((result.tally for result in results), collections.Counter()), []
+    for policy in POLICIES:
+        by_rule, denied = tally[policy, 'rule'], tally[policy, 'deny']
+        print('%s: %d allowed, %d of them by a rule, %d denied'
+              % (policy, tally[policy, 'allow'], by_rule, denied))
+        if policy in WITH_RULES:
+            good.append(min(by_rule, denied) >= LEAST)
+            if not good[-1]:
+                print('FAIL %s: expected at least %d by a rule and denied' % (policy, LEAST))
+    return good
+
+
 def judge(args, results):
-    """(passed, failed) over all captures."""
+    """(passed, failed) over all replays, and over the tallies of a full run."""
     explained = read_explained(args.differences)
     bad = 'red' if args.expect_red else 'FAIL'
     good = [report(r, apply_explained(r, explained), bad) for r in results]
     if not args.expect_red:
+        good += [] if args.capture else report_tallies(results)
         return sum(good), len(good) - sum(good)
     # A mutant that crashes shows nothing: it must run, and be seen as wrong.
     ran = not any(result.problems for result in results)
@@ -292,9 +286,10 @@ def main():
         return 3
     with tempfile.TemporaryDirectory() as directory, \
             concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        policies = write_policies(args, directory)
-        results = list(pool.map(
-            lambda name: run_capture(args, name, policies), names))
+        policies = write_policies(args.policy, directory)
+        results = [result for results in pool.map(
+            lambda name: run_capture(args, name, policies, directory), names)
+            for result in results]
     try:
         passed, failed = judge(args, results)
     except ValueError as problem:

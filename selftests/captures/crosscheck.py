@@ -36,6 +36,7 @@ NO_QUANTITY = (5, 6, 22)
 # tshark prints one word count for each file record.
 FILE_RECORDS = (20, 21)
 WRAPPERS = {0x0a, 0x52}
+CONNECTED, FORWARD_CLOSE = 0x70, 0x4e
 
 
 class Crosscheck:
@@ -124,7 +125,26 @@ class Crosscheck:
             mine = collections.Counter(leaf[name] for leaf in requests
                                        if name in leaf)
             self.same(packet, name, sorted((mine - theirs).elements()), [])
+        self.routes(packet, leaves)
         theirs = packet.row['cip.symbol'].split(',')
         self.same(packet, 'tag', [leaf['tag'] for leaf in requests
                                   if 'tag' in leaf
                                   and leaf['tag'].split('[')[0] not in theirs], [])
+
+    def routes(self, packet, leaves):
+        """Every port segment of a frame, and of the connection that a frame names; which
+        Forward_Open opened that. tshark knows connections older than a handshake."""
+        opened = [leaf['opened_in'] for leaf in leaves if 'opened_in' in leaf]
+        theirs = packet.values('enip.fwd_open_in')
+        if opened and theirs:
+            self.same(packet, 'connection', opened, theirs)
+        elif CONNECTED in (leaf['command'] for leaf in leaves):
+            self.apart['connection known to one alone'] += 1
+            return
+        links = packet.values('cip.linkaddress.byte') + packet.values('cip.linkaddress.string')
+        theirs = ['%d/%s' % hop for hop in zip(packet.values('cip.port'), links)]
+        mine = [hop for leaf in leaves for hop in leaf.get('said', [])]
+        if FORWARD_CLOSE in (leaf.get('service') for leaf in leaves):
+            # tshark lists the ports of what is closed as well
+            mine, theirs = set(mine), set(theirs)
+        self.same(packet, 'route', mine, theirs)

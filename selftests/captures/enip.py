@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Expected meaning of EtherNet/IP messages: envelopes, paths, wrappers.
+"""Expected meaning of EtherNet/IP messages: envelopes, wrappers, requests.
 
 Owns the walk from the encapsulation header to each CIP request: CPF items,
-Unconnected_Send, Multiple_Service_Packet, EPATH, exact data lengths of the
-services that readonly lets through. What Execute_PCCC carries is in pccc.py. Pure: bytes in, records out. Which group a
-(service, class) pair belongs to is in cipgroups.py.
+Unconnected_Send, Multiple_Service_Packet, exact data lengths of the services that
+readonly lets through. Paths and routes are in epath.py, what a Forward_Open asks for in
+forward.py, what Execute_PCCC carries in pccc.py. Pure: bytes in, records out. Which
+group a (service, class) pair belongs to is in cipgroups.py. For the cross-check the first
+leaf of a message has the hops that it names ('said') and the frame that opened its
+connection.
 """
-import struct
-
 import pccc
 from cipgroups import cip_group
+from epath import Malformed, join, leading_ports, request_path, route_path, u16
+from forward import FORWARD_CLOSE, FORWARD_OPEN, LARGE_OPEN, SEND_RR, Open
 
 HEADER = 24
 NOP, LIST_SERVICES, LIST_IDENTITY, LIST_INTERFACES = 0x00, 0x04, 0x63, 0x64
-REGISTER, UNREGISTER, SEND_RR, SEND_UNIT = 0x65, 0x66, 0x6f, 0x70
+REGISTER, UNREGISTER, SEND_UNIT = 0x65, 0x66, 0x70
 COMMAND_GROUPS = {
     NOP: 'session', REGISTER: 'session', UNREGISTER: 'session',
     LIST_SERVICES: 'discovery', LIST_IDENTITY: 'discovery',
@@ -27,20 +30,8 @@ UDP_COMMANDS = {LIST_SERVICES, LIST_IDENTITY, LIST_INTERFACES}
 
 ITEM_NULL, ITEM_CONNECTED, ITEM_DATA_C, ITEM_DATA_U = 0x00, 0xa1, 0xb1, 0xb2
 ITEM_SOCKADDR = (0x8000, 0x8001)
-MSP, UNCONNECTED_SEND, FORWARD_OPEN, LARGE_OPEN = 0x0a, 0x52, 0x54, 0x5b
-FORWARD_CLOSE = 0x4e
+MSP, UNCONNECTED_SEND = 0x0a, 0x52
 ROUTER, MANAGER = 0x02, 0x06
-
-
-class Malformed(Exception):
-    """The bytes contradict themselves; the reason is for people."""
-
-
-def u16(data, at):
-    """Little-endian 16 bits, or Malformed beyond the end."""
-    if at + 2 > len(data):
-        raise Malformed('cut')
-    return struct.unpack_from('<H', data, at)[0]
 
 
 def message_length(data):
@@ -50,93 +41,7 @@ def message_length(data):
     return HEADER + u16(data, 2) if len(data) >= HEADER else None
 
 
-# ---- EPATH ----
-
-LOGICAL = {0x20: 'class', 0x24: 'instance', 0x28: 'member',
-           0x2c: 'connection_point', 0x30: 'attribute'}
-ORDER = ['class', 'instance', 'attribute']
-
-
-def logical_segment(path, at):
-    """(name, value, length) of one logical segment."""
-    form = path[at] & 3
-    name = LOGICAL.get(path[at] & 0xfc)
-    if name is None or form == 3:
-        raise Malformed('segment 0x%02x' % path[at])
-    length = (2, 4, 6)[form]
-    if at + length > len(path):
-        raise Malformed('segment cut')
-    if form and path[at + 1] != 0:
-        raise Malformed('pad byte')
-    value = path[at + 1] if form == 0 else \
-        int.from_bytes(path[at + 2:at + length], 'little')
-    return name, value, length
-
-
-def symbol_segment(path, at):
-    """(text, length) of an ANSI extended symbol."""
-    if at + 2 > len(path):
-        raise Malformed('symbol cut')
-    size = path[at + 1]
-    length = 2 + size + (size & 1)
-    if size == 0 or at + length > len(path):
-        raise Malformed('symbol cut')
-    if size & 1 and path[at + length - 1] != 0:
-        raise Malformed('symbol pad')
-    return path[at + 2:at + 2 + size].decode('latin-1'), length
-
-
-def request_path(path):
-    """A request path as {'tag'} or {'class','instance','attribute'}."""
-    found, tag, at = {}, '', 0
-    while at < len(path):
-        if path[at] == 0x91:
-            text, length = symbol_segment(path, at)
-            if found:
-                raise Malformed('mixed path')
-            tag += ('.' if tag else '') + text
-        else:
-            name, value, length = logical_segment(path, at)
-            if name == 'member' and tag:
-                tag += '[%d]' % value
-            elif tag or name not in ORDER or name in found or \
-                    any(n in found for n in ORDER[ORDER.index(name):]):
-                raise Malformed('ambiguous path at %s' % name)
-            else:
-                found[name] = value
-        at += length
-    return {'tag': tag} if tag else found
-
-
 # ---- services whose data must have one exact length ----
-
-def opens_router(data, large):
-    """Does a Forward_Open's connection path lead to the Message Router?"""
-    at = 39 if large else 35
-    if len(data) <= at or at + 1 + 2 * data[at] != len(data):
-        raise Malformed('connection path length')
-    if data[at - 1] & 0x0f not in (2, 3):
-        return False
-    path, at = data[at + 1:], 0
-    while at < len(path) and path[at] & 0xe0 == 0:
-        at += port_length(path, at)
-    if path[at:at + 2] == b'\x34\x04':
-        at += 10
-    return path[at:] in (b'\x20\x02\x24\x01',
-                         b'\x21\0\x02\0\x24\x01', b'\x21\0\x02\0\x25\0\x01\0')
-
-
-def port_length(path, at):
-    """Length of a port segment, padded to even."""
-    length = 2 if path[at] & 0x10 == 0 else 0
-    if path[at] & 0x0f == 15:
-        length += 2
-    if path[at] & 0x10:
-        if at + 2 > len(path):
-            raise Malformed('port segment cut')
-        length += 2 + path[at + 1]
-    return length + (length & 1)
-
 
 def data_length(leaf, data):
     """The exact length of a known service's data; None: nothing known."""
@@ -166,13 +71,21 @@ def vendor_class(target):
     return target is not None and (0x64 <= target <= 0xc7 or 0x300 <= target <= 0x4ff)
 
 
-def judge_leaf(leaf, data, tail_allowed):
+def open_leaf(leaf, data, route):
+    """A Forward_Open: its group, and the route that goes on by its connection path."""
+    opened = Open(data, leaf['service'] == LARGE_OPEN)
+    leaf['said'] = leaf.get('said', []) + opened.hops
+    opened.route = join(route, opened.hops)
+    set_route(leaf, opened.route)
+    leaf.update(group=opened.group, opens=opened)
+
+
+def judge_leaf(leaf, data, route, tail_allowed):
     """Adds group or the reason why the request is malformed."""
     service, target = leaf['service'], leaf.get('class')
     leaf['data'] = len(data)
     if service in (FORWARD_OPEN, LARGE_OPEN) and target == MANAGER:
-        large = service == LARGE_OPEN
-        leaf['group'] = 'session' if opens_router(data, large) else 'io'
+        open_leaf(leaf, data, route)
         return
     leaf['group'] = cip_group(service, target, 'tag' in leaf)
     if (service, target) == (0x4b, 0x67):
@@ -182,6 +95,9 @@ def judge_leaf(leaf, data, tail_allowed):
             raise Malformed(str(problem)) from problem
         return
     length = data_length(leaf, data)
+    if (service, target) == (FORWARD_CLOSE, MANAGER):
+        # no route: it only ends; tshark lists its ports all the same
+        leaf['said'] = leaf.get('said', []) + leading_ports(data[12:])[0]
     if length is None or len(data) == length:
         return
     if service in (0x01, 0x0e) and vendor_class(target):
@@ -209,14 +125,14 @@ def is_target(where, target):
 
 
 def embedded_request(data):
-    """The request inside Unconnected_Send, its envelope checked to the end."""
+    """(request, hops) of Unconnected_Send, its envelope checked to the end."""
     length = u16(data, 2)
     end = 4 + length + (length & 1)
     if length == 0 or end + 2 > len(data):
         raise Malformed('embedded length')
-    if end + 2 + 2 * data[end] != len(data):
+    if end + 2 + 2 * data[end] != len(data) or data[end + 1] != 0:
         raise Malformed('route path length')
-    return data[4:4 + length]
+    return data[4:4 + length], route_path(data[end + 2:])
 
 
 def members(data):
@@ -231,9 +147,25 @@ def members(data):
     return [data[start:end] for start, end in zip(starts, ends)]
 
 
-def decode_request(data, wrapping, command):
-    """Leaves of one request. wrapping: () at the top, else outer services."""
+def set_route(leaf, route):
+    """The hops as keyswitch writes them; a request without any has no route."""
+    if route:
+        leaf['route'] = ','.join(route)
+
+
+def routed_request(data, route, command):
+    """Leaves of the request inside an Unconnected_Send."""
+    request, hops = embedded_request(data)
+    leaves = decode_request(request, (UNCONNECTED_SEND,), command, join(route, hops))
+    leaves[0]['said'] = hops + leaves[0].get('said', [])
+    return leaves
+
+
+def decode_request(data, wrapping, command, route):
+    """Leaves of one request. wrapping: () at the top, else outer services; route: the
+    hops to where it is executed."""
     leaf = {'proto': 'enip', 'command': command}
+    set_route(leaf, route)
     try:
         service, path, rest = split_request(data)
         leaf['service'] = service
@@ -242,15 +174,14 @@ def decode_request(data, wrapping, command):
         if service == UNCONNECTED_SEND and where.get('class') == MANAGER:
             if wrapping or not is_target(where, MANAGER):
                 raise Malformed('nesting')
-            return decode_request(embedded_request(rest),
-                                  (UNCONNECTED_SEND,), command)
+            return routed_request(rest, route, command)
         if service == MSP and where.get('class') == ROUTER:
             if MSP in wrapping or not is_target(where, ROUTER):
                 raise Malformed('nesting')
             inner = wrapping + (MSP,)
             return [one for member in members(rest)
-                    for one in decode_request(member, inner, command)]
-        judge_leaf(leaf, rest, command == SEND_RR and not wrapping)
+                    for one in decode_request(member, inner, command, route)]
+        judge_leaf(leaf, rest, route, command == SEND_RR and not wrapping)
     except Malformed as problem:
         leaf['malformed'] = str(problem)
     return [leaf]
@@ -274,7 +205,7 @@ def items(data):
 
 
 def cip_request(command, data):
-    """The CIP request of SendRRData or SendUnitData.
+    """(request, connection id or None) of SendRRData or SendUnitData.
 
     The interface handle is not judged: libplctag leaves rubbish in it, servers
     ignore it, and no border of the message depends on it.
@@ -291,17 +222,34 @@ def cip_request(command, data):
         raise Malformed('extra items')
     if len(found[0][1]) != want[2] or len(found[1][1]) < want[3]:
         raise Malformed('item length')
-    return found[1][1][want[3]:]
+    ot_id = int.from_bytes(found[0][1], 'little') if want[2] else None
+    return found[1][1][want[3]:], ot_id
 
 
-def decode(message, transport):
-    """Leaves of one whole encapsulation message."""
+def connected_request(request, connection):
+    """Leaves of a SendUnitData; connection: what find gave for its id."""
+    if connection is None:
+        raise Malformed('unknown connection')
+    if connection.group != 'session':
+        raise NotImplementedError('connected data not for the Message Router: no capture has any')
+    leaves = decode_request(request, (), SEND_UNIT, connection.route)
+    if connection.frame:
+        leaves[0]['opened_in'] = connection.frame
+        leaves[0]['said'] = connection.hops + leaves[0].get('said', [])
+    return leaves
+
+
+def decode(message, transport, find):
+    """Leaves of one whole encapsulation message. find: the Open that a connection id
+    stands for, None if it stands for nothing."""
     command, length = u16(message, 0), u16(message, 2)
     leaf = {'proto': 'enip', 'command': command}
     try:
         if command in (SEND_RR, SEND_UNIT) and transport == 'tcp':
-            request = cip_request(command, message[HEADER:])
-            return decode_request(request, (), command)
+            request, ot_id = cip_request(command, message[HEADER:])
+            if command == SEND_UNIT:
+                return connected_request(request, find(ot_id))
+            return decode_request(request, (), command, [])
         if transport == 'udp' and command not in UDP_COMMANDS:
             raise Malformed('command over UDP')
         if length != DATA_LENGTHS.get(command, length):

@@ -4,16 +4,20 @@
 of a connection changes no later verdict. Compares a replay of the whole capture
 with one from which the denied write's frames were cut out.
 
-Owns the cutting of captures; the verdicts are keyswitch's.
+Owns which frames are cut out; the verdicts are keyswitch's.
 """
 import argparse
+import concurrent.futures
 import json
 import os
 import pathlib
-import struct
 import subprocess
 import sys
 import tempfile
+
+sys.dont_write_bytecode = True  # the checkout stays as it was
+
+from capfile import read_frames, write_frames
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CAPTURES = pathlib.Path(os.environ.get('KEYSWITCH_CAPTURES', ROOT.parent / 'shared' / 'pcaps'))
@@ -25,17 +29,10 @@ SUBJECTS = ['icsnpp-modbus/modbus_example.pcap', 'quickdraw/modbus_test_data_par
 
 
 def without(capture, frames, target):
-    """A classic pcap without the given frames (1-based)."""
-    data = capture.read_bytes()
-    order = '<' if data[:4] in (b'\xd4\xc3\xb2\xa1', b'\x4d\x3c\xb2\xa1') else '>'
-    out, at, number = [data[:24]], 24, 0
-    while at < len(data):
-        size = struct.unpack_from(order + 'I', data, at + 8)[0]
-        number += 1
-        if number not in frames:
-            out.append(data[at:at + 16 + size])
-        at += 16 + size
-    target.write_bytes(b''.join(out))
+    """The capture without the given frames (1-based)."""
+    link, all_frames = read_frames(capture)
+    write_frames(target, link, [frame for number, frame in enumerate(all_frames, 1)
+                                if number not in frames])
 
 
 def replay(binary, capture, mode):
@@ -76,7 +73,7 @@ def check(binary, capture, folder):
     at = victim(enforced)
     if at is None:
         return 'no denied request in the middle of a connection'
-    cut = folder / 'cut.pcap'
+    cut = folder / capture.name
     without(capture, {enforced[at]['frame']}, cut)
     want = [fields(l) for l in enforced[:at] + enforced[at + 1:]]
     for mode in ('enforce', 'monitor'):
@@ -94,9 +91,11 @@ def main():
     parser.add_argument('--keyswitch', default=ROOT / '.output' / 'keyswitch')
     binary = parser.parse_args().keyswitch
     failed = 0
-    for name in SUBJECTS:
-        with tempfile.TemporaryDirectory(prefix='keyswitch-follow.') as folder:
-            problem = check(binary, CAPTURES / name, pathlib.Path(folder))
+    with tempfile.TemporaryDirectory(prefix='keyswitch-follow.') as folder, \
+            concurrent.futures.ThreadPoolExecutor(2) as pool:
+        problems = list(pool.map(
+            lambda name: check(binary, CAPTURES / name, pathlib.Path(folder)), SUBJECTS))
+    for name, problem in zip(SUBJECTS, problems):
         failed += bool(problem)
         print('not ok' if problem else 'ok', 'a denied write changes no later verdict:', name, problem)
     print('%d passed, %d failed' % (len(SUBJECTS) - failed, failed))

@@ -15,7 +15,7 @@ import sys
 
 sys.dont_write_bytecode = True  # the checkout stays as it was
 
-from expected import expected_leaves
+from expected import Expected
 
 NAMES = {
     'READ_COILS': 1, 'READ_DISCRETE_INPUTS': 2, 'READ_HOLDING_REGISTERS': 3,
@@ -151,7 +151,7 @@ def cip_io(path, leaves):
     return theirs, [('io',) for leaf in leaves if leaf.get('group') == 'io']
 
 
-# (log, its reader, the capture, options of expected_leaves)
+# (log, its reader, the capture, options of Expected)
 LOGS = [
     ('zeek/exception_handling.modbus.log', zeek_modbus, 'zeek/fuzz-72.pcap', {}),
     ('zeek/modbus_and_non_modbus_on_port_502.modbus.log', zeek_modbus,
@@ -193,7 +193,7 @@ def check(captures, name, reader, capture, options, cache):
     """Compares one log; True when nothing unexplained is left."""
     key = capture + str(options)
     if key not in cache:
-        cache[key] = expected_leaves(os.path.join(captures, capture), **options)[0]
+        cache[key] = Expected(os.path.join(captures, capture), **options).leaves
     theirs, ours = reader(os.path.join(captures, 'oracles', name), cache[key])
     theirs, ours = collections.Counter(theirs), collections.Counter(ours)
     agreed = sum((theirs & ours).values())

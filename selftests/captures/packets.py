@@ -23,7 +23,8 @@ DISSECTION_FIELDS = [
     'cip.pccc.cmd.code', 'cip.pccc.fnc.code_06', 'cip.pccc.fnc.code_07',
     'cip.pccc.fnc.code_0f', 'cip.pccc.tns.code', 'cip.pccc.file.num',
     'cip.pccc.file.type', 'cip.pccc.element.num', 'cip.pccc.subelement.num',
-    'tcp.analysis.retransmission',
+    'tcp.analysis.retransmission', 'cip.port', 'cip.linkaddress.byte',
+    'cip.linkaddress.string', 'enip.fwd_open_in',
 ]
 FLAG_SYN, FLAG_RST, FLAG_ACK = 0x02, 0x04, 0x10
 

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """From packets to the requests of a capture: roles, streams, messages.
 
-Owns who is the server, the in-order stream of each client, retransmissions
+Owns who is the server, the in-order stream of each side, retransmissions
 (judged once), gaps and flows without a handshake (taken up at a segment that
-holds whole messages only). Knows no policy.
+holds whole messages only), and which CIP connection a message belongs to. Replies are
+followed from a handshake on, up to a gap. Knows no policy.
 """
 import functools
 import ipaddress
 
 import enip
+import implicit
 import modbus
+from forward import Adopted, Connections
 from packets import FLAG_ACK, FLAG_SYN
 
 ENIP_PORT, IO_PORT = 44818, 2222
@@ -18,7 +21,7 @@ MESSAGES = {'modbus': (modbus.adu_length, modbus.broken),
 
 
 class Stream:
-    """The client's bytes of one connection."""
+    """The bytes of one side of a connection."""
 
     def __init__(self, proto, next_seq=None):
         self.proto = proto
@@ -26,13 +29,7 @@ class Stream:
         self.lost = next_seq is None
         self.pending = b''
         self.resumed = False    # taken up where no border was known
-
-
-def decode(proto, message, transport, umas):
-    """One whole message as leaves."""
-    if proto == 'modbus':
-        return [modbus.decode(message, umas)]
-    return enip.decode(message, transport)
+        self.replies = None     # of a client's stream: the server's, while followed
 
 
 def holds_whole_messages(length_of, data):
@@ -49,10 +46,12 @@ def holds_whole_messages(length_of, data):
 
 
 class Requests:
-    """Collects the leaves of a capture, packet by packet."""
+    """Collects the leaves of a capture, packet by packet. adopt: connections may be older
+    than the capture."""
 
-    def __init__(self, modbus_ports, server=None, umas=False):
-        self.umas = umas
+    def __init__(self, modbus_ports, server=None, umas=False, adopt=True):
+        self.umas, self.adopt = umas, adopt
+        self.connections = Connections()
         self.messages = dict(MESSAGES, modbus=(
             functools.partial(modbus.adu_length, umas=umas), modbus.broken))
         self.protocols = {port: 'modbus' for port in modbus_ports}
@@ -63,12 +62,14 @@ class Requests:
         self.packet = None
 
     def add(self, packet):
-        """Judges one packet; only what goes toward a server counts."""
+        """Judges one packet; what a server says only makes and ends CIP connections."""
         self.packet = packet
         if packet.transport == 'udp':
             self.add_datagram(packet)
         elif self.toward_server(packet):
             self.add_segment(packet)
+        else:
+            self.add_replies(packet)
 
     def toward_server(self, packet):
         """Role by SYN, else by port: a known client keeps its role."""
@@ -91,11 +92,32 @@ class Requests:
             leaf['index'] = last['index'] + 1 if same else 0
             self.leaves.append(leaf)
 
+    def decode(self, proto, message, stream):
+        """One whole message as leaves; stream: None for a datagram."""
+        if proto == 'modbus':
+            return [modbus.decode(message, self.umas)]
+        leaves = enip.decode(message, 'tcp' if stream else 'udp',
+                             functools.partial(self.connection_of, stream))
+        for leaf in leaves:
+            if 'opens' in leaf:
+                leaf['opens'].frame = self.packet.frame
+                self.connections.ask(stream, leaf['opens'])
+        return leaves
+
+    def connection_of(self, stream, ot_id):
+        """The Open behind a connected message's id. A TCP connection whose replies are
+        not followed may have opened any."""
+        found = self.connections.find((self.packet.src, self.packet.dst), ot_id)
+        if found and found.stream is stream:
+            return found.open
+        return None if stream.replies else Adopted
+
     def add_datagram(self, packet):
         """One PDU a datagram; implicit I/O has a line but no command."""
         if packet.dport == IO_PORT:
             if packet.sport != IO_PORT or self.is_server(packet.dst):
-                self.emit([{'proto': 'enip', 'group': 'io'}])
+                self.emit([implicit.decode(packet.payload, self.connections,
+                                           (packet.src, packet.dst), self.adopt)])
             return
         proto = self.protocols.get(packet.dport)
         if proto is None or not packet.payload:
@@ -106,7 +128,7 @@ class Requests:
         except ValueError:
             whole = False
         if whole:
-            self.emit(decode(proto, packet.payload, 'udp', self.umas))
+            self.emit(self.decode(proto, packet.payload, None))
         else:
             self.emit([broken('datagram')])
 
@@ -127,6 +149,7 @@ class Requests:
             first = (packet.seq + 1) & 0xffffffff
             if stream is None or stream.next_seq != first:
                 self.streams[key] = Stream(proto, first)
+                self.streams[key].replies = Stream(proto)
             return
         # RFC 9293, 3.10.7.4: without ACK a segment of a connection is dropped
         if not packet.payload or packet.torn or not packet.flags & FLAG_ACK:
@@ -135,6 +158,28 @@ class Requests:
         data = self.new_bytes(stream, packet)
         if data:
             self.add_bytes(stream, data)
+
+    def add_replies(self, packet):
+        """The server's messages, for what they say of CIP connections."""
+        stream = self.streams.get((packet.dst, packet.dport, packet.src, packet.sport))
+        if stream is None or stream.proto != 'enip' or stream.replies is None:
+            return
+        replies = stream.replies
+        if packet.flags & FLAG_SYN:
+            if replies.lost:
+                replies.next_seq, replies.lost = (packet.seq + 1) & 0xffffffff, False
+            return
+        data = self.new_bytes(replies, packet)
+        if replies.resumed:
+            stream.replies = None
+            return
+        replies.pending += data
+        while len(replies.pending) >= enip.HEADER:
+            length = enip.HEADER + int.from_bytes(replies.pending[2:4], 'little')
+            if length > len(replies.pending):
+                return
+            self.connections.hear(stream, (packet.dst, packet.src), replies.pending[:length])
+            replies.pending = replies.pending[length:]
 
     def new_bytes(self, stream, packet):
         """What of a segment continues the stream; b'' for old bytes and for
@@ -168,7 +213,7 @@ class Requests:
                 return
             message = stream.pending[:length]
             stream.pending = stream.pending[length:]
-            leaves = decode(stream.proto, message, 'tcp', self.umas)
+            leaves = self.decode(stream.proto, message, stream)
             for leaf in leaves:
                 leaf['resumed'] = stream.resumed
             self.emit(leaves)
