@@ -267,7 +267,10 @@ static __always_inline int cip_classify(const struct view *v, const struct cip_h
 	if (leaf->key_class == CIP_CONN_MANAGER &&
 	    (h->service == CIP_FORWARD_OPEN || h->service == CIP_LARGE_OPEN))
 		return cip_open(v, h, leaf, work);
-	return cip_length(v, h, flags, leaf);
+	err = cip_length(v, h, flags, leaf);
+	if (!err && leaf->key_class == KS_CLASS_TAG)
+		leaf->quantity = cip_tag_elements(v, h);
+	return err;
 }
 
 /*

@@ -117,6 +117,18 @@ static __always_inline struct cip_layout cip_tag_layout(const struct view *v,
 	return (struct cip_layout){ 0, CIP_ANY_LENGTH };
 }
 
+/* Elements that a tag service reads or writes, 0 where its data do not say. */
+static __always_inline __u32 cip_tag_elements(const struct view *v, const struct cip_head *h)
+{
+	__u32 at = h->data;
+
+	if (h->service == CIP_WRITE_TAG || h->service == CIP_WRITE_FRAGMENT)
+		at += view_le16(v, h->data, KS_EIP_VIEW) == 0x02a0 ? 4 : 2;
+	else if (h->service != CIP_READ_TAG && h->service != CIP_READ_FRAGMENT)
+		return 0;
+	return view_le16(v, at, KS_EIP_VIEW);
+}
+
 /*
  * Vendor classes may give even the common services data of their own: Studio 5000
  * reads class AC with Get_Attributes_All and two bytes behind the path.

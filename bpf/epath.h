@@ -201,6 +201,7 @@ static __always_inline int epath_put_symbol(struct epath_ctx *c, const struct ep
 	c->leaf->has |= KS_HAS_TAG;
 	c->text = s->text;
 	ks_loop(s->value, epath_text_step, c);
+	c->leaf->tag_base = c->leaf->tag_len;
 	return c->work->reason;
 }
 

@@ -237,18 +237,22 @@ static __always_inline __u64 lower8(__u64 x)
 	return x | upper >> 2;
 }
 
+/*
+ * The tag's number, 0 = no rule names it. Several elements from an index on are the
+ * whole array's business: past its row's end they go on in the next.
+ */
 static __always_inline __u32 policy_tag(struct pkt *p, const struct ks_leaf *leaf)
 {
+	int i, len = leaf->quantity > 1 ? leaf->tag_base : KS_TAG_MAX;
 	struct ks_work *w = pkt_work();
 	__u64 x;
 	__u32 *id;
-	int i;
 
 	if (!w || leaf->has & KS_HAS_TAG_LONG)
 		return 0;
 	for (i = 0; i < KS_TAG_MAX; i += 8) {
 		__builtin_memcpy(&x, leaf->tag + i, 8);
-		x = lower8(x);
+		x = i + 8 <= len ? lower8(x) : i < len ? lower8(x) & le_mask(len - i) : 0;
 		__builtin_memcpy(w->tag.name + i, &x, 8);
 	}
 	id = policy_entry(&pol_tags, p->slot, &w->tag);

@@ -151,7 +151,7 @@ struct ks_leaf {
 	__u16 function;		/* Modbus function code / encapsulation command */
 	__u16 sub;
 	__u32 address;		/* 0-based wire address */
-	__u32 quantity;
+	__u32 quantity;		/* key_class KS_CLASS_TAG: elements from the tag on, 0 = not said */
 	__u32 waddress;
 	__u32 wquantity;
 	__u32 class;
@@ -165,7 +165,7 @@ struct ks_leaf {
 	__u16 file;		/* PCCC data-table file */
 	__u16 sub_element;
 	__u8 file_type;		/* as on the wire */
-	__u8 pad;
+	__u8 tag_base;		/* bytes of tag without the indices at its end */
 	struct ks_route route;
 	__u8 tag[KS_TAG_MAX];	/* symbolic path as on the wire, members joined by '.', [i] */
 };

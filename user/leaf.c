@@ -103,6 +103,8 @@ static void enip_fields(json_t *object, const struct ks_leaf *leaf)
 		set(object, "attribute", leaf->attribute);
 	if (leaf->has & KS_HAS_TAG)
 		set_tag(object, leaf);
+	if (leaf->key_class == KS_CLASS_TAG && leaf->quantity)
+		set(object, "elements", leaf->quantity);
 	if (leaf->has & KS_HAS_ROUTE)
 		set_route(object, leaf);
 	if (leaf->has & KS_HAS_MODBUS)

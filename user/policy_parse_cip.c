@@ -199,6 +199,11 @@ static void add_tag(struct parser *ps, struct cip_match *m, const struct ynode *
 		node_wrong(ps, n, expected);
 		return;
 	}
+	if (memchr(tag, '*', len)) {
+		diag_error(ps->d, n->at, "'%s' holds a '*', expected whole names: a rule names each tag, member and element",
+			   node_quote(ps, n));
+		return;
+	}
 	if (len > KS_TAG_MAX) {
 		diag_error(ps->d, n->at, "'%s' is %zu characters long, expected at most %d",
 			   node_quote(ps, n), len, KS_TAG_MAX);

@@ -66,6 +66,15 @@ def data_length(leaf, data):
     return None
 
 
+def tag_elements(service, data):
+    """How many elements a tag service is about; 0: its data do not say."""
+    if service in (0x4d, 0x53) and len(data) >= 6:
+        return u16(data, 4 if u16(data, 0) == 0x02a0 else 2)
+    if service in (0x4d, 0x53):
+        return u16(data, 2)
+    return u16(data, 0) if service in (0x4c, 0x52) else 0
+
+
 def vendor_class(target):
     """CIP Vol 1, 5-1: 0x64..0xC7 and 0x300..0x4FF are vendor specific."""
     return target is not None and (0x64 <= target <= 0xc7 or 0x300 <= target <= 0x4ff)
@@ -95,6 +104,9 @@ def judge_leaf(leaf, data, route, tail_allowed):
             raise Malformed(str(problem)) from problem
         return
     length = data_length(leaf, data)
+    if 'tag' in leaf and target is None and len(data) >= 4 - 2 * (service in (0x4c, 0x52)):
+        count = tag_elements(service, data)
+        leaf.update({'elements': count} if count else {})
     if (service, target) == (FORWARD_CLOSE, MANAGER):
         # no route: it only ends; tshark lists its ports all the same
         leaf['said'] = leaf.get('said', []) + leading_ports(data[12:])[0]

@@ -5,6 +5,8 @@ the README: readonly (policy/readonly.yaml), logix and tags (the files beside th
 Owns first match, routes, tags and defaults in Python. Reads no policy file and no table
 of keyswitch.
 """
+import re
+
 READONLY = {'read', 'diagnostic', 'discovery', 'session'}
 OWN_ROUTES = (None, '1/0')
 WRITE_TAG, MODIFY_TAG, WRITE_TAG_FRAGMENTED = 0x4d, 0x4e, 0x53
@@ -17,9 +19,12 @@ def own(leaf):
 
 
 def named(leaf, tags):
-    """Is the request's path one of these, without regard to case? How many elements it
-    takes from there on is not looked at: keyswitch does not either."""
-    return 'tag' in leaf and leaf['tag'].lower() in tags
+    """Is the request's path one of these, without regard to case? With several elements
+    it is the whole array: the path without the indices at its end."""
+    name = leaf.get('tag', '').lower()
+    if leaf.get('elements', 0) > 1:
+        name = re.sub(r'(\[\d+\])+$', '', name)
+    return 'tag' in leaf and name in tags
 
 
 def by_symbol(leaf):

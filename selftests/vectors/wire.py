@@ -235,6 +235,18 @@ def write_tag(name, value=7):
     return req(0x4d, sym(name), struct.pack("<HHI", 0xc4, 1, value))
 
 
+def elements(service, name, *index, count=1, more="", kind=0xc4):
+    """A tag service on so many elements from name[index]... (.more) on, of DINT or of a
+    structure (0x2a0)."""
+    path = sym(name) + b"".join(member(i) for i in index) + (sym(more) if more else b"")
+    data = struct.pack("<H", count)
+    if service in (0x4d, 0x53):
+        data = struct.pack("<H", kind) + (b"\x34\x12" if kind == 0x2a0 else b"") + data
+    if service in (0x52, 0x53):
+        data += bytes(4)
+    return req(service, path, data + bytes(4 * count if service in (0x4d, 0x53) else 0))
+
+
 def get_attribute(c=1, i=1, a=1):
     return req(0x0e, cls(c) + inst(i) + attr(a))
 
