@@ -184,3 +184,38 @@ def test_json_everywhere():
             after = ks.cmd(*verb, "--json")
             equal(type(json.loads(after.stdout)), type(json.loads(done.stdout)), verb)
         json.loads(run(BINARY, "--json", "groups").stdout)
+
+
+def test_explain():
+    """What it refuses, and that verdicts of both kinds exit 0."""
+    with Plant() as plant:
+        ks = Keyswitch(plant)
+        who = ("explain", ks.policy, "--from", "10.9.9.9", "--to", str(plant.server4))
+        wrong = ks.write_policy("wrong.yaml", READONLY.replace("readonly", "sometimes"))
+        for argv, code, words in (
+                (("explain",), USAGE, ("no policy",)),
+                (("explain", ks.policy), USAGE, ("--from",)),
+                (("explain", ks.policy, "--from", "10.9.9.9"), USAGE, ("--to",)),
+                (who, USAGE, ("no request", "--function")),
+                ((*who, "extra"), USAGE, ("'extra'",)),
+                ((*who, "--function", "wriet_single_coil"), USAGE,
+                 ("--function", "did you mean 'write_single_coil'?")),
+                ((*who, "--function", "6", "--address", "70000"), USAGE,
+                 ("--address", "'70000'")),
+                ((*who[:2], "--from", "nobody", *who[4:], "--function", "17"), USAGE,
+                 ("unknown host 'nobody'",)),
+                (("explain", wrong, *who[2:], "--function", "17"), PROBLEM,
+                 (f"{wrong}:2:10", "'sometimes'")),
+                (("explain", "missing.yaml", *who[2:], "--function", "17"), PROBLEM,
+                 ("missing.yaml",))):
+            refused(ks.cmd(*argv, check=False), code, *words)
+        for function, verdict in (("read_holding_registers", "allow"),
+                                  ("write_single_register", "deny")):
+            answer = ks.json(*who, "--function", function, "--address", "4x101")
+            equal((answer["verdict"], answer["rule"], answer["request"]["address"]),
+                  (verdict, "default", 100), function)
+            text = ks.cmd(*who, "--function", function, "--address", "100").stdout
+            assert "(4x101)" in text or not answer["considered"], text
+        help_text = ks.cmd("explain", "--help").stdout
+        for word in ("--from", "--write-address", "--pccc", "--route"):
+            assert word in help_text, word
