@@ -300,16 +300,23 @@ static uint32_t put_assets(struct text *t)
 
 	put(t, "assets:\n");
 	for (uint32_t i = 0; i < n; i++, placed++) {
+		bool modbus = any(8), enip = !modbus || any(8);
+
 		/* every prefix once: two assets at one address are an error */
-		put(t, "  a%u: {address: [%s], modbus: {%s%s}, enip: {", i,
-		    asset_nets[(start + 2 * i) % 10],
-		    any(2) ? "umas: true, opaque: [9, 43, 65, 125]" : "opaque: 100",
-		    any(4) ? "" : ", units: [0-3, 255]");
-		if (any(2)) {
-			put(t, "route: ");
-			PUT_LIST(t, routes);
+		put(t, "  a%u: {address: [%s]", i, asset_nets[(start + 2 * i) % 10]);
+		if (modbus)
+			put(t, ", modbus: {%s%s}",
+			    any(2) ? "umas: true, opaque: [9, 43, 65, 125]" : "opaque: 100",
+			    any(4) ? "" : ", units: [0-3, 255]");
+		if (enip) {
+			put(t, ", enip: {");
+			if (any(2)) {
+				put(t, "route: ");
+				PUT_LIST(t, routes);
+			}
+			put(t, "}");
 		}
-		put(t, "}}\n");
+		put(t, "}\n");
 	}
 	return placed;
 }
@@ -325,6 +332,8 @@ static void write_policy(struct text *t)
 		put(t, "local: [10.2.0.99]\n");
 	if (any(3) == 0)
 		put(t, "protected: [10.2.0.0/16]\n");
+	if (any(6) == 0)
+		put(t, "unlisted: allow\n");
 	put(t, "hosts:\n");
 	for (uint32_t i = 0; i < hosts; i++) {
 		put(t, "  h%u: ", i);

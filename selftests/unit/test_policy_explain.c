@@ -5,54 +5,17 @@
  * single sentences, one a selector.
  */
 #include "../../user/explain_text.h"
-#include "policy_borders.h"
+#include "../../user/names.h"
+#include "policy_asked.h"
 #include "test.h"
 
-#define POLICIES	150
+#define POLICIES	100
 #define REQUESTS	200
 #define SHARE_MIN	30	/* percent of allowed, and of denied, requests */
 
 struct shares {
 	unsigned int asked, allowed, denied, by_rule;
 };
-
-/* What no rule can name stands in the request as no file. */
-static void convert_file(const struct request *q, struct policy_request *out)
-{
-	uint32_t last = q->element + q->elements - 1;
-	bool typed = q->type != NO_TYPE;
-
-	out->has_file = q->cip && ref_pccc(q->class) && q->has_file &&
-			q->file <= KS_PCCC_FILE_MAX &&
-			(!typed || (q->type >= 0x80 && q->type < 0xa0));
-	if (!out->has_file)
-		return;
-	out->type = typed ? KS_PCCC_TYPE(q->type) : 0;
-	out->file = q->file;
-	out->own = (struct elements){ q->element, last > 0xffff ? 0xffff : last };
-}
-
-static struct policy_request convert(const struct request *q, char tag[KS_TAG_MAX + 1])
-{
-	struct policy_request out = {
-		.client = q->client, .server = q->server, .unit = q->unit,
-		.service = q->service, .key_class = q->class, .instance = q->instance,
-		.attribute = q->attribute, .tag = tag, .route = q->route,
-	};
-	bool sub = !ref_has_address(q->fc) && q->fc != 23;
-
-	out.proto = !q->cip ? KS_MODBUS : q->class == KS_CLASS_IO ? KS_IO : KS_ENIP;
-	for (size_t i = 0; i <= strlen(q->tag); i++)
-		tag[i] = (char)tolower((unsigned char)q->tag[i]);
-	if (!q->cip || q->inner) {
-		out.function = q->fc;
-		out.own = (struct elements){ sub ? q->sub : q->lo,
-					     sub ? q->sub : q->lo + q->n - 1 };
-		out.written = (struct elements){ q->wlo, q->wlo + q->wn - 1 };
-	}
-	convert_file(q, &out);
-	return out;
-}
 
 /* What is refused whatever the rules say, by the words of the language. */
 static enum ks_reason before_rules(const struct policy *p, const struct request *q,
@@ -64,9 +27,9 @@ static enum ks_reason before_rules(const struct policy *p, const struct request 
 
 	if (ref->spoofed)
 		return KS_R_spoofed;
-	if (!ref->known)
-		return KS_R_unlisted;
-	a = &p->assets[ref->asset - 1];
+	a = ref->known ? &p->assets[ref->asset - 1] : NULL;
+	if (!a || !(q->cip ? a->enip : a->modbus))
+		return p->unlisted == KS_ALLOW ? KS_R_unlisted_allowed : KS_R_unlisted;
 	if (q->cip) {
 		if (q->class == (KS_CLASS_PCCC | 31) && q->service == 8)
 			return KS_R_nesting;
@@ -151,8 +114,8 @@ static bool one_request(const struct policy *p, const struct compiled_policy *c,
 	ok = CHECK(explained(p, &q, &ref, &x)) &&
 	     CHECK(!ref.known || (tab.allow == ref.allow && tab.rule == ref.rule));
 	s->asked++;
-	s->allowed += x.reason == KS_R_ok;
-	s->denied += x.reason != KS_R_ok;
+	s->allowed += reason_passes(x.reason);
+	s->denied += !reason_passes(x.reason);
 	s->by_rule += x.run && x.run->rule;
 	if (!ok)
 		printf("  fc %u sub %u unit %u at %u+%u cip %d class %#x service %#x: reason %d rule %u, reference %d rule %u\n",
