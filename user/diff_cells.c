@@ -5,12 +5,12 @@
  */
 #include <string.h>
 
-#include "../bpf/cip_modbus.h"
 #include "diff_json.h"
 #include "names.h"
 #include "policy_match.h"
 
-#define SERVICE_WORDS (CIP_SERVICES / 64)
+#define SERVICE_WORDS	(CIP_SERVICES / 64)
+#define MISSING_MAX	8
 
 /* Services by class, as far as they are not said yet. */
 struct cells {
@@ -33,12 +33,6 @@ static bool is_wire(const struct policy_diff *d, size_t class)
 	return d->classes[class] < KS_CLASS_TAG;
 }
 
-/* Services of class 0x44 that change with the Modbus request in them. */
-static bool is_inner(uint32_t class, uint32_t service)
-{
-	return class == CIP_MODBUS && service >= CIP_MODBUS_READ && service <= CIP_MODBUS_PASS;
-}
-
 struct group_cells {
 	uint32_t here, missing;	/* cells of the group */
 	uint32_t inner_here, inner_missing;
@@ -55,7 +49,7 @@ static struct group_cells count_group(const struct cells *c, uint32_t group)
 
 			if (!diff_exists(class, s) || ks_cip_group(s, class) != group)
 				continue;
-			if (is_inner(class, s))
+			if (diff_holds_modbus(class, s))
 				*(here ? &n.inner_here : &n.inner_missing) += 1;
 			else
 				*(here ? &n.here : &n.missing) += 1;
@@ -90,16 +84,33 @@ static void add_service(json_t *list, uint32_t class, uint32_t service)
 		add_text(list, "service 0x%02x", service);
 }
 
+/* Services that are missing, where naming them is shorter than naming the others. */
+static void add_missing(const struct cells *c, size_t class, json_t *list)
+{
+	uint32_t key_class = c->d->classes[class];
+	json_t *missing = json_array(), *v;
+	size_t i;
+
+	for (uint32_t s = 0; s < CIP_SERVICES; s++)
+		if (diff_exists(key_class, s) && !cell_is(c, class, s))
+			add_service(missing, key_class, s);
+	add_text(list, "every %s", key_class == KS_CLASS_ENCAP ? "command" : "service");
+	json_array_foreach(missing, i, v)
+		add_text(list, "but %s", json_string_value(v));
+	json_decref(missing);
+}
+
 /* "write_tag", or "every service" of a class that is here as a whole. */
 static void add_services(const struct cells *c, size_t class, json_t *list)
 {
-	uint32_t missing = 0, key_class = c->d->classes[class];
+	uint32_t missing = 0, here = 0, key_class = c->d->classes[class];
 
-	for (uint32_t s = 0; s < CIP_SERVICES; s++)
+	for (uint32_t s = 0; s < CIP_SERVICES; s++) {
+		here += cell_is(c, class, s);
 		missing += diff_exists(key_class, s) && !cell_is(c, class, s);
-	if (!missing && !ks_is_pccc(key_class)) {
-		add_text(list, key_class == KS_CLASS_ENCAP ? "every command" :
-			 key_class == KS_CLASS_IO ? "implicit I/O" : "every service");
+	}
+	if (!ks_is_pccc(key_class) && missing <= MISSING_MAX && here > 2 * MISSING_MAX) {
+		add_missing(c, class, list);
 		return;
 	}
 	for (uint32_t s = 0; s < CIP_SERVICES; s++)
@@ -129,7 +140,7 @@ static json_t *classes_json(struct cells *c, size_t first)
 	if (key_class == KS_CLASS_ENCAP || key_class == KS_CLASS_IO || ks_is_pccc(key_class))
 		return list;
 	if (!first)
-		add_text(list, "any");
+		add_text(list, "any class");
 	for (size_t i = first + !first; i < c->d->n_classes; i++) {
 		bool same = same_services(c, first, i);
 
@@ -187,11 +198,40 @@ static void say_groups(struct cells *c, json_t *lines)
 		json_decref(list);
 }
 
-/* PCCC commands are spread over 32 numbers of classes, which nobody has to know. */
+/* Takes the PCCC commands of the group (KS_GROUPS: of all) out if all of them are here. */
+static bool take_pccc(struct cells *c, uint32_t group)
+{
+	bool any = false;
+
+	for (int round = 0; round < 2; round++) {
+		for (size_t i = 0; i < c->d->n_classes; i++) {
+			for (uint32_t s = 0; s < CIP_SERVICES; s++) {
+				uint32_t class = c->d->classes[i];
+
+				if (!ks_is_pccc(class) || !diff_exists(class, s) ||
+				    (group != KS_GROUPS && ks_cip_group(s, class) != group))
+					continue;
+				if (!cell_is(c, i, s))
+					return false;
+				any = true;
+				if (round)
+					c->bits[i][s / 64] &= ~(1ull << s % 64);
+			}
+		}
+	}
+	return any;
+}
+
+/* Commands are spread over 32 numbers of classes, which nobody has to know. */
 static void say_pccc(struct cells *c, json_t *lines)
 {
 	json_t *list = json_array();
 
+	if (take_pccc(c, KS_GROUPS))
+		add_text(list, "every PCCC command");
+	for (uint32_t g = 0; g < KS_GROUPS; g++)
+		if (take_pccc(c, g))
+			add_text(list, "PCCC group '%s'", ks_group_name(g));
 	for (size_t i = 0; i < c->d->n_classes; i++) {
 		if (!ks_is_pccc(c->d->classes[i]))
 			continue;

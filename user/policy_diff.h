@@ -97,6 +97,13 @@ struct diff_setting {
 	const char *was, *now;
 };
 
+/* Cells that neither policy tells apart. */
+struct diff_leaf {
+	uint32_t leaf[DIFF_SIDES];	/* column of pol_cip */
+	uint32_t class, service;	/* its first cell; class is an index */
+	uint32_t cells;			/* entry of sets */
+};
+
 struct policy_diff {
 	struct arena mem;
 	struct diff_side side[DIFF_SIDES];
@@ -113,6 +120,10 @@ struct policy_diff {
 	size_t n_tags;
 	const char **routes;		/* likewise; numbers from KS_ROUTE_NAMED */
 	size_t n_routes;
+	/* what each policy numbers them by; [0] and [KS_ROUTE_OTHER]: not at all */
+	uint32_t *tag_ids[DIFF_SIDES], *route_ids[DIFF_SIDES];
+	struct diff_leaf *leaves;
+	size_t n_leaves;
 
 	struct pool sets;		/* sorted numbers: units, functions, spans, ... */
 	struct pool boxes;
@@ -129,6 +140,8 @@ uint32_t diff_families(const struct policy_diff *d, uint32_t servers);
 
 /* Is there such a request, and is it judged as itself? */
 bool diff_exists(uint32_t key_class, uint32_t service);
+/* Services of class 0x44 that are judged as the Modbus request in them, too. */
+bool diff_holds_modbus(uint32_t key_class, uint32_t service);
 
 void policy_diff(struct policy_diff *d, const struct diff_side *was,
 		 const struct diff_side *now);

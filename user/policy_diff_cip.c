@@ -4,71 +4,20 @@
  * service, over instances (tags, file elements) and attributes. Must not know about
  * clients.
  */
-#include <stdlib.h>
 #include <string.h>
 
-#include "../bpf/pccc.h"
 #include "policy_diff_cip.h"
 
-/* ---- tables ---- */
-
-static int compare_key(const void *pa, const void *pb)
-{
-	uint32_t a = *(const uint32_t *)pa, b = *(const uint32_t *)pb;
-
-	return a < b ? -1 : a > b;
-}
-
-static uint32_t class_index(const struct compiled_policy *c, uint32_t key_class)
-{
-	const uint32_t *hit = bsearch(&key_class, c->class_keys, c->n_classes,
-				      sizeof(*c->class_keys), compare_key);
-
-	return hit ? c->class_index[hit - c->class_keys] : 0;
-}
-
-static const struct ks_decision *cell_of(const struct compiled_policy *c, uint32_t row,
-					 uint32_t key_class, uint32_t service)
-{
-	uint32_t leaf;
-
-	if (DIFF_NO_RULE(row))
-		return NULL;
-	leaf = c->leaves[class_index(c, key_class) * CIP_SERVICES + service].leaf;
-	return &c->cip[row * c->cfg->leaves + leaf];
-}
-
-static uint32_t number_of_tag(const struct compiled_policy *c, const char *tag)
-{
-	struct ks_tag_key key = { 0 };
-
-	memcpy(key.name, tag, strlen(tag));
-	for (size_t i = 0; i < c->n_tags; i++)
-		if (!memcmp(&c->tag_keys[i], &key, sizeof(key)))
-			return c->tag_ids[i];
-	return 0;
-}
-
 /* Route number of the comparison -> row of one policy. */
-static uint32_t row_of_route(const struct policy_diff *d, const struct diff_view *v, uint32_t route)
+static uint32_t row_of_route(const struct policy_diff *d, const struct diff_view *v,
+			     enum diff_sides s, uint32_t route)
 {
 	const struct ks_profile_rec *prof = &v->c->profiles[v->a.profile];
-	struct ks_route_key key = { 0 };
-	uint32_t index = route < KS_ROUTE_NAMED ? route : KS_ROUTE_OTHER;
 
 	if (v->a.why)
 		return v->a.why;
-	if (!prof->routes)
-		return prof->cip_row;
-	if (route >= KS_ROUTE_NAMED) {
-		const char *text = d->routes[route - KS_ROUTE_NAMED];
-
-		memcpy(key.text, text, strlen(text));
-		for (size_t i = 0; i < v->c->n_routes; i++)
-			if (!memcmp(&v->c->route_keys[i], &key, sizeof(key)))
-				index = v->c->route_ids[i];
-	}
-	return v->c->route_rows[prof->routes + index];
+	return prof->routes ? v->c->route_rows[prof->routes + d->route_ids[s][route]] :
+			      prof->cip_row;
 }
 
 /* ---- boxes of one cell ---- */
@@ -115,19 +64,26 @@ static void walk_instances(struct comparison *k, box_fn *visit)
 	}
 }
 
+static bool by_instance(const struct ks_decision *cell)
+{
+	return cell && cell->kind == KS_K_SLICE;
+}
+
 /* Each policy has its own numbers for tags: tag by tag, 0 is any that neither names. */
 static void walk_tags(struct comparison *k, box_fn *visit)
 {
-	for (uint32_t t = 0; t <= k->d->n_tags; t++) {
+	const struct policy_diff *d = k->d;
+	bool alike = !by_instance(k->cell[DIFF_OLD]) && !by_instance(k->cell[DIFF_NEW]);
+	struct diff_box box = { .hi = alike ? (uint32_t)d->n_tags : 0 };
+
+	for (; box.hi <= d->n_tags; box.lo = ++box.hi) {
 		const struct ks_decision *inner[DIFF_SIDES] = { NULL };
-		struct diff_box box = { .lo = t, .hi = t };
+		uint32_t hi;
 
-		for (int s = 0; s < DIFF_SIDES; s++) {
-			uint32_t hi, id = t ? number_of_tag(k->view[s].c, k->d->tags[t - 1]) : 0;
-
+		for (int s = 0; s < DIFF_SIDES; s++)
 			if (k->cell[s])
-				inner[s] = decision_at(k->view[s].c, k->cell[s], id, &hi);
-		}
+				inner[s] = decision_at(k->view[s].c, k->cell[s],
+						       d->tag_ids[s][box.lo], &hi);
 		walk_attributes(k, inner, box, visit);
 	}
 }
@@ -186,30 +142,14 @@ static uint32_t kind_of(const struct comparison *k, struct stack *s)
 	return tag ? DIFF_TAG : ks_is_pccc(class) ? DIFF_PCCC : DIFF_CIP;
 }
 
-/* ---- cells ---- */
+/* ---- leaves ---- */
 
-bool diff_exists(uint32_t key_class, uint32_t service)
+/* The present leaf's cells go to the items that its changes make. */
+static void compare_leaf(struct comparison *k, const struct diff_leaf *leaf)
 {
-	uint32_t code;
+	uint32_t n;
+	const uint32_t *cells = pool_get(&k->d->sets, leaf->cells, &n);
 
-	if (key_class == KS_CLASS_IO)
-		return service <= KS_IO_STATIC;
-	if (key_class == KS_CLASS_DATA)
-		return service == 0;
-	if (key_class == KS_CLASS_ENCAP)
-		return service != 0x6f && service != 0x70;
-	if (key_class == PCCC_CLASS)
-		return service != PCCC_EXECUTE;
-	if (!ks_is_pccc(key_class))
-		return true;
-	code = ks_pccc_code(service, key_class);
-	return code != (0x0f00 | PCCC_MULTIPLE) &&
-	       (pccc_has_function(code >> 8) || !(code & 0xff));
-}
-
-/* Items of the present cell, by number; they are without cells yet. */
-static void make_items(struct comparison *k, struct numbers *out)
-{
 	k->n = 0;
 	k->stack = NULL;
 	walk_cell(k, collect_box);
@@ -224,29 +164,9 @@ static void make_items(struct comparison *k, struct numbers *out)
 			k->cells = arena_grow(&k->tmp, k->cells, id, sizeof(*k->cells));
 			k->cells[id] = (struct numbers){ 0 };
 		}
-		numbers_add(&k->tmp, out, id);
+		for (uint32_t c = 0; c < n; c++)
+			numbers_add(&k->tmp, &k->cells[id], cells[c]);
 	}
-}
-
-/* Cells with the same two decisions, under one numbering of instances, are compared once. */
-static void compare_cell(struct comparison *k)
-{
-	uint32_t class = k->d->classes[k->class];
-	uint32_t key[1 + DIFF_SIDES] = { class == KS_CLASS_TAG ? 1 : ks_is_pccc(class) ? 2 : 0 };
-	uint32_t known = (uint32_t)k->known.n, id;
-
-	for (int s = 0; s < DIFF_SIDES; s++)
-		if (k->cell[s])
-			key[1 + s] = (uint32_t)(k->cell[s] - k->view[s].c->cip) + 1;
-	id = pool_put(&k->known, key, 1);
-	if (id == known) {
-		k->made = arena_grow(&k->tmp, k->made, id, sizeof(*k->made));
-		k->made[id] = (struct numbers){ 0 };
-		make_items(k, &k->made[id]);
-	}
-	for (size_t i = 0; i < k->made[id].n; i++)
-		numbers_add(&k->tmp, &k->cells[k->made[id].v[i]],
-			    DIFF_CELL(k->class, k->service));
 }
 
 static void emit_items(struct comparison *k)
@@ -254,6 +174,7 @@ static void emit_items(struct comparison *k)
 	for (uint32_t i = 0; i < k->items.n; i++) {
 		struct diff_item item = *(struct diff_item *)pool_get(&k->items, i, NULL);
 
+		numbers_sort_unique(&k->cells[i]);
 		item.cells = pool_put(&k->d->sets, k->cells[i].v, (uint32_t)k->cells[i].n);
 		items_add(k->d, k->out, &item);
 	}
@@ -264,22 +185,23 @@ static void compare_rows(struct policy_diff *d, const struct diff_view view[DIFF
 {
 	struct comparison k = { .d = d, .view = view, .rows = rows, .out = out };
 
-	pool_init(&k.known, &k.tmp, (1 + DIFF_SIDES) * sizeof(uint32_t));
 	pool_init(&k.items, &k.tmp, sizeof(struct diff_item));
-	for (k.class = 0; k.class < d->n_classes; k.class++) {
-		for (k.service = 0; k.service < CIP_SERVICES; k.service++) {
-			uint32_t key_class = d->classes[k.class];
+	for (size_t i = 0; i < d->n_leaves; i++) {
+		const struct diff_leaf *leaf = &d->leaves[i];
 
-			if (!diff_exists(key_class, k.service))
-				continue;
-			for (int s = 0; s < DIFF_SIDES; s++)
-				k.cell[s] = cell_of(view[s].c, rows->cip[s], key_class,
-						    k.service);
-			if (holds_modbus(&k))
-				walk_cell(&k, inner_box);
-			else
-				compare_cell(&k);
+		k.class = leaf->class;
+		k.service = leaf->service;
+		for (int s = 0; s < DIFF_SIDES; s++) {
+			const struct compiled_policy *c = view[s].c;
+			size_t row = (size_t)rows->cip[s] * c->cfg->leaves;
+
+			k.cell[s] = DIFF_NO_RULE(rows->cip[s]) ? NULL :
+				    &c->cip[row + leaf->leaf[s]];
 		}
+		if (diff_holds_modbus(d->classes[k.class], k.service))
+			walk_cell(&k, inner_box);
+		else
+			compare_leaf(&k, leaf);
 	}
 	emit_items(&k);
 	arena_free(&k.tmp);
@@ -310,7 +232,7 @@ void diff_cip(struct policy_diff *d, const struct diff_view view[DIFF_SIDES], st
 
 	for (uint32_t r = 0; r < n; r++) {
 		for (int s = 0; s < DIFF_SIDES; s++) {
-			rows[r].cip[s] = row_of_route(d, &view[s], r);
+			rows[r].cip[s] = row_of_route(d, &view[s], s, r);
 			rows[r].modbus[s] = modbus_row(&view[s], 255);
 		}
 	}

@@ -28,12 +28,10 @@ struct comparison {
 	const struct rows *rows;
 	struct arena tmp;
 	struct items *out;
-	uint32_t class, service;	/* the present cell: index into d->classes */
+	uint32_t class, service;	/* the present leaf's first cell */
 	const struct ks_decision *cell[DIFF_SIDES]; /* NULL: the row is a `why` */
 	struct stack *stack;
 	size_t n;
-	struct pool known;		/* pairs of decisions that were compared ... */
-	struct numbers *made;		/* ... and their items, same index */
 	struct pool items;		/* without cells ... */
 	struct numbers *cells;		/* ... and those, same index */
 };
@@ -42,8 +40,7 @@ struct comparison {
 typedef void box_fn(struct comparison *k, const struct diff_box *box,
 		    const struct verdict v[DIFF_SIDES]);
 
-/* policy_diff_inner.c: does the present cell hold Modbus, and the box_fn of such cells */
-bool holds_modbus(const struct comparison *k);
+/* policy_diff_inner.c: the box_fn of cells that hold Modbus */
 void inner_box(struct comparison *k, const struct diff_box *box,
 	       const struct verdict v[DIFF_SIDES]);
 /* What changes as a whole is a matter of CIP alone. */

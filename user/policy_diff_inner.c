@@ -6,10 +6,10 @@
 #include "../bpf/cip_modbus.h"
 #include "policy_diff_cip.h"
 
-bool holds_modbus(const struct comparison *k)
+bool diff_holds_modbus(uint32_t key_class, uint32_t service)
 {
-	return k->d->classes[k->class] == CIP_MODBUS && k->service >= CIP_MODBUS_READ &&
-	       k->service <= CIP_MODBUS_PASS;
+	return key_class == CIP_MODBUS && service >= CIP_MODBUS_READ &&
+	       service <= CIP_MODBUS_PASS;
 }
 
 /* The function codes that the service may hold, as a list ended by 0. */

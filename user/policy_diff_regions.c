@@ -120,7 +120,7 @@ static uint32_t put_server(struct policy_diff *d, const struct step *s)
 	uint32_t number;
 
 	for (int i = 0; i < DIFF_SIDES; i++)
-		if (s->rec[i] && !(s->rec[i]->flags & KS_ADDR_LOCAL))
+		if (s->rec[i])
 			v.asset[i] = s->rec[i]->asset;
 	number = pool_put(&d->servers, &v, 1);
 	note_family(d, &d->server_families, number, s);
