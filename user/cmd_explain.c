@@ -12,6 +12,7 @@
 #include "leaf.h"
 #include "names.h"
 #include "options.h"
+#include "policy_lookup.h"
 #include "request.h"
 #include "results.h"
 
@@ -178,6 +179,9 @@ static int print_text(const struct explained *e)
 		return EXIT_OK;
 	}
 	print_decision(e);
+	if (explain_no_connection(e))
+		printf("  the connection itself is refused: %s (%s)\n",
+		       name_reason_text(KS_R_pair_denied), name_reason(KS_R_pair_denied));
 	print_runs(e);
 	print_considered(e);
 	return EXIT_OK;
@@ -185,7 +189,8 @@ static int print_text(const struct explained *e)
 
 /* ---- the command ---- */
 
-static int explain(struct explained *e, const struct question *q, struct arena *mem)
+static int explain(struct explained *e, const struct question *q,
+		   const struct compiled_policy *tables, struct arena *mem)
 {
 	struct diags d;
 	int rc = EXIT_USAGE;
@@ -193,6 +198,7 @@ static int explain(struct explained *e, const struct question *q, struct arena *
 	diags_init(&d, e->path);
 	if (request_read(e->p, &q->words, mem, &e->asked, &d)) {
 		policy_explain(e->p, &e->asked.q, &e->x);
+		e->pair = policy_pair_flags(tables, &e->asked.q.client, &e->asked.q.server);
 		rc = options.json ? print_json(explain_json(e)) : print_text(e);
 		explanation_free(&e->x);
 	}
@@ -217,17 +223,19 @@ static int run(int argc, char **argv)
 	struct explained e = { 0 };
 	struct question q = { 0 };
 	struct arena mem = { 0 };
+	struct compiled_policy *tables;
 	struct policy *policy;
 	int rc;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &q);
-	policy = load_rules(q.path, NULL, &rc);
+	policy = load_rules(q.path, &tables, &rc);
 	if (!policy)
 		return rc;
 	e.path = q.path;
 	e.p = policy;
-	rc = explain(&e, &q, &mem);
+	rc = explain(&e, &q, tables, &mem);
 	arena_free(&mem);
+	compiled_policy_free(tables);
 	policy_free(policy);
 	return rc;
 }

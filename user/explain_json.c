@@ -254,6 +254,8 @@ json_t *explain_json(const struct explained *e)
 		json_object_set_new(o, "why", memo_json(&m));
 		return o;
 	}
+	if (explain_no_connection(e))
+		set_text(o, "connection", name_reason(KS_R_pair_denied));
 	add_decision(e, o);
 	json_object_set_new(o, "element", json_integer(e->x.run->of.lo));
 	json_object_set_new(o, "decided", runs_json(e));

@@ -100,6 +100,16 @@ bool explain_allowed(const struct explained *e)
 	return reason_passes(e->x.reason);
 }
 
+bool explain_no_connection(const struct explained *e)
+{
+	static const uint32_t flags[] = {
+		[KS_MODBUS] = KS_PROFILE_MODBUS, [KS_ENIP] = KS_PROFILE_ENIP,
+		[KS_IO] = KS_PROFILE_IO,
+	};
+
+	return e->x.run && !(e->pair & flags[e->asked.q.proto]);
+}
+
 const struct request_part *explain_about(const struct explained *e)
 {
 	return &e->x.part[e->x.about].part;

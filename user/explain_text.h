@@ -18,6 +18,7 @@ struct explained {
 	const struct policy *p;
 	struct asked asked;
 	struct explanation x;	/* run NULL: decided before the rules */
+	uint32_t pair;		/* KS_PROFILE_* of client and controller */
 };
 
 /* What rule number i (from 0) of those considered says: "unit 1-3 does not hold 7". */
@@ -29,6 +30,8 @@ void explain_default(FILE *out, const struct explained *e);
 
 const struct request_part *explain_about(const struct explained *e);
 bool explain_allowed(const struct explained *e);
+/* Denied, and so is every other request of this protocol: not even a connection is made. */
+bool explain_no_connection(const struct explained *e);
 const char *explain_default_name(const struct explained *e);
 /* 1-based, 0 = "default" */
 const char *explain_rule_name(const struct explained *e, uint32_t rule);

@@ -90,10 +90,7 @@ struct policy *load_rules(const char *path, struct compiled_policy **tables, int
 		policy = NULL;
 	}
 	diags_free(&d);
-	if (tables)
-		*tables = c;
-	else
-		compiled_policy_free(c);
+	*tables = c;
 	return policy;
 }
 

@@ -216,6 +216,10 @@ def test_explain():
                   (verdict, "default", 100), function)
             text = ks.cmd(*who, "--function", function, "--address", "100").stdout
             assert "(4x101)" in text or not answer["considered"], text
+        closed = ks.write_policy("closed.yaml", READONLY.replace("readonly", "deny"))
+        argv = ("explain", closed, *who[2:], "--function", "17")
+        equal(ks.json(*argv)["connection"], "pair_denied", "connection")
+        assert "connection itself is refused" in ks.cmd(*argv).stdout
         help_text = ks.cmd("explain", "--help").stdout
         for word in ("--from", "--write-address", "--pccc", "--route"):
             assert word in help_text, word

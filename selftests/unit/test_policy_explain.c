@@ -6,6 +6,7 @@
  */
 #include "../../user/explain_text.h"
 #include "../../user/names.h"
+#include "../../user/policy_lookup.h"
 #include "policy_asked.h"
 #include "test.h"
 
@@ -97,6 +98,14 @@ static void pick_request(const struct policy *p, struct request *q, struct answe
 	} while (before_rules(p, q, ref) != KS_R_ok && any(4));
 }
 
+static uint32_t table_flags(const struct compiled_policy *c, const struct request *q)
+{
+	struct answer a = { .known = false };
+	const struct ks_profile_rec *prof = tab_profile(c, q, &a);
+
+	return prof ? prof->flags : 0;
+}
+
 static bool one_request(const struct policy *p, const struct compiled_policy *c,
 			struct shares *s)
 {
@@ -113,6 +122,12 @@ static bool one_request(const struct policy *p, const struct compiled_policy *c,
 	policy_explain(p, &asked, &x);
 	ok = CHECK(explained(p, &q, &ref, &x)) &&
 	     CHECK(!ref.known || (tab.allow == ref.allow && tab.rule == ref.rule));
+	/* what passes is of a pair that may connect */
+	if (x.run && x.reason == KS_R_ok)
+		ok &= CHECK(policy_pair_flags(c, &q.client, &q.server) &
+			    (!q.cip ? KS_PROFILE_MODBUS :
+			     q.class == KS_CLASS_IO ? KS_PROFILE_IO : KS_PROFILE_ENIP));
+	ok &= CHECK(policy_pair_flags(c, &q.client, &q.server) == table_flags(c, &q));
 	s->asked++;
 	s->allowed += reason_passes(x.reason);
 	s->denied += !reason_passes(x.reason);
