@@ -21,6 +21,8 @@ struct command {
 };
 
 extern const struct command cmd_check;
+extern const struct command cmd_explain;
+extern const struct command cmd_diff;
 extern const struct command cmd_groups;
 extern const struct command cmd_attach;
 extern const struct command cmd_apply;

@@ -104,7 +104,7 @@ const char *name_event_kind(uint32_t kind)
 	return pick(names, COUNT(names), kind);
 }
 
-const char *name_modbus(uint32_t function, uint32_t sub)
+const char *name_modbus_exact(uint32_t function, uint32_t sub)
 {
 	const struct ks_modbus_row *rows;
 	unsigned int n;
@@ -113,7 +113,14 @@ const char *name_modbus(uint32_t function, uint32_t sub)
 	for (unsigned int i = 0; i < n; i++)
 		if (rows[i].code == function && rows[i].sub == sub)
 			return rows[i].name;
-	return sub == KS_ANY ? NULL : name_modbus(function, KS_ANY);
+	return NULL;
+}
+
+const char *name_modbus(uint32_t function, uint32_t sub)
+{
+	const char *name = name_modbus_exact(function, sub);
+
+	return name || sub == KS_ANY ? name : name_modbus_exact(function, KS_ANY);
 }
 
 const char *name_service(uint32_t service, uint32_t class)

@@ -35,6 +35,8 @@ const char *name_function(char buf[FUNCTION_NAME_MAX], uint32_t proto, uint32_t 
 			  uint32_t function);
 /* NULL if it has no name. */
 const char *name_modbus(uint32_t function, uint32_t sub);
+/* Likewise, and NULL if the sub-function itself has none. */
+const char *name_modbus_exact(uint32_t function, uint32_t sub);
 const char *name_command(uint32_t command);
 const char *name_service(uint32_t service, uint32_t class);
 const char *name_class(uint32_t class);

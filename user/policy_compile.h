@@ -12,6 +12,7 @@
 #define KEYSWITCH_POLICY_COMPILE_H
 
 #include "policy_match.h"
+#include "pool.h"
 
 /* Table sizes that the loader accepts; a policy beyond them is refused by name. */
 #define POLICY_PAIRS_MAX	(1u << 20)
@@ -21,42 +22,6 @@
 #define POLICY_LEAVES_MAX	4096u
 #define POLICY_CLASSES_MAX	4096u
 #define POLICY_ROUTES_MAX	1024u
-
-/*
- * A store of sequences: equal ones share an entry, entries lie behind each
- * other in one array that can be handed to the loader as it is.
- */
-struct pool_entry {
-	uint32_t first;		/* element index */
-	uint32_t count;
-	uint64_t hash;
-};
-
-struct pool {
-	struct arena *mem;
-	size_t unit;		/* bytes of an element */
-	uint8_t *data;
-	size_t used, room;	/* elements */
-	struct pool_entry *entry;
-	size_t n;
-	uint32_t *slot;		/* entry + 1 */
-	size_t slots;
-};
-
-void pool_init(struct pool *p, struct arena *mem, size_t unit);
-/* Number of the entry that holds these elements. */
-uint32_t pool_put(struct pool *p, const void *elements, uint32_t count);
-void *pool_get(const struct pool *p, uint32_t entry, uint32_t *count);
-
-/* Growing list of numbers; setting n to 0 keeps the room. */
-struct numbers {
-	uint32_t *v;
-	size_t n, cap;
-};
-
-void numbers_add(struct arena *mem, struct numbers *l, uint32_t v);
-void numbers_sort_unique(struct numbers *l);
-bool numbers_hold(const struct numbers *l, uint32_t v);
 
 struct compiler;
 struct scratch;

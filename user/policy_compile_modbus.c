@@ -131,20 +131,13 @@ struct row_builder {
 	struct ks_decision row[MODBUS_CODES];
 };
 
-static uint32_t last_element(uint32_t fc)
-{
-	if (function_elements(fc) == ELEMENT_SUB)
-		return fc == 8 ? 0xffff : 0xff;
-	return 0xffff;
-}
-
 static void close_function(struct row_builder *b, uint32_t fc, struct ks_decision d)
 {
 	struct stretches *s = &b->part[fc];
 
 	b->open[fc / 64] &= ~(1ull << fc % 64);
 	stretch_add(b->k, s, 0, ALL_ELEMENTS, d);
-	b->row[fc] = compile_slice(b->k, s, last_element(fc));
+	b->row[fc] = compile_slice(b->k, s, function_last(fc));
 }
 
 static void apply_whole(struct row_builder *b, uint32_t rule)

@@ -8,6 +8,22 @@
 
 #include "policy_compile.h"
 
+void *scratch(struct compiler *k, struct scratch *s, size_t bytes)
+{
+	if (s->room < bytes) {
+		s->room = 2 * bytes;
+		s->p = arena_alloc(&k->tmp, s->room);
+	}
+	return s->p;
+}
+
+void stretch_add(struct compiler *k, struct stretches *s, uint32_t lo, uint32_t hi,
+		 struct ks_decision d)
+{
+	s->v = make_room(&k->tmp, s->v, &s->cap, s->n, sizeof(*s->v));
+	s->v[s->n++] = (struct stretch){ lo, hi, d };
+}
+
 struct sweep {
 	struct compiler *k;
 	const struct stretches *s;

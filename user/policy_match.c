@@ -33,6 +33,19 @@ enum modbus_table function_table(uint32_t fc)
 	return TABLE_OWN;
 }
 
+uint32_t function_last(uint32_t fc)
+{
+	switch (function_elements(fc)) {
+	case ELEMENT_ADDRESS:
+		return 0xffff;
+	case ELEMENT_SUB:
+		return fc == 8 ? 0xffff : 0xff;
+	case ELEMENT_WHOLE:
+		break;
+	}
+	return 0;
+}
+
 bool function_has_length(uint32_t fc, uint32_t sub)
 {
 	switch (fc) {

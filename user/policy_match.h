@@ -28,6 +28,8 @@ static inline bool function_is_compound(uint32_t fc)
 {
 	return fc == 23;
 }
+/* The last element that a request can name. */
+uint32_t function_last(uint32_t fc);
 /* The dissector derives the exact length; others pass only where listed as opaque. */
 bool function_has_length(uint32_t fc, uint32_t sub);
 

@@ -113,9 +113,13 @@ void ethertypes_default(struct policy *p);
 void read_ethertypes(struct parser *ps, const struct ynode *n, void *arg);
 void read_limits(struct parser *ps, const struct ynode *n, void *arg);
 
-/* policy_parse_route.c: `route` of a rule, arg is its struct cip_match; and of an asset */
+/*
+ * policy_parse_route.c: `route` of a rule, arg is its struct cip_match; of an asset; and
+ * of one request in the form of struct ks_route.text, NULL = said what is wrong with it.
+ */
 void match_route(struct parser *ps, const struct ynode *n, void *arg);
 void read_own_routes(struct parser *ps, const struct ynode *n, struct policy_asset *as);
+const char *read_request_route(struct parser *ps, const struct ynode *n);
 
 /* policy_parse_rules.c, policy_parse_modbus.c, policy_parse_umas.c, policy_parse_cip.c,
  * policy_parse_pccc.c */
@@ -124,5 +128,19 @@ struct modbus_match *read_modbus_match(struct parser *ps, const struct ynode *n)
 struct modbus_match *read_umas_match(struct parser *ps, const struct ynode *n);
 struct cip_match *read_cip_match(struct parser *ps, const struct ynode *n);
 struct cip_match *read_pccc_match(struct parser *ps, const struct ynode *n);
+
+/* One member of a rule's selection each; `group`: the name of a group is one too. */
+bool read_function(struct parser *ps, const struct ynode *n, bool group,
+		   struct function_sel *out);
+bool read_address(struct parser *ps, const struct ynode *n, struct address_sel *out);
+bool read_umas_function(struct parser *ps, const struct ynode *n, bool group,
+			struct function_sel *out);
+bool read_service(struct parser *ps, const struct ynode *n, bool group,
+		  struct service_sel *out);
+bool read_class(struct parser *ps, const struct ynode *n, uint32_t *out);
+const char *read_tag(struct parser *ps, const struct ynode *n);
+bool read_pccc_function(struct parser *ps, const struct ynode *n, bool group,
+			struct service_sel *out);
+bool read_pccc_file(struct parser *ps, const struct ynode *n, struct file_sel *out);
 
 #endif

@@ -9,8 +9,9 @@
 #include "policy_match.h"
 #include "policy_parse.h"
 
-static const char services_expected[] =
-	"a group, a service name, or a code of 0 to 0x7f";
+#define SERVICE_FORM	"a service name, or a code of 0 to 0x7f"
+
+static const char services_expected[] = "a group, " SERVICE_FORM;
 static const char classes_expected[] =
 	"a class name or a number of 0 to 0xffff";
 
@@ -36,10 +37,6 @@ static bool service_by_name(const struct ynode *n, struct service_sel *out)
 	unsigned int count;
 	bool found = false;
 
-	if (node_group(n, &out->code)) {
-		out->kind = SV_GROUP;
-		return true;
-	}
 	rows = ks_cip_rows(&count);
 	for (unsigned int i = 0; i < count; i++) {
 		if (!node_is(n, rows[i].name))
@@ -56,26 +53,39 @@ static bool service_by_name(const struct ynode *n, struct service_sel *out)
 	return found;
 }
 
+bool read_service(struct parser *ps, const struct ynode *n, bool group,
+		  struct service_sel *out)
+{
+	const char *expected = group ? services_expected : SERVICE_FORM, *near;
+
+	*out = (struct service_sel){ .kind = SV_CODE, .at = n->at };
+	if (!want_scalar(ps, n, expected))
+		return false;
+	if (group && node_group(n, &out->code)) {
+		out->kind = SV_GROUP;
+		return true;
+	}
+	if (text_number(n->text, n->len, &out->code)) {
+		if (out->code < CIP_SERVICES)
+			return true;
+		node_wrong(ps, n, expected);
+		return false;
+	}
+	if (service_by_name(n, out))
+		return true;
+	near = diag_nearest(n->text, n->len, service_words(&ps->d->mem) + (group ? 0 : KS_GROUPS));
+	diag_error(ps->d, n->at, "unknown service '%s', expected %s%s%s%s", node_quote(ps, n),
+		   expected, near ? "; did you mean '" : "", near ? near : "",
+		   near ? "'?" : "");
+	return false;
+}
+
 static void add_service(struct parser *ps, struct cip_match *m, const struct ynode *n)
 {
-	struct service_sel s = { .kind = SV_CODE, .at = n->at };
-	const char *near;
+	struct service_sel s;
 
-	if (!want_scalar(ps, n, services_expected))
+	if (!read_service(ps, n, true, &s))
 		return;
-	if (text_number(n->text, n->len, &s.code)) {
-		if (s.code >= CIP_SERVICES) {
-			node_wrong(ps, n, services_expected);
-			return;
-		}
-	} else if (!service_by_name(n, &s)) {
-		near = diag_nearest(n->text, n->len, service_words(&ps->d->mem));
-		diag_error(ps->d, n->at, "unknown service '%s', expected %s%s%s%s",
-			   node_quote(ps, n), services_expected,
-			   near ? "; did you mean '" : "", near ? near : "",
-			   near ? "'?" : "");
-		return;
-	}
 	m->services = arena_grow(&ps->p->mem, m->services, m->n_services,
 				 sizeof(*m->services));
 	m->services[m->n_services++] = s;
@@ -116,26 +126,33 @@ static bool class_by_name(const struct ynode *n, uint32_t *out)
 	return false;
 }
 
-static void add_class(struct parser *ps, struct cip_match *m, const struct ynode *n)
+bool read_class(struct parser *ps, const struct ynode *n, uint32_t *out)
 {
-	struct span s = { .at = n->at };
 	const char *near;
 
 	if (!want_scalar(ps, n, classes_expected))
-		return;
-	if (text_number(n->text, n->len, &s.lo)) {
-		if (s.lo > 0xffff) {
-			node_wrong(ps, n, classes_expected);
-			return;
-		}
-	} else if (!class_by_name(n, &s.lo)) {
-		near = diag_nearest(n->text, n->len, class_words(&ps->d->mem));
-		diag_error(ps->d, n->at, "unknown class '%s', expected %s%s%s%s",
-			   node_quote(ps, n), classes_expected,
-			   near ? "; did you mean '" : "", near ? near : "",
-			   near ? "'?" : "");
-		return;
+		return false;
+	if (text_number(n->text, n->len, out)) {
+		if (*out <= 0xffff)
+			return true;
+		node_wrong(ps, n, classes_expected);
+		return false;
 	}
+	if (class_by_name(n, out))
+		return true;
+	near = diag_nearest(n->text, n->len, class_words(&ps->d->mem));
+	diag_error(ps->d, n->at, "unknown class '%s', expected %s%s%s%s", node_quote(ps, n),
+		   classes_expected, near ? "; did you mean '" : "", near ? near : "",
+		   near ? "'?" : "");
+	return false;
+}
+
+static void add_class(struct parser *ps, struct cip_match *m, const struct ynode *n)
+{
+	struct span s = { .at = n->at };
+
+	if (!read_class(ps, n, &s.lo))
+		return;
 	s.hi = s.lo;
 	m->classes.v = arena_grow(&ps->p->mem, m->classes.v, m->classes.n,
 				  sizeof(*m->classes.v));
@@ -186,29 +203,37 @@ static char *canonical_tag(struct arena *mem, const struct ynode *n, size_t *len
 	return tag;
 }
 
-static void add_tag(struct parser *ps, struct cip_match *m, const struct ynode *n)
+const char *read_tag(struct parser *ps, const struct ynode *n)
 {
 	static const char expected[] = "the path of a tag in printable ASCII";
 	size_t len;
 	char *tag;
 
 	if (!want_scalar(ps, n, expected))
-		return;
+		return NULL;
 	tag = canonical_tag(&ps->p->mem, n, &len);
 	if (!tag || !len) {
 		node_wrong(ps, n, expected);
-		return;
+		return NULL;
 	}
 	if (memchr(tag, '*', len)) {
 		diag_error(ps->d, n->at, "'%s' holds a '*', expected whole names: a rule names each tag, member and element",
 			   node_quote(ps, n));
-		return;
+		return NULL;
 	}
-	if (len > KS_TAG_MAX) {
-		diag_error(ps->d, n->at, "'%s' is %zu characters long, expected at most %d",
-			   node_quote(ps, n), len, KS_TAG_MAX);
+	if (len <= KS_TAG_MAX)
+		return tag;
+	diag_error(ps->d, n->at, "'%s' is %zu characters long, expected at most %d",
+		   node_quote(ps, n), len, KS_TAG_MAX);
+	return NULL;
+}
+
+static void add_tag(struct parser *ps, struct cip_match *m, const struct ynode *n)
+{
+	const char *tag = read_tag(ps, n);
+
+	if (!tag)
 		return;
-	}
 	m->tags = arena_grow(&ps->p->mem, m->tags, m->n_tags, sizeof(*m->tags));
 	m->tags_at = arena_grow(&ps->p->mem, m->tags_at, m->n_tags,
 				sizeof(*m->tags_at));

@@ -8,8 +8,9 @@
 #include "policy_match.h"
 #include "policy_parse.h"
 
-static const char functions_expected[] =
-	"a group, a function name, a code, or a code with its sub-function such as '8/4'";
+#define FUNCTION_FORM	"a function name, a code, or a code with its sub-function such as '8/4'"
+
+static const char functions_expected[] = "a group, " FUNCTION_FORM;
 
 /* ---- functions ---- */
 
@@ -31,10 +32,6 @@ static bool function_by_name(const struct ynode *n, struct function_sel *out)
 	const struct ks_modbus_row *rows;
 	unsigned int count;
 
-	if (node_group(n, &out->code)) {
-		out->kind = FN_GROUP;
-		return true;
-	}
 	rows = ks_modbus_rows(&count);
 	for (unsigned int i = 0; i < count; i++) {
 		if (!node_is(n, rows[i].name))
@@ -79,26 +76,35 @@ static bool function_by_number(struct parser *ps, const struct ynode *n,
 	return true;
 }
 
+bool read_function(struct parser *ps, const struct ynode *n, bool group,
+		   struct function_sel *out)
+{
+	const char *expected = group ? functions_expected : FUNCTION_FORM, *near;
+	bool said = false;
+
+	*out = (struct function_sel){ .kind = FN_GROUP, .at = n->at };
+	if (!want_scalar(ps, n, expected))
+		return false;
+	if (function_by_number(ps, n, out, &said))
+		return true;
+	if (said)
+		return false;
+	if ((group && node_group(n, &out->code)) || function_by_name(n, out))
+		return true;
+	near = diag_nearest(n->text, n->len, function_words(&ps->d->mem) + (group ? 0 : KS_GROUPS));
+	diag_error(ps->d, n->at, "unknown function '%s', expected %s%s%s%s",
+		   node_quote(ps, n), expected, near ? "; did you mean '" : "",
+		   near ? near : "", near ? "'?" : "");
+	return false;
+}
+
 static void add_function(struct parser *ps, struct modbus_match *m,
 			 const struct ynode *n)
 {
-	struct function_sel s = { .at = n->at };
-	const char *near;
-	bool said = false;
+	struct function_sel s;
 
-	if (!want_scalar(ps, n, functions_expected))
+	if (!read_function(ps, n, true, &s))
 		return;
-	if (!function_by_number(ps, n, &s, &said) &&
-	    (said || !function_by_name(n, &s))) {
-		if (said)
-			return;
-		near = diag_nearest(n->text, n->len, function_words(&ps->d->mem));
-		diag_error(ps->d, n->at, "unknown function '%s', expected %s%s%s%s",
-			   node_quote(ps, n), functions_expected,
-			   near ? "; did you mean '" : "", near ? near : "",
-			   near ? "'?" : "");
-		return;
-	}
 	if (s.kind != FN_GROUP && function_is_compound(s.code)) {
 		diag_error(ps->d, n->at,
 			   "'%s' is judged as 3 over what it reads and as 16 over what it writes, expected those",
@@ -146,7 +152,7 @@ static bool text_address(const char *text, size_t len, enum modbus_table *table,
 	return true;
 }
 
-static bool read_address(const struct ynode *n, struct address_sel *a)
+static bool node_address(const struct ynode *n, struct address_sel *a)
 {
 	const char *dash = memchr(n->text, '-', n->len);
 	size_t left = dash ? (size_t)(dash - n->text) : n->len;
@@ -173,23 +179,31 @@ static void warn_coil_form(struct parser *ps, const struct ynode *n)
 			     node_quote(ps, n));
 }
 
+bool read_address(struct parser *ps, const struct ynode *n, struct address_sel *out)
+{
+	*out = (struct address_sel){ .text = n->text, .span.at = n->at };
+	if (!want_scalar(ps, n, addresses_expected))
+		return false;
+	if (!node_address(n, out)) {
+		node_wrong(ps, n, addresses_expected);
+		return false;
+	}
+	if (out->span.lo > out->span.hi) {
+		diag_error(ps->d, n->at, "range '%s' is empty, expected the lower address first",
+			   node_quote(ps, n));
+		return false;
+	}
+	warn_coil_form(ps, n);
+	return true;
+}
+
 static void add_address(struct parser *ps, struct modbus_match *m,
 			const struct ynode *n)
 {
-	struct address_sel a = { .text = n->text, .span.at = n->at };
+	struct address_sel a;
 
-	if (!want_scalar(ps, n, addresses_expected))
+	if (!read_address(ps, n, &a))
 		return;
-	if (!read_address(n, &a)) {
-		node_wrong(ps, n, addresses_expected);
-		return;
-	}
-	if (a.span.lo > a.span.hi) {
-		diag_error(ps->d, n->at, "range '%s' is empty, expected the lower address first",
-			   node_quote(ps, n));
-		return;
-	}
-	warn_coil_form(ps, n);
 	m->addresses = arena_grow(&ps->p->mem, m->addresses, m->n_addresses,
 				  sizeof(*m->addresses));
 	m->addresses[m->n_addresses++] = a;

@@ -9,8 +9,9 @@
 #include "policy_match.h"
 #include "policy_parse.h"
 
-static const char functions_expected[] =
-	"a group, a PCCC function name, or a command and its function such as '0x0f/0xa2'";
+#define FUNCTION_FORM	"a PCCC function name, or a command and its function such as '0x0f/0xa2'"
+
+static const char functions_expected[] = "a group, " FUNCTION_FORM;
 static const char files_expected[] = "a data file, or elements of one, such as 'N7' or 'N7:0-20'";
 
 #define FILE_MAX	999
@@ -36,10 +37,6 @@ static bool function_by_name(const struct ynode *n, struct service_sel *out)
 	const struct ks_pccc_row *rows;
 	unsigned int count;
 
-	if (node_group(n, &out->code)) {
-		out->kind = SV_GROUP;
-		return true;
-	}
 	rows = ks_pccc_rows(&count);
 	for (unsigned int i = 0; i < count; i++) {
 		if (!node_is(n, rows[i].name))
@@ -66,20 +63,33 @@ static bool function_by_number(const struct ynode *n, struct service_sel *out)
 	return true;
 }
 
+bool read_pccc_function(struct parser *ps, const struct ynode *n, bool group,
+			struct service_sel *out)
+{
+	const char *expected = group ? functions_expected : FUNCTION_FORM, *near;
+
+	*out = (struct service_sel){ .kind = SV_CODE, .at = n->at };
+	if (!want_scalar(ps, n, expected))
+		return false;
+	if (group && node_group(n, &out->code)) {
+		out->kind = SV_GROUP;
+		return true;
+	}
+	if (function_by_number(n, out) || function_by_name(n, out))
+		return true;
+	near = diag_nearest(n->text, n->len, function_words(&ps->d->mem) + (group ? 0 : KS_GROUPS));
+	diag_error(ps->d, n->at, "unknown PCCC function '%s', expected %s%s%s%s",
+		   node_quote(ps, n), expected, near ? "; did you mean '" : "",
+		   near ? near : "", near ? "'?" : "");
+	return false;
+}
+
 static void add_function(struct parser *ps, struct cip_match *m, const struct ynode *n)
 {
-	struct service_sel s = { .kind = SV_CODE, .at = n->at };
-	const char *near;
+	struct service_sel s;
 
-	if (!want_scalar(ps, n, functions_expected))
+	if (!read_pccc_function(ps, n, true, &s))
 		return;
-	if (!function_by_number(n, &s) && !function_by_name(n, &s)) {
-		near = diag_nearest(n->text, n->len, function_words(&ps->d->mem));
-		diag_error(ps->d, n->at, "unknown PCCC function '%s', expected %s%s%s%s",
-			   node_quote(ps, n), functions_expected,
-			   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-		return;
-	}
 	m->services = arena_grow(&ps->p->mem, m->services, m->n_services,
 				 sizeof(*m->services));
 	m->services[m->n_services++] = s;
@@ -118,7 +128,7 @@ static bool read_elements(const char *text, size_t len, struct span *s)
 	       s->lo <= s->hi;
 }
 
-static bool read_file(const struct ynode *n, struct file_sel *f)
+static bool node_file(const struct ynode *n, struct file_sel *f)
 {
 	const char *colon = memchr(n->text, ':', n->len);
 	size_t head = colon ? (size_t)(colon - n->text) : n->len, letters = 0;
@@ -135,16 +145,23 @@ static bool read_file(const struct ynode *n, struct file_sel *f)
 	return !colon || read_elements(colon + 1, n->len - head - 1, &f->span);
 }
 
+bool read_pccc_file(struct parser *ps, const struct ynode *n, struct file_sel *out)
+{
+	*out = (struct file_sel){ .span.at = n->at };
+	if (!want_scalar(ps, n, files_expected))
+		return false;
+	if (node_file(n, out))
+		return true;
+	node_wrong(ps, n, files_expected);
+	return false;
+}
+
 static void add_file(struct parser *ps, struct cip_match *m, const struct ynode *n)
 {
-	struct file_sel f = { .span.at = n->at };
+	struct file_sel f;
 
-	if (!want_scalar(ps, n, files_expected))
+	if (!read_pccc_file(ps, n, &f))
 		return;
-	if (!read_file(n, &f)) {
-		node_wrong(ps, n, files_expected);
-		return;
-	}
 	m->files = arena_grow(&ps->p->mem, m->files, m->n_files, sizeof(*m->files));
 	m->files[m->n_files++] = f;
 }

@@ -12,6 +12,7 @@
 #define ROUTE_FORM	"port/address of each hop, as in '1/0', '2/10.99.0.2' or '1/3,2/10.99.0.2'"
 
 static const char of_asset[] = ROUTE_FORM;
+static const char of_request[] = "'direct' or " ROUTE_FORM;
 static const char of_rule[] = "'direct', 'any' or " ROUTE_FORM;
 
 /* What devices take for a name and for nothing else: see bpf/route.h. */
@@ -75,6 +76,13 @@ static const char *read_route(struct parser *ps, const struct ynode *n, const ch
 	else
 		return out;
 	return NULL;
+}
+
+const char *read_request_route(struct parser *ps, const struct ynode *n)
+{
+	if (!want_scalar(ps, n, of_request))
+		return NULL;
+	return node_is(n, "direct") ? "" : read_route(ps, n, of_request);
 }
 
 static void add_route(struct parser *ps, struct routes *r, const struct ynode *n, bool rule)

@@ -8,7 +8,9 @@
 #include "policy_match.h"
 #include "policy_parse.h"
 
-static const char expected[] = "a group, a UMAS function name, or a code of 0 to 0xff";
+#define FUNCTION_FORM	"a UMAS function name, or a code of 0 to 0xff"
+
+static const char functions_expected[] = "a group, " FUNCTION_FORM;
 static const char prefix[] = "umas_";
 
 #define PREFIX_LEN (sizeof(prefix) - 1)
@@ -39,10 +41,6 @@ static bool by_name(const struct ynode *n, struct function_sel *out)
 	const struct ks_modbus_row *rows;
 	unsigned int count;
 
-	if (node_group(n, &out->code)) {
-		out->kind = FN_GROUP;
-		return true;
-	}
 	rows = ks_modbus_rows(&count);
 	for (unsigned int i = 0; i < count; i++) {
 		if (!row_name(&rows[i]) ||
@@ -54,32 +52,44 @@ static bool by_name(const struct ynode *n, struct function_sel *out)
 	return false;
 }
 
-static void add_function(struct parser *ps, struct modbus_match *m, const struct ynode *n)
+bool read_umas_function(struct parser *ps, const struct ynode *n, bool group,
+			struct function_sel *out)
 {
-	struct function_sel s = { .kind = FN_SUB, .code = KS_FC_UMAS, .at = n->at };
-	const char *near;
+	const char *expected = group ? functions_expected : FUNCTION_FORM, *near;
 
+	*out = (struct function_sel){ .kind = FN_SUB, .code = KS_FC_UMAS, .at = n->at };
 	if (!want_scalar(ps, n, expected))
-		return;
-	if (text_number(n->text, n->len, &s.sub)) {
-		if (s.sub > 0xff) {
+		return false;
+	if (group && node_group(n, &out->code)) {
+		out->kind = FN_GROUP;
+		return true;
+	}
+	if (text_number(n->text, n->len, &out->sub)) {
+		if (out->sub > 0xff) {
 			node_wrong(ps, n, expected);
-			return;
+			return false;
 		}
-	} else if (!by_name(n, &s)) {
-		near = diag_nearest(n->text, n->len, words(&ps->d->mem));
+	} else if (!by_name(n, out)) {
+		near = diag_nearest(n->text, n->len, words(&ps->d->mem) + (group ? 0 : KS_GROUPS));
 		diag_error(ps->d, n->at, "unknown UMAS function '%s', expected %s%s%s%s",
 			   node_quote(ps, n), expected, near ? "; did you mean '" : "",
 			   near ? near : "", near ? "'?" : "");
-		return;
+		return false;
 	}
 	/* judged as what it wraps, so no request is ever this */
-	if (s.kind == FN_SUB && s.sub == 0x38) {
-		diag_error(ps->d, n->at,
-			   "'%s' is judged as the function that it signs, expected that",
-			   node_quote(ps, n));
+	if (out->sub != 0x38)
+		return true;
+	diag_error(ps->d, n->at, "'%s' is judged as the function that it signs, expected that",
+		   node_quote(ps, n));
+	return false;
+}
+
+static void add_function(struct parser *ps, struct modbus_match *m, const struct ynode *n)
+{
+	struct function_sel s;
+
+	if (!read_umas_function(ps, n, true, &s))
 		return;
-	}
 	m->functions = arena_grow(&ps->p->mem, m->functions, m->n_functions,
 				  sizeof(*m->functions));
 	m->functions[m->n_functions++] = s;
@@ -87,7 +97,7 @@ static void add_function(struct parser *ps, struct modbus_match *m, const struct
 
 static void match_functions(struct parser *ps, const struct ynode *n, void *arg)
 {
-	for (size_t i = 0, count = count_wanted(ps, n, expected); i < count; i++)
+	for (size_t i = 0, count = count_wanted(ps, n, functions_expected); i < count; i++)
 		add_function(ps, arg, node_at(n, i));
 }
 

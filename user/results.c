@@ -68,6 +68,32 @@ struct compiled_policy *load_policy(const char *path, enum diag_level level, int
 	return policy;
 }
 
+struct policy *load_rules(const char *path, struct compiled_policy **tables, int *rc)
+{
+	struct compiled_policy *c = NULL;
+	struct policy *policy;
+	struct diags d;
+
+	diags_init(&d, path);
+	policy = policy_parse_file(path, &d);
+	if (policy)
+		c = policy_compile(policy, &d);
+	diags_sort(&d);
+	keep_level(&d, DIAG_ERROR);
+	print_problems(&d);
+	*rc = EXIT_OK;
+	if (!c) {
+		complain("the policy '%s' has %zu error%s", path, d.errors,
+			 d.errors == 1 ? "" : "s");
+		*rc = EXIT_PROBLEM;
+		policy_free(policy);
+		policy = NULL;
+	}
+	diags_free(&d);
+	*tables = c;
+	return policy;
+}
+
 void digest_text(char out[DIGEST_TEXT], const uint8_t digest[32])
 {
 	for (int i = 0; i < 32; i++)

@@ -23,6 +23,9 @@ int print_json(json_t *object);
  */
 struct compiled_policy *load_policy(const char *path, enum diag_level level, int *rc);
 
+/* Likewise, with the rules as they were written; errors alone are printed. */
+struct policy *load_rules(const char *path, struct compiled_policy **tables, int *rc);
+
 void digest_text(char out[DIGEST_TEXT], const uint8_t digest[32]);
 
 /* At most one argument beside the common options. */

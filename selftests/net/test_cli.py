@@ -184,3 +184,118 @@ def test_json_everywhere():
             after = ks.cmd(*verb, "--json")
             equal(type(json.loads(after.stdout)), type(json.loads(done.stdout)), verb)
         json.loads(run(BINARY, "--json", "groups").stdout)
+
+
+def test_explain():
+    """What it refuses, and that verdicts of both kinds exit 0."""
+    with Plant() as plant:
+        ks = Keyswitch(plant)
+        who = ("explain", ks.policy, "--from", "10.9.9.9", "--to", str(plant.server4))
+        wrong = ks.write_policy("wrong.yaml", READONLY.replace("readonly", "sometimes"))
+        for argv, code, words in (
+                (("explain",), USAGE, ("no policy",)),
+                (("explain", ks.policy), USAGE, ("--from",)),
+                (("explain", ks.policy, "--from", "10.9.9.9"), USAGE, ("--to",)),
+                (who, USAGE, ("no request", "--function")),
+                ((*who, "extra"), USAGE, ("'extra'",)),
+                ((*who, "--function", "wriet_single_coil"), USAGE,
+                 ("--function", "did you mean 'write_single_coil'?")),
+                ((*who, "--function", "6", "--address", "70000"), USAGE,
+                 ("--address", "'70000'")),
+                ((*who[:2], "--from", "nobody", *who[4:], "--function", "17"), USAGE,
+                 ("unknown host 'nobody'",)),
+                (("explain", wrong, *who[2:], "--function", "17"), PROBLEM,
+                 (f"{wrong}:2:10", "'sometimes'")),
+                (("explain", "missing.yaml", *who[2:], "--function", "17"), PROBLEM,
+                 ("missing.yaml",))):
+            refused(ks.cmd(*argv, check=False), code, *words)
+        for function, verdict in (("read_holding_registers", "allow"),
+                                  ("write_single_register", "deny")):
+            answer = ks.json(*who, "--function", function, "--address", "4x101")
+            equal((answer["verdict"], answer["rule"], answer["request"]["address"]),
+                  (verdict, "default", 100), function)
+            text = ks.cmd(*who, "--function", function, "--address", "100").stdout
+            assert "(4x101)" in text or not answer["considered"], text
+        closed = ks.write_policy("closed.yaml", READONLY.replace("readonly", "deny"))
+        argv = ("explain", closed, *who[2:], "--function", "17")
+        equal(ks.json(*argv)["connection"], "pair_denied", "connection")
+        assert "connection itself is refused" in ks.cmd(*argv).stdout
+        help_text = ks.cmd("explain", "--help").stdout
+        for word in ("--from", "--write-address", "--pccc", "--route"):
+            assert word in help_text, word
+
+
+DIFF_PLANT = """version: 1
+default: readonly
+protected: 10.2.0.0/24
+hosts: {{hmi: 10.1.0.10, eng: [10.1.0.20, "2001:db8::20"]}}
+assets:
+  plc1: {{address: 10.2.0.5, modbus: {{}}}}
+  plc2: {{address: [10.2.0.6, "2001:db8:2::6"], enip: {{}}}}
+rules:
+  - {{name: setpoints, from: hmi, to: plc1, action: allow, modbus: {{functions: [6, 16], addresses: [0-99]}}}}
+  - {{name: speed, from: eng, to: plc2, action: allow, cip: {{services: [write_tag], tags: [Speed]}}}}
+"""
+SETPOINTS, SPEED = DIFF_PLANT.splitlines(keepends=True)[-2:]
+
+# what is replaced by what, and the lines that say it
+DIFFERENCES = (
+    ("0-99", "0-119", ["hmi (10.1.0.10) -> plc1: unit 1-255 write_single_register, "
+                       "write_multiple_registers 100-119: denied -> allowed by 'setpoints'"]),
+    ("0-99", "0-49, 90-99", ["hmi (10.1.0.10) -> plc1: unit 1-255 write_single_register, "
+                             "write_multiple_registers 50-89: allowed by 'setpoints' -> "
+                             "denied (default)"]),
+    ("tags: [Speed]", "tags: [Speed, Other]",
+     ["eng (10.1.0.20), eng (2001:db8::20) -> plc2: write_tag tag other (route direct): "
+      "denied -> allowed by 'speed'"]),
+    ("hmi: 10.1.0.10", "panel: 10.1.0.10, hmi: 10.1.0.11",
+     ["panel (10.1.0.10) -> plc1: unit 1-255 write_single_register, write_multiple_registers "
+      "0-99: allowed by 'setpoints' -> denied (default)",
+      "hmi (10.1.0.11) -> plc1: unit 1-255 write_single_register, write_multiple_registers "
+      "0-99: denied -> allowed by 'setpoints'"]),
+    ("from: hmi, to: plc1, action: allow, modbus: {{functions: [6, 16], addresses: [0-99]}}",
+     "to: plc1, action: allow, modbus: {{unit: 3, functions: [8/4]}}",
+     ["every client -> plc1: unit 3 force_listen_only: denied -> allowed by 'setpoints'",
+      "hmi (10.1.0.10) -> plc1: unit 1-255 write_single_register, write_multiple_registers "
+      "0-99: allowed by 'setpoints' -> denied (default)"]),
+    ("modbus: {{}}}}", "modbus: {{ports: [502, 1502], split: hold}}}}",
+     ["modbus ports of asset 'plc1': 502 -> 502, 1502",
+      "split of asset 'plc1': assemble -> hold"]),
+    ("protected: 10.2.0.0/24", "mode: monitor\non_deny: drop\nlimits: {{flows: 1000}}",
+     ["10.2.0.0/24 -> plc1: read_coils, read_discrete_inputs, read_holding_registers, "
+      "read_input_registers, read_exception_status, get_comm_event_counter, "
+      "get_comm_event_log, report_server_id, read_file_record, read_fifo_queue: "
+      "denied -> allowed (default)", None, None, None,
+      "mode: enforce -> monitor", "on_deny: reset -> drop", "protected: 10.2.0.0/24 -> none",
+      "limits flows: 16384 -> 1000"]),
+    # nothing that decides
+    ("rules:", "# a comment\nrules:", []),
+    (SETPOINTS + SPEED, SPEED + SETPOINTS, []),
+    ("name: speed", "name: tempo", []),
+    ("[0-99]", "[50-99, 0-60]", []),
+)
+
+
+def test_diff():
+    """Lines and exit codes of differences, of none, and of what cannot be compared."""
+    with Plant() as plant:
+        ks = Keyswitch(plant)
+        old = ks.write_policy("old.yaml", DIFF_PLANT)
+        for what, other, lines in DIFFERENCES:
+            assert what in DIFF_PLANT, what
+            new = ks.write_policy("new.yaml", DIFF_PLANT.replace(what, other))
+            done = ks.cmd("diff", old, new, check=False)
+            found = done.stdout.splitlines()
+            equal(done.returncode, 1 if lines else 0, f"exit code of {other}:\n{done.stdout}")
+            equal(len(found), len(lines or ["no difference"]), done.stdout)
+            for line, want in zip(found, lines or ["no difference"]):
+                assert want is None or line == want, f"{line}\nexpected\n{want}"
+            answer = json.loads(ks.cmd("--json", "diff", old, new, check=False).stdout)
+            equal(len(answer["requests"]) + len(answer["settings"]), len(lines), answer)
+        wrong = ks.write_policy("wrong.yaml", DIFF_PLANT.replace("readonly", "sometimes"))
+        for argv, words in (
+                (("diff",), ("OLD NEW",)), (("diff", old), ("OLD NEW",)),
+                (("diff", old, old, old), (str(old),)),
+                (("diff", old, wrong), (f"{wrong}:2:10", "'sometimes'")),
+                (("diff", "missing.yaml", old), ("missing.yaml",))):
+            refused(ks.cmd(*argv, check=False), USAGE, *words)

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Stores of the compiler: growing lists, and pools in which equal sequences
- * are kept once. Must not know what the elements mean.
+ * Growing lists, and pools in which equal sequences are kept once, see pool.h.
+ * Must not know what the elements mean.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy_compile.h"
+#include "pool.h"
 
 /* ---- lists ---- */
 
-static void *make_room(struct arena *mem, void *old, size_t *cap, size_t n, size_t size)
+void *make_room(struct arena *mem, void *old, size_t *cap, size_t n, size_t size)
 {
 	void *v;
 
@@ -27,15 +27,6 @@ void numbers_add(struct arena *mem, struct numbers *l, uint32_t v)
 {
 	l->v = make_room(mem, l->v, &l->cap, l->n, sizeof(*l->v));
 	l->v[l->n++] = v;
-}
-
-void *scratch(struct compiler *k, struct scratch *s, size_t bytes)
-{
-	if (s->room < bytes) {
-		s->room = 2 * bytes;
-		s->p = arena_alloc(&k->tmp, s->room);
-	}
-	return s->p;
 }
 
 static int compare_u32(const void *pa, const void *pb)
@@ -64,13 +55,6 @@ bool numbers_hold(const struct numbers *l, uint32_t v)
 		if (l->v[i] == v)
 			return true;
 	return false;
-}
-
-void stretch_add(struct compiler *k, struct stretches *s, uint32_t lo, uint32_t hi,
-		 struct ks_decision d)
-{
-	s->v = make_room(&k->tmp, s->v, &s->cap, s->n, sizeof(*s->v));
-	s->v[s->n++] = (struct stretch){ lo, hi, d };
 }
 
 /* ---- pools ---- */
