@@ -217,7 +217,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct compiled_policy *c = NULL;
 	struct policy *p;
 	struct diags d;
+	char *copy = malloc(size + 1);
 
+	MUST(copy);
+	memcpy(copy, data, size);
 	diags_init(&d, "input");
 	p = policy_parse_text((const char *)data, size, &d);
 	MUST(!p == (d.errors != 0));
@@ -229,6 +232,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_answers(p, c);
 	}
 	diags_sort(&d);
+	diags_take_text(&d, copy, size);
 	check_diagnostics(&d, data, size);
 	compiled_policy_free(c);
 	policy_free(p);

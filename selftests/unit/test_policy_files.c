@@ -53,7 +53,7 @@ static char *diagnose(const char *path, const char *name)
 	diags_init(&d, name);
 	c = policy_load(path, &d);
 	f = open_memstream(&text, &size);
-	diags_print(&d, f);
+	diags_print(&d, f, false);
 	fprintf(f, "%s\n", d.errors ? "refused" : "accepted");
 	fclose(f);
 	CHECK(!c == (d.errors != 0));
