@@ -405,7 +405,7 @@ static bool ref_cip(const struct policy *p, const struct ref_list *l,
 	return allow;
 }
 
-static struct answer ref_answer(const struct policy *p, const struct request *q)
+static inline struct answer ref_answer(const struct policy *p, const struct request *q)
 {
 	struct answer a = { .asset = ref_asset(p, &q->server) };
 	struct ref_list l = { .asset = a.asset };
@@ -598,7 +598,7 @@ static const struct ks_profile_rec *tab_profile(const struct compiled_policy *c,
 	return &c->profiles[profile];
 }
 
-static struct answer tab_answer(const struct compiled_policy *c, const struct request *q)
+static inline struct answer tab_answer(const struct compiled_policy *c, const struct request *q)
 {
 	struct answer a = { .known = false };
 	const struct ks_profile_rec *prof = tab_profile(c, q, &a);
