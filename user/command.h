@@ -21,6 +21,7 @@ struct command {
 };
 
 extern const struct command cmd_check;
+extern const struct command cmd_fmt;
 extern const struct command cmd_groups;
 extern const struct command cmd_attach;
 extern const struct command cmd_apply;

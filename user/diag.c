@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "diag.h"
+#include "utf8.h"
 
 #define QUOTE_MAX	64
 #define MESSAGE_MAX	1024	/* the longest list of expected words fits */
@@ -74,24 +75,24 @@ const char *diag_quote(struct diags *d, const char *text, size_t len)
 	char *out = arena_alloc(&d->mem, QUOTE_MAX * 4 + 4);
 	size_t o = 0;
 
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)text[i];
-		unsigned char next = i + 1 < len ? (unsigned char)text[i + 1] : 0;
-		/* U+0080..U+009F are control characters in UTF-8 as well */
-		bool c1 = c == 0xc2 && next >= 0x80 && next < 0xa0;
+	for (size_t i = 0, n; i < len && o <= QUOTE_MAX * 4 - 16; i += n) {
+		const unsigned char *c = (const unsigned char *)text + i;
+		bool shown;
 
 		/* never cut inside a multi-byte character */
-		if (i >= QUOTE_MAX && (c & 0xc0) != 0x80) {
+		if (i >= QUOTE_MAX) {
 			memcpy(out + o, "...", 3);
 			break;
 		}
-		if (c < 0x20 || c == 0x7f || c1)
-			o += (size_t)sprintf(out + o, "\\x%02x", c1 ? next : c);
-		else
-			out[o++] = (char)c;
-		i += c1;
-		if (o > QUOTE_MAX * 4 - 8)
-			break;
+		n = utf8_length(c, len - i);
+		shown = n && utf8_width(c, n) >= 0;
+		n = n ? n : 1;
+		if (shown)
+			memcpy(out + o, c, n);
+		/* U+0080..U+009F are one byte elsewhere, and written as that */
+		for (size_t k = n == 2 && c[0] == 0xc2; !shown && k < n; k++)
+			o += (size_t)sprintf(out + o, "\\x%02x", c[k]);
+		o += shown ? n : 0;
 	}
 	return out;
 }

@@ -8,6 +8,7 @@
  */
 #include "fuzz.h"
 
+#include "../../user/policy_fmt.h"
 #include "../unit/policy_eval.h"
 
 /*
@@ -212,6 +213,19 @@ static void check_diagnostics(const struct diags *d, const uint8_t *text, size_t
 	json_decref(array);
 }
 
+/* What is a policy has a layout, which is its own layout. */
+static void check_layout(const uint8_t *text, size_t size)
+{
+	struct arena mem = { 0 };
+	size_t once_len = 0, twice_len = 0;
+	char *once = policy_fmt((const char *)text, size, &mem, &once_len), *twice;
+
+	MUST(once);
+	twice = policy_fmt(once, once_len, &mem, &twice_len);
+	MUST(twice && once_len == twice_len && !memcmp(once, twice, once_len));
+	arena_free(&mem);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct compiled_policy *c = NULL;
@@ -230,6 +244,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		policy_lint(p, c, &d);
 		MUST(!d.errors);
 		check_answers(p, c);
+		check_layout(data, size);
 	}
 	diags_sort(&d);
 	diags_take_text(&d, copy, size);

@@ -359,7 +359,7 @@ static struct prefix address(const char *text)
 }
 
 /* A PCCC command, or Modbus in class 0x44, in place of what random_request() made. */
-static void random_inner(struct request *q)
+static inline void random_inner(struct request *q)
 {
 	static const uint32_t codes[] = { 0x0fa2, 0x0fa2, 0x0faa, 0x0faa, 0x0fab, 0x0f00, 0x0f01,
 					  0x0f67, 0x0f68, 0x0fa3, 0x0f88, 0x0f80, 0x0603, 0x0700,

@@ -434,6 +434,8 @@ TEST(diag_quotes_sorts_and_counts)
 	diags_init(&d, "f");
 	CHECK(!strcmp(diag_quote(&d, "a\x1b[1m\n", 6), "a\\x1b[1m\\x0a"));
 	CHECK(!strcmp(diag_quote(&d, "\xc2\x9bx\xc3\xa9", 5), "\\x9bx\xc3\xa9"));
+	/* no UTF-8, and a mark of direction */
+	CHECK(!strcmp(diag_quote(&d, "\xc3(\xe2\x80\xae", 5), "\\xc3(\\xe2\\x80\\xae"));
 	CHECK(strlen(diag_quote(&d, long_text, strlen(long_text))) == 64 + 3);
 	for (unsigned int i = 0; i < 3000; i++)
 		diag_warning(&d, ((struct pos){ .line = 3000 - i, .col = 1 }), "w%u", i);
