@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "../../user/policy.h"
+#include "policy_same.h"
 #include "test.h"
 
 #define CASES_MIN 30	/* fewer means that the directory was not found whole */
@@ -140,6 +141,72 @@ TEST(policy_shipped_files_give_no_warning)
 		free(list[i]);
 	}
 	free(list);
+}
+
+/* "key: value, " of each property that has a default. */
+static unsigned int put_defaults(FILE *f, const json_t *object, const char *end)
+{
+	unsigned int n = 0;
+	const char *key;
+	json_t *property;
+
+	json_object_foreach(json_object_get(object, "properties"), key, property) {
+		char *text = json_dumps(json_object_get(property, "default"), JSON_ENCODE_ANY);
+
+		if (text && ++n)
+			fprintf(f, "%s: %s%s", key, text, end);
+		free(text);
+	}
+	return n;
+}
+
+static struct compiled_policy *compile(const char *text)
+{
+	struct compiled_policy *c = NULL;
+	struct policy *p;
+	struct diags d;
+
+	diags_init(&d, "text");
+	p = policy_parse_text(text, strlen(text), &d);
+	if (CHECK(p != NULL))
+		c = policy_compile(p, &d);
+	policy_free(p);
+	diags_free(&d);
+	return c;
+}
+
+/* What editors fill in as a default is what the parser takes where nothing is said. */
+TEST(policy_schema_defaults_are_the_parsers)
+{
+	json_t *schema = json_load_file("policy/keyswitch.schema.json", 0, NULL), *asset;
+	struct compiled_policy *said, *unsaid;
+	unsigned int n;
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	asset = json_object_get(json_object_get(schema, "$defs"), "asset");
+	asset = json_object_get(json_array_get(json_object_get(asset, "anyOf"), 2), "properties");
+	fprintf(f, "version: 1\n");
+	n = put_defaults(f, schema, "\n");
+	fprintf(f, "limits: {");
+	n += put_defaults(f, json_object_get(json_object_get(schema, "properties"), "limits"), ", ");
+	fprintf(f, "}\nassets: {plc: {address: 10.2.0.1, modbus: {");
+	n += put_defaults(f, json_object_get(asset, "modbus"), ", ");
+	fprintf(f, "}, enip: {");
+	n += put_defaults(f, json_object_get(asset, "enip"), ", ");
+	fprintf(f, "}}}\n");
+	fclose(f);
+	/* 6 of the policy, 7 limits, 3 of modbus, 2 of enip */
+	CHECK(n == 18);
+	said = compile(text);
+	unsaid = compile("version: 1\nassets: {plc: {address: 10.2.0.1, modbus: {}, enip: {}}}\n");
+	if (!CHECK(said && unsaid && same_tables(said, unsaid)))
+		printf("%s", text);
+	compiled_policy_free(said);
+	compiled_policy_free(unsaid);
+	json_decref(schema);
+	free(text);
 }
 
 int main(void)
