@@ -123,7 +123,7 @@ demo:
 install: all
 	install -D -m 0755 $(OUT)/keyswitch $(DESTDIR)$(BINDIR)/keyswitch
 	install -d $(DESTDIR)$(DATADIR)/policy
-	install -m 0644 policy/*.yaml $(DESTDIR)$(DATADIR)/policy
+	install -m 0644 policy/*.yaml policy/*.json $(DESTDIR)$(DATADIR)/policy
 
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/keyswitch

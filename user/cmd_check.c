@@ -71,7 +71,7 @@ static int check_file(const char *path, json_t *array)
 			ret = EXIT_ENVIRONMENT;
 		}
 	} else {
-		diags_print(&d, stdout);
+		diags_print(&d, stdout, true);
 		print_summary(&d, c);
 	}
 	compiled_policy_free(c);

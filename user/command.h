@@ -21,6 +21,7 @@ struct command {
 };
 
 extern const struct command cmd_check;
+extern const struct command cmd_fmt;
 extern const struct command cmd_explain;
 extern const struct command cmd_diff;
 extern const struct command cmd_groups;

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "diag.h"
+#include "utf8.h"
 
 #define QUOTE_MAX	64
 #define MESSAGE_MAX	1024	/* the longest list of expected words fits */
@@ -32,7 +33,15 @@ void diags_init(struct diags *d, const char *file)
 void diags_free(struct diags *d)
 {
 	arena_free(&d->mem);
+	free(d->text);
 	memset(d, 0, sizeof(*d));
+}
+
+void diags_take_text(struct diags *d, char *text, size_t len)
+{
+	free(d->text);
+	d->text = text;
+	d->len = len;
 }
 
 void diag_add(struct diags *d, enum diag_level level, struct pos at,
@@ -66,24 +75,24 @@ const char *diag_quote(struct diags *d, const char *text, size_t len)
 	char *out = arena_alloc(&d->mem, QUOTE_MAX * 4 + 4);
 	size_t o = 0;
 
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)text[i];
-		unsigned char next = i + 1 < len ? (unsigned char)text[i + 1] : 0;
-		/* U+0080..U+009F are control characters in UTF-8 as well */
-		bool c1 = c == 0xc2 && next >= 0x80 && next < 0xa0;
+	for (size_t i = 0, n; i < len && o <= QUOTE_MAX * 4 - 16; i += n) {
+		const unsigned char *c = (const unsigned char *)text + i;
+		bool shown;
 
 		/* never cut inside a multi-byte character */
-		if (i >= QUOTE_MAX && (c & 0xc0) != 0x80) {
+		if (i >= QUOTE_MAX) {
 			memcpy(out + o, "...", 3);
 			break;
 		}
-		if (c < 0x20 || c == 0x7f || c1)
-			o += (size_t)sprintf(out + o, "\\x%02x", c1 ? next : c);
-		else
-			out[o++] = (char)c;
-		i += c1;
-		if (o > QUOTE_MAX * 4 - 8)
-			break;
+		n = utf8_length(c, len - i);
+		shown = n && utf8_width(c, n) >= 0;
+		n = n ? n : 1;
+		if (shown)
+			memcpy(out + o, c, n);
+		/* U+0080..U+009F are one byte elsewhere, and written as that */
+		for (size_t k = n == 2 && c[0] == 0xc2; !shown && k < n; k++)
+			o += (size_t)sprintf(out + o, "\\x%02x", c[k]);
+		o += shown ? n : 0;
 	}
 	return out;
 }
@@ -172,8 +181,21 @@ void diags_sort(struct diags *d)
 		qsort(d->v, d->n, sizeof(*d->v), compare);
 }
 
-void diags_print(const struct diags *d, FILE *out)
+static void print_excerpt(const struct diag_excerpt *e, uint32_t line, FILE *out)
 {
+	int gutter = fprintf(out, "%4u", line);
+
+	fprintf(out, " | %s\n%*s | %*s^", e->text, gutter, "", (int)e->before, "");
+	for (unsigned int i = 1; i < e->under; i++)
+		fputc('~', out);
+	fputc('\n', out);
+}
+
+void diags_print(const struct diags *d, FILE *out, bool source)
+{
+	struct diag_cursor cursor = { 0 };
+	struct diag_excerpt e;
+
 	for (size_t i = 0; i < d->n; i++) {
 		const struct diag *g = &d->v[i];
 
@@ -183,6 +205,8 @@ void diags_print(const struct diags *d, FILE *out)
 		else
 			fprintf(out, "%s: %s: %s\n", d->file,
 				level_names[g->level], g->message);
+		if (source && diag_excerpt(d, g->at, &cursor, &e))
+			print_excerpt(&e, g->at.line, out);
 	}
 	for (int i = 0; i < 2; i++)
 		if (d->dropped[i])
@@ -190,15 +214,30 @@ void diags_print(const struct diags *d, FILE *out)
 				level_names[dropped_level[i]], d->dropped[i]);
 }
 
-static json_t *diag_json(const struct diags *d, const struct diag *g)
+static int add_place(const struct diags *d, const struct diag *g, struct diag_cursor *c,
+		     json_t *o)
+{
+	struct diag_excerpt e;
+
+	if (!g->at.line)
+		return 0;
+	if (json_object_set_new(o, "line", json_integer(g->at.line)) ||
+	    json_object_set_new(o, "column", json_integer(g->at.col)))
+		return -1;
+	if (!diag_excerpt(d, g->at, c, &e))
+		return 0;
+	if (e.length && json_object_set_new(o, "length", json_integer(e.length)))
+		return -1;
+	return json_object_set_new(o, "source", json_string(e.text));
+}
+
+static json_t *diag_json(const struct diags *d, const struct diag *g, struct diag_cursor *c)
 {
 	json_t *o = json_pack("{s:s, s:s, s:s}", "file", d->file,
 			      "severity", level_names[g->level],
 			      "message", g->message);
 
-	if (o && g->at.line &&
-	    (json_object_set_new(o, "line", json_integer(g->at.line)) ||
-	     json_object_set_new(o, "column", json_integer(g->at.col)))) {
+	if (o && add_place(d, g, c, o)) {
 		json_decref(o);
 		o = NULL;
 	}
@@ -207,8 +246,10 @@ static json_t *diag_json(const struct diags *d, const struct diag *g)
 
 int diags_json(const struct diags *d, json_t *array)
 {
+	struct diag_cursor cursor = { 0 };
+
 	for (size_t i = 0; i < d->n; i++)
-		if (json_array_append_new(array, diag_json(d, &d->v[i])))
+		if (json_array_append_new(array, diag_json(d, &d->v[i], &cursor)))
 			return -1;
 	for (int i = 0; i < 2; i++) {
 		if (d->dropped[i] &&

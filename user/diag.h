@@ -15,11 +15,14 @@
 
 #include "arena.h"
 
-/* A place in a file, 1-based; line 0 means the file as a whole. */
+/* A place in a file, 1-based, in characters; line 0 means the file as a whole. */
 struct pos {
 	uint32_t line;
 	uint32_t col;
+	uint32_t len;		/* 0: not known; of what goes on below: POS_WHOLE_LINE */
 };
+
+#define POS_WHOLE_LINE	UINT32_MAX
 
 enum diag_level { DIAG_ERROR, DIAG_WARNING, DIAG_INFO };
 
@@ -32,6 +35,8 @@ struct diag {
 
 struct diags {
 	const char *file;
+	char *text;		/* of the file, NULL if there is none to show */
+	size_t len;
 	struct arena mem;
 	struct diag *v;
 	size_t n;
@@ -65,9 +70,32 @@ const char *diag_nearest(const char *text, size_t len, const char *const *names)
 /* "'a', 'b' or 'c'" */
 const char *diag_join(struct diags *d, const char *const *names);
 
+/* The file's text, from malloc(), which is now freed with the diagnostics. */
+void diags_take_text(struct diags *d, char *text, size_t len);
+
 void diags_sort(struct diags *d);
-void diags_print(const struct diags *d, FILE *out);
+/* One line each and, with 'source', the line of the file with a mark under the place. */
+void diags_print(const struct diags *d, FILE *out, bool source);
 /* Appends one object a diagnostic to the array; 0, or -1 when out of memory. */
 int diags_json(const struct diags *d, json_t *array);
+
+/* ---- diag_source.c ---- */
+
+/* Where in the text the last excerpt began; zeroed before the first. */
+struct diag_cursor {
+	uint32_t line, col;
+	size_t start, at;	/* bytes: of the line, of the column */
+};
+
+/* A line as a terminal may show it, and its columns before and under the place. */
+struct diag_excerpt {
+	char text[1024];
+	unsigned int columns, before, under;
+	uint32_t length;	/* characters of the place on that line, 0: not known */
+};
+
+/* false: no text, or no such line. */
+bool diag_excerpt(const struct diags *d, struct pos place, struct diag_cursor *c,
+		  struct diag_excerpt *e);
 
 #endif

@@ -63,6 +63,7 @@ struct policy_group {
 	struct pos at;
 	uint32_t *hosts;	/* indices into hosts, nested groups flattened, no repeats */
 	size_t n;
+	bool nested;		/* another group names it */
 };
 
 struct policy_asset {
@@ -290,7 +291,7 @@ void policy_free(struct policy *p);
 struct compiled_policy *policy_compile(const struct policy *p, struct diags *d);
 void compiled_policy_free(struct compiled_policy *c);
 
-/* Warnings and notes; `c` may be NULL when only the tree's own lints are wanted. */
+/* Warnings and notes; `c` is what was compiled from p. */
 void policy_lint(const struct policy *p, const struct compiled_policy *c,
 		 struct diags *d);
 

@@ -12,7 +12,7 @@
 void compile_limit(struct compiler *k, size_t limit, const char *what)
 {
 	if (!k->failed)
-		diag_error(k->d, ((struct pos){ 0, 0 }),
+		diag_error(k->d, ((struct pos){ 0 }),
 			   "policy needs more than %zu %s, expected fewer", limit, what);
 	k->failed = true;
 }
@@ -150,7 +150,7 @@ struct compiled_policy *policy_compile(const struct policy *p, struct diags *d)
 	struct compiler k = { .p = p, .c = c, .d = d };
 
 	if (!c) {
-		diag_error(d, ((struct pos){ 0, 0 }), "out of memory");
+		diag_error(d, ((struct pos){ 0 }), "out of memory");
 		return NULL;
 	}
 	fill_settings(&k);

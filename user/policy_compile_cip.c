@@ -169,9 +169,28 @@ static void close_leaf(struct row_builder *b, uint32_t leaf, struct ks_decision 
 	b->row[leaf] = compile_slice(k, &b->boxes, KS_NO_VALUE);
 }
 
-static void apply_rule(struct row_builder *b, uint32_t rule)
+static bool selects_leaf(const struct compiler *k, uint32_t rule, uint32_t leaf)
+{
+	return k->leaf_sets[k->plans[rule].selection * k->leaf_words + leaf / 64] >>
+	       leaf % 64 & 1;
+}
+
+/* Whether anything behind this rule would allow some of a leaf that it shuts. */
+static bool shutting_matters(const struct compiler *k, const struct numbers *rules, size_t i,
+			     uint32_t leaf)
+{
+	bool allows = k->default_leaves[leaf / 64] >> leaf % 64 & 1;
+
+	while (!allows && ++i < rules->n)
+		allows = k->p->rules[rules->v[i]].allow && selects_leaf(k, rules->v[i], leaf);
+	return allows;
+}
+
+/* The i-th of the row's rules. */
+static void apply_rule(struct row_builder *b, const struct numbers *rules, size_t i)
 {
 	struct compiler *k = b->k;
+	uint32_t rule = rules->v[i];
 	const struct rule_plan *plan = &k->plans[rule];
 	const uint64_t *set = k->leaf_sets + plan->selection * k->leaf_words;
 	bool shuts = k->p->rules[rule].cip && k->p->rules[rule].cip->n_tags;
@@ -190,9 +209,13 @@ static void apply_rule(struct row_builder *b, uint32_t rule)
 			b->part[leaf].attributes |= plan->attributes.n != 0;
 		}
 		hit = shuts ? k->shut_leaves[w] & b->open[w] : 0;
-		for (; hit; hit &= hit - 1)
-			close_leaf(b, (uint32_t)(64 * w) + (uint32_t)__builtin_ctzll(hit),
-				   default_decision(false));
+		for (; hit; hit &= hit - 1) {
+			uint32_t leaf = (uint32_t)(64 * w) + (uint32_t)__builtin_ctzll(hit);
+
+			if (shutting_matters(k, rules, i, leaf))
+				k->c->rule_used[rule + 1] = 1;
+			close_leaf(b, leaf, default_decision(false));
+		}
 	}
 }
 
@@ -222,7 +245,7 @@ uint32_t compile_cip_row(struct compiler *k, const struct numbers *rules)
 	uint32_t row;
 
 	for (size_t i = 0; i < rules->n; i++)
-		apply_rule(b, rules->v[i]);
+		apply_rule(b, rules, i);
 	for (uint32_t i = 0; i < k->n_leaves; i++) {
 		bool allow = k->default_leaves[i / 64] >> i % 64 & 1;
 

@@ -186,7 +186,7 @@ struct policy *policy_parse_text(const char *text, size_t len, struct diags *d)
 	struct ynode *root;
 
 	if (!p) {
-		diag_error(d, ((struct pos){ 0, 0 }), "out of memory");
+		diag_error(d, ((struct pos){ 0 }), "out of memory");
 		return NULL;
 	}
 	set_defaults(p);
@@ -244,21 +244,19 @@ fail:
 
 struct policy *policy_parse_file(const char *path, struct diags *d)
 {
-	struct policy *p;
 	size_t len = 0;
 	char *text = read_file(path, &len);
 
 	if (!text) {
 		int err = errno;
 
-		diag_error(d, ((struct pos){ 0, 0 }), "cannot read: %s",
+		diag_error(d, ((struct pos){ 0 }), "cannot read: %s",
 			   err == EFBIG ? "larger than 32 MiB" : strerror(err));
 		errno = err;
 		return NULL;
 	}
-	p = policy_parse_text(text, len, d);
-	free(text);
-	return p;
+	diags_take_text(d, text, len);
+	return policy_parse_text(text, len, d);
 }
 
 void policy_free(struct policy *p)

@@ -2,7 +2,7 @@
 /*
  * Inside of the policy parser: the YAML tree with positions, the table-driven
  * reading of mappings, and the parts of the grammar by concern. Only the
- * policy_parse*.c files include this.
+ * policy_parse*.c files include this, and policy_fmt*.c for the tree.
  */
 #ifndef KEYSWITCH_POLICY_PARSE_H
 #define KEYSWITCH_POLICY_PARSE_H

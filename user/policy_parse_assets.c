@@ -107,6 +107,7 @@ static void flatten_member(struct flatten *f, const struct ynode *m,
 		return;
 	}
 	inner = value & ~NAME_IS_GROUP;
+	f->ps->p->groups[inner].nested = true;
 	if (f->walk[inner].state == OPEN || depth == YAML_DEPTH_MAX) {
 		diag_error(f->ps->d, m->at, "group '%s' %s", node_quote(f->ps, m),
 			   depth == YAML_DEPTH_MAX ? "is nested too deep"

@@ -156,7 +156,7 @@ static enum request_word request_kind(struct reading *r)
 		if (given(r, w))
 			kind = w;
 	if (kind == WORDS)
-		diag_error(r->ps.d, ((struct pos){ 0, 0 }),
+		diag_error(r->ps.d, ((struct pos){ 0 }),
 			   "no request, expected --function, --umas, --service, --pccc or --io");
 	for (enum request_word w = 0; w < WORDS && kind != WORDS; w++) {
 		if (!given(r, w) || w == kind || kind_words[kind] >> w & 1)

@@ -20,7 +20,7 @@ bool word_wrong(struct reading *r, const char *option, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	diag_error(r->ps.d, ((struct pos){ 0, 0 }), "--%s: %s", option, text);
+	diag_error(r->ps.d, ((struct pos){ 0 }), "--%s: %s", option, text);
 	return false;
 }
 

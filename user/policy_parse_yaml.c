@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "policy_parse.h"
+#include "utf8.h"
 
 struct builder {
 	struct arena *mem;
@@ -30,33 +31,41 @@ struct builder {
 static struct pos mark_pos(const struct fy_mark *m)
 {
 	if (!m || m->line < 0)
-		return (struct pos){ 0, 0 };
-	return (struct pos){ (uint32_t)m->line + 1, (uint32_t)m->column + 1 };
+		return (struct pos){ 0 };
+	return (struct pos){ .line = (uint32_t)m->line + 1,
+			     .col = (uint32_t)m->column + 1 };
+}
+
+/* Where a token is and how long; one of several lines reaches to the end of its first. */
+static struct pos event_pos(struct fy_event *e)
+{
+	const struct fy_mark *end = fy_event_end_mark(e);
+	struct pos at = mark_pos(fy_event_start_mark(e));
+
+	if (!at.line || !end || end->line < 0)
+		return at;
+	if ((uint32_t)end->line + 1 != at.line)
+		at.len = POS_WHOLE_LINE;
+	else if ((uint32_t)end->column + 1 > at.col)
+		at.len = (uint32_t)end->column + 1 - at.col;
+	return at;
+}
+
+/* libfyaml's marks are inside of the quotes. */
+static void add_quotes(struct pos *at)
+{
+	at->col--;
+	if (at->len != POS_WHOLE_LINE)
+		at->len += 2;
 }
 
 /*
- * UTF-8 as RFC 3629 has it, no NUL, no byte order mark inside. libfyaml stops
- * at the first bad byte without saying where, so all of them are found here.
+ * No NUL, no byte order mark inside. libfyaml stops at the first bad byte without
+ * saying where, so all of them are found here.
  */
-static size_t utf8_length(const unsigned char *s, size_t left)
-{
-	size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 :
-		   (s[0] & 0xf0) == 0xe0 ? 3 : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
-
-	if (!n || n > left)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] >= 0xa0) ||
-	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] >= 0x90))
-		return 0;
-	return n;
-}
-
 static void check_bytes(const char *text, size_t len, struct diags *d)
 {
-	struct pos at = { 1, 1 };
+	struct pos at = { .line = 1, .col = 1 };
 	bool indent = true;
 
 	for (size_t i = 0; i < len; at.col++) {
@@ -72,8 +81,8 @@ static void check_bytes(const char *text, size_t len, struct diags *d)
 		if (c != ' ' && c != '\t')
 			indent = false;
 		i += n ? n : 1;
-		if (c == '\n') {
-			at = (struct pos){ at.line + 1, 0 };
+		if (c == '\n' || (c == '\r' && (i == len || text[i] != '\n'))) {
+			at = (struct pos){ .line = at.line + 1 };
 			indent = true;
 		}
 	}
@@ -198,13 +207,14 @@ static void refuse_tag(struct builder *b, struct fy_token *tag, struct pos at)
 
 static void on_alias(struct builder *b, struct fy_event *e)
 {
-	struct pos at = mark_pos(fy_event_start_mark(e));
+	struct pos at = event_pos(e);
 	struct ynode *n;
 	size_t len;
 	const char *text = fy_token_get_text(e->alias.anchor, &len);
 	uint32_t index = names_find(&b->anchors, text, len);
 
 	at.col -= at.col > 1;	/* libfyaml marks the name, the token begins at '*' */
+	at.len += at.len != 0;
 	if (index != NO_NAME && b->anchored[index]->complete) {
 		add_node(b, b->anchored[index]);
 		return;
@@ -223,7 +233,7 @@ static void on_alias(struct builder *b, struct fy_event *e)
 
 static void on_scalar(struct builder *b, struct fy_event *e)
 {
-	struct ynode *n = new_node(b, Y_SCALAR, mark_pos(fy_event_start_mark(e)));
+	struct ynode *n = new_node(b, Y_SCALAR, event_pos(e));
 	enum fy_scalar_style style = fy_token_scalar_style(e->scalar.value);
 	const char *text = fy_token_get_text(e->scalar.value, &n->len);
 
@@ -231,11 +241,10 @@ static void on_scalar(struct builder *b, struct fy_event *e)
 	n->text = text ? arena_strndup(b->mem, text, n->len) : "";
 	if (!text)
 		n->len = 0;
-	if (style != FYSS_PLAIN && style != FYSS_ANY)
-		n->at.col -= style >= FYSS_SINGLE_QUOTED &&
-			     style <= FYSS_DOUBLE_QUOTED && n->at.col > 1;
-	else
+	if (style == FYSS_PLAIN || style == FYSS_ANY)
 		n->empty = is_null(n->text, n->len);
+	else if (style <= FYSS_DOUBLE_QUOTED && n->at.col > 1)
+		add_quotes(&n->at);
 	n->complete = true;
 	if (memchr(n->text, 0, n->len)) {
 		diag_error(b->d, n->at, "character 0 in a value, expected text");
@@ -324,8 +333,8 @@ static void take_errors(struct builder *b, struct fy_diag *fyd)
 	bool any = false;
 
 	while ((err = fy_diag_errors_iterate(fyd, &it))) {
-		struct pos at = { err->line > 0 ? (uint32_t)err->line : 1,
-				  err->column > 0 ? (uint32_t)err->column : 1 };
+		struct pos at = { .line = err->line > 0 ? (uint32_t)err->line : 1,
+				  .col = err->column > 0 ? (uint32_t)err->column : 1 };
 
 		diag_error(b->d, at, "not YAML: %s", err->msg);
 		any = true;
@@ -369,7 +378,7 @@ static void parse_events(struct builder *b, const char *text, size_t len)
 struct ynode *yaml_load(const char *text, size_t len, struct arena *mem,
 			struct diags *d)
 {
-	struct builder b = { .mem = mem, .d = d, .last = { 1, 1 } };
+	struct builder b = { .mem = mem, .d = d, .last = { .line = 1, .col = 1 } };
 
 	check_bytes(text, len, d);
 	if (d->errors)
@@ -379,7 +388,7 @@ struct ynode *yaml_load(const char *text, size_t len, struct arena *mem,
 	if (b.stop)
 		return NULL;
 	if (!b.root)
-		diag_error(d, ((struct pos){ 1, 1 }),
+		diag_error(d, ((struct pos){ .line = 1, .col = 1 }),
 			   "file is empty, expected a policy that begins with 'version: 1'");
 	return b.root;
 }

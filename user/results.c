@@ -37,7 +37,7 @@ static void print_problems(const struct diags *d)
 	json_t *list;
 
 	if (!options.json) {
-		diags_print(d, stderr);
+		diags_print(d, stderr, true);
 		return;
 	}
 	list = json_array();

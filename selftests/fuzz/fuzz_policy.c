@@ -8,6 +8,7 @@
  */
 #include "fuzz.h"
 
+#include "../../user/policy_fmt.h"
 #include "../unit/policy_eval.h"
 
 /*
@@ -212,12 +213,28 @@ static void check_diagnostics(const struct diags *d, const uint8_t *text, size_t
 	json_decref(array);
 }
 
+/* What is a policy has a layout, which is its own layout. */
+static void check_layout(const uint8_t *text, size_t size)
+{
+	struct arena mem = { 0 };
+	size_t once_len = 0, twice_len = 0;
+	char *once = policy_fmt((const char *)text, size, &mem, &once_len), *twice;
+
+	MUST(once);
+	twice = policy_fmt(once, once_len, &mem, &twice_len);
+	MUST(twice && once_len == twice_len && !memcmp(once, twice, once_len));
+	arena_free(&mem);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct compiled_policy *c = NULL;
 	struct policy *p;
 	struct diags d;
+	char *copy = malloc(size + 1);
 
+	MUST(copy);
+	memcpy(copy, data, size);
 	diags_init(&d, "input");
 	p = policy_parse_text((const char *)data, size, &d);
 	MUST(!p == (d.errors != 0));
@@ -227,8 +244,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		policy_lint(p, c, &d);
 		MUST(!d.errors);
 		check_answers(p, c);
+		check_layout(data, size);
 	}
 	diags_sort(&d);
+	diags_take_text(&d, copy, size);
 	check_diagnostics(&d, data, size);
 	compiled_policy_free(c);
 	policy_free(p);

@@ -110,7 +110,7 @@ TARGETS = {
             "o->blank = len;", "o->blank = 2;"),
     )),
     "policy": Target(
-        sources=("user/policy*.c", "user/addr.c", "user/arena.c", "user/diag.c",
+        sources=("user/policy*.c", "user/addr.c", "user/arena.c", "user/diag*.c", "user/utf8.c",
                  "user/names.c", "user/pool.c"),
         define=("-D_GNU_SOURCE", "-DCHUNK_SIZE=0"),
         libs=("-lfyaml", "-ljansson", "-lnettle"),

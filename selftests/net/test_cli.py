@@ -4,7 +4,9 @@ clear answer with its exit code, and none of them changes what is enforced.
 """
 import json
 import os
+import pathlib
 import subprocess
+import tempfile
 
 import tcp_split
 from kit import abort, cases, denied_write, equal, no_writes, write_register
@@ -299,3 +301,61 @@ def test_diff():
                 (("diff", old, wrong), (f"{wrong}:2:10", "'sometimes'")),
                 (("diff", "missing.yaml", old), ("missing.yaml",))):
             refused(ks.cmd(*argv, check=False), USAGE, *words)
+
+
+UNTIDY = "version:  1\nassets: {plc: 10.2.0.1} # one\n"
+TIDY = "version: 1\nassets: {plc: 10.2.0.1} # one\n"
+
+
+def fmt(*argv, **kwargs):
+    return run(BINARY, "fmt", *argv, check=False, **kwargs)
+
+
+def test_fmt():
+    """In place: the whole file or nothing, with its mode and owner, through a link."""
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        policy, link, broken = (folder / n for n in ("policy.yaml", "link.yaml", "broken.yaml"))
+        policy.write_text(UNTIDY)
+        policy.chmod(0o640)
+        os.chown(policy, 12, 34)
+        link.symlink_to(policy.name)
+        broken.write_text("version: 1\nassets:  {plc: 10.2.0.300}\n")
+        equal(fmt(policy).stdout, TIDY, "fmt to stdout")
+        done = fmt("--check", policy)
+        equal((done.returncode, done.stdout), (PROBLEM, f"{policy}\n"), "fmt --check")
+        equal(json.loads(fmt("--check", "--json", policy).stdout),
+              [{"file": str(policy), "changed": True}], "fmt --check --json")
+        equal(policy.read_text(), UNTIDY, "the file after --check")
+        refused(fmt("--write", broken), PROBLEM, f"{broken}:2:16", "10.2.0.300")
+        equal(broken.read_text(), "version: 1\nassets:  {plc: 10.2.0.300}\n", "a broken file")
+        done = fmt("--write", link, broken)
+        equal((done.returncode, done.stdout), (PROBLEM, f"{link}\n"), "fmt --write")
+        assert link.is_symlink(), "the link was replaced"
+        st = policy.stat()
+        equal((policy.read_text(), st.st_mode & 0o7777, st.st_uid, st.st_gid),
+              (TIDY, 0o640, 12, 34), "the file, its mode and owner")
+        equal((fmt("--check", policy).returncode, fmt("--write", policy).stdout), (0, ""),
+              "a file that is laid out")
+        equal(policy.stat().st_ino, st.st_ino, "the inode of a file that needs nothing")
+        equal(sorted(p.name for p in folder.iterdir()),
+              ["broken.yaml", "link.yaml", "policy.yaml"], "what is left in the folder")
+
+
+def test_fmt_refused():
+    with tempfile.TemporaryDirectory() as folder:
+        policy = pathlib.Path(folder) / "policy.yaml"
+        policy.write_text(UNTIDY)
+        refused(fmt(), USAGE, "at least one")
+        refused(fmt("--write", "--check", policy), USAGE, "--write", "--check")
+        refused(fmt("--nonsense", policy), USAGE, "nonsense")
+        refused(fmt(policy.with_name("none.yaml")), PROBLEM, "none.yaml", "No such file")
+        refused(fmt(folder), PROBLEM, "Is a directory")
+        pipe = run("sh", "-c", f"cat {policy} | {BINARY} fmt --write /dev/stdin", check=False)
+        refused(pipe, ENVIRONMENT, "/dev/stdin")
+        # no room: the file stays as it was and nothing lies beside it
+        full = run("sh", "-c", f"ulimit -f 0; trap '' XFSZ; {BINARY} fmt --write {policy} 2>&1",
+                   check=False)
+        equal(full.returncode, ENVIRONMENT, f"exit code without room:\n{full.stdout}")
+        equal(policy.read_text(), UNTIDY, "the file without room")
+        equal([p.name for p in pathlib.Path(folder).iterdir()], ["policy.yaml"], "the folder")

@@ -321,7 +321,7 @@ static uint32_t put_assets(struct text *t)
 	return placed;
 }
 
-static void write_policy(struct text *t)
+static inline void write_policy(struct text *t)
 {
 	static const char *const defaults[] = { "deny", "readonly", "allow" };
 	uint32_t hosts = 1 + any(NAMES), groups = 1 + any(3), rules = any(12), assets;
@@ -369,7 +369,7 @@ static struct prefix address(const char *text)
 }
 
 /* A PCCC command, or Modbus in class 0x44, in place of what random_request() made. */
-static void random_inner(struct request *q)
+static inline void random_inner(struct request *q)
 {
 	static const uint32_t codes[] = { 0x0fa2, 0x0fa2, 0x0faa, 0x0faa, 0x0fab, 0x0f00, 0x0f01,
 					  0x0f67, 0x0f68, 0x0fa3, 0x0f88, 0x0f80, 0x0603, 0x0700,
@@ -397,7 +397,7 @@ static void random_inner(struct request *q)
 	q->elements = 1 + any(any(4) ? 4 : 70000);
 }
 
-static void random_request(struct request *q)
+static inline void random_request(struct request *q)
 {
 	static const char *const clients[] = {
 		"10.1.0.1", "10.1.0.2", "10.1.0.3", "10.1.0.77", "10.9.9.9", "192.0.2.1",

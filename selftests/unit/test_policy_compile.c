@@ -31,7 +31,7 @@ static struct loaded load(const char *text)
 	if (l.p)
 		l.c = policy_compile(l.p, &l.d);
 	if (!CHECK(l.c != NULL)) {
-		diags_print(&l.d, stdout);
+		diags_print(&l.d, stdout, true);
 		exit(1);
 	}
 	return l;
@@ -434,10 +434,12 @@ TEST(diag_quotes_sorts_and_counts)
 	diags_init(&d, "f");
 	CHECK(!strcmp(diag_quote(&d, "a\x1b[1m\n", 6), "a\\x1b[1m\\x0a"));
 	CHECK(!strcmp(diag_quote(&d, "\xc2\x9bx\xc3\xa9", 5), "\\x9bx\xc3\xa9"));
+	/* no UTF-8, and a mark of direction */
+	CHECK(!strcmp(diag_quote(&d, "\xc3(\xe2\x80\xae", 5), "\\xc3(\\xe2\\x80\\xae"));
 	CHECK(strlen(diag_quote(&d, long_text, strlen(long_text))) == 64 + 3);
 	for (unsigned int i = 0; i < 3000; i++)
-		diag_warning(&d, ((struct pos){ 3000 - i, 1 }), "w%u", i);
-	diag_error(&d, ((struct pos){ 5000, 2 }), "the error");
+		diag_warning(&d, ((struct pos){ .line = 3000 - i, .col = 1 }), "w%u", i);
+	diag_error(&d, ((struct pos){ .line = 5000, .col = 2 }), "the error");
 	diags_sort(&d);
 	CHECK(d.n == DIAGS_MAX + 1 && d.dropped[1] == 2000 && d.errors == 1);
 	CHECK(d.v[0].at.line == 2001 && !strcmp(d.v[d.n - 1].message, "the error"));

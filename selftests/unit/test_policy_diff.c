@@ -33,7 +33,7 @@ static bool load(struct loaded *l, const char *text, size_t n)
 	if (l->p)
 		l->c = policy_compile(l->p, &l->d);
 	if (!CHECK(l->c))
-		diags_print(&l->d, stdout);
+		diags_print(&l->d, stdout, true);
 	return l->c;
 }
 

@@ -214,7 +214,7 @@ static struct policy *read_plant(struct diags *d)
 	diags_init(d, "plant");
 	p = policy_parse_text(plant, strlen(plant), d);
 	if (!CHECK(p))
-		diags_print(d, stdout);
+		diags_print(d, stdout, true);
 	return p;
 }
 
@@ -353,7 +353,7 @@ TEST(explain_sentences)
 		free(text);
 		arena_free(&mem);
 	}
-	diags_print(&d, stdout);
+	diags_print(&d, stdout, true);
 	policy_free(p);
 	diags_free(&d);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "../../user/policy.h"
+#include "policy_same.h"
 #include "test.h"
 
 #define CASES_MIN 30	/* fewer means that the directory was not found whole */
@@ -53,7 +54,7 @@ static char *diagnose(const char *path, const char *name)
 	diags_init(&d, name);
 	c = policy_load(path, &d);
 	f = open_memstream(&text, &size);
-	diags_print(&d, f);
+	diags_print(&d, f, false);
 	fprintf(f, "%s\n", d.errors ? "refused" : "accepted");
 	fclose(f);
 	CHECK(!c == (d.errors != 0));
@@ -113,6 +114,99 @@ TEST(policy_unreadable_files_are_named)
 	CHECK(load_gives("/nonexistent/policy.yaml", "file: error: cannot read: No such file"));
 	CHECK(load_gives("/", "file: error: cannot read: Is a directory"));
 	CHECK(load_gives("/dev/zero", "cannot read: larger than 32 MiB"));
+}
+
+/* readonly.yaml covers every address, and says itself what that costs. */
+TEST(policy_shipped_files_give_no_warning)
+{
+	struct dirent **list = NULL;
+	int n = scandir("policy", &list, is_yaml, alphasort);
+
+	CHECK(n >= 5);
+	for (int i = 0; i < n; i++) {
+		struct compiled_policy *c;
+		struct diags d;
+		char path[512];
+
+		snprintf(path, sizeof(path), "policy/%s", list[i]->d_name);
+		diags_init(&d, path);
+		c = policy_load(path, &d);
+		CHECK(c != NULL);
+		for (size_t k = 0; k < d.n; k++)
+			if (!CHECK(d.v[k].level == DIAG_INFO ||
+				   strstr(d.v[k].message, "anti-spoofing does not cover it")))
+				printf("  %s: %s\n", path, d.v[k].message);
+		compiled_policy_free(c);
+		diags_free(&d);
+		free(list[i]);
+	}
+	free(list);
+}
+
+/* "key: value, " of each property that has a default. */
+static unsigned int put_defaults(FILE *f, const json_t *object, const char *end)
+{
+	unsigned int n = 0;
+	const char *key;
+	json_t *property;
+
+	json_object_foreach(json_object_get(object, "properties"), key, property) {
+		char *text = json_dumps(json_object_get(property, "default"), JSON_ENCODE_ANY);
+
+		if (text && ++n)
+			fprintf(f, "%s: %s%s", key, text, end);
+		free(text);
+	}
+	return n;
+}
+
+static struct compiled_policy *compile(const char *text)
+{
+	struct compiled_policy *c = NULL;
+	struct policy *p;
+	struct diags d;
+
+	diags_init(&d, "text");
+	p = policy_parse_text(text, strlen(text), &d);
+	if (CHECK(p != NULL))
+		c = policy_compile(p, &d);
+	policy_free(p);
+	diags_free(&d);
+	return c;
+}
+
+/* What editors fill in as a default is what the parser takes where nothing is said. */
+TEST(policy_schema_defaults_are_the_parsers)
+{
+	json_t *schema = json_load_file("policy/keyswitch.schema.json", 0, NULL), *asset;
+	struct compiled_policy *said, *unsaid;
+	unsigned int n;
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	asset = json_object_get(json_object_get(schema, "$defs"), "asset");
+	asset = json_object_get(json_array_get(json_object_get(asset, "anyOf"), 2), "properties");
+	fprintf(f, "version: 1\n");
+	n = put_defaults(f, schema, "\n");
+	fprintf(f, "limits: {");
+	n += put_defaults(f, json_object_get(json_object_get(schema, "properties"), "limits"), ", ");
+	fprintf(f, "}\nassets: {plc: {address: 10.2.0.1, modbus: {");
+	n += put_defaults(f, json_object_get(asset, "modbus"), ", ");
+	fprintf(f, "}, enip: {");
+	n += put_defaults(f, json_object_get(asset, "enip"), ", ");
+	fprintf(f, "}}}\n");
+	fclose(f);
+	/* 6 of the policy, 7 limits, 3 of modbus, 2 of enip */
+	CHECK(n == 18);
+	said = compile(text);
+	unsaid = compile("version: 1\nassets: {plc: {address: 10.2.0.1, modbus: {}, enip: {}}}\n");
+	if (!CHECK(said && unsaid && same_tables(said, unsaid)))
+		printf("%s", text);
+	compiled_policy_free(said);
+	compiled_policy_free(unsaid);
+	json_decref(schema);
+	free(text);
 }
 
 int main(void)

@@ -140,7 +140,7 @@ static void run_seed(uint64_t start)
 			c = policy_compile(p, &d);
 		good = CHECK(p && c);
 		if (!good) {
-			diags_print(&d, stdout);
+			diags_print(&d, stdout, true);
 			printf("%s", t.buf);
 		} else {
 			check_tables(c);
