@@ -152,7 +152,7 @@ class Player:
         seq, ack, flags = self.numbers(side, kind, bent)
         body = wire.tcp(*addresses, sport, dport, seq, ack, flags, payload,
                         **{k: v for k, v in words.items() if k in
-                           ("opt", "doff", "urg", "badsum", "win")})
+                           ("opt", "doff", "urg", "badsum", "win", "alike")})
         return wire.frame(up, src, dst, 6, body[:words.get("only", None)], words), seq
 
     def expected(self, words):

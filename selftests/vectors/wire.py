@@ -39,13 +39,22 @@ def l4_csum(src, dst, proto, segment):
 
 
 def tcp(src, dst, sport, dport, seq, ack, flags, payload=b"", opt=b"", doff=None, urg=0,
-        badsum=False, win=8192):
+        badsum=False, win=8192, alike=False):
+    """alike: the window is such that the right checksum looks like one that the sender's
+    host left to its NIC, the sum of the pseudo header."""
     opt += b"\0" * (-len(opt) % 4)
     doff = 5 + len(opt) // 4 if doff is None else doff
     head = struct.pack(">HHIIBBHHH", sport, dport, seq & 0xffffffff, ack & 0xffffffff,
                        doff << 4, flags, win, 0, urg)
     segment = bytearray(head + opt + payload)
+    if alike:
+        segment[14:16] = bytes(2)
+        pseudo = l4_csum(src, dst, 6, b"") ^ 0xffff  # of length 0: the length is a word of it
+        pseudo = (pseudo + len(segment)) % 0xffff
+        want = (0xffff - pseudo) - (l4_csum(src, dst, 6, bytes(segment)) ^ 0xffff)
+        segment[14:16] = struct.pack(">H", want % 0xffff)
     total = l4_csum(src, dst, 6, bytes(segment))
+    assert not alike or total == pseudo
     segment[16:18] = struct.pack(">H", total ^ 0x5555 if badsum else total)
     return bytes(segment)
 
