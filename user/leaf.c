@@ -91,9 +91,15 @@ static void set_route(json_t *object, const struct ks_leaf *leaf)
 
 static void enip_fields(json_t *object, const struct ks_leaf *leaf)
 {
+	static const char *const io[] = {
+		[KS_IO_RUN] = "run", [KS_IO_IDLE] = "idle", [KS_IO_STATIC] = "static",
+	};
+
+	if (leaf->key_class == KS_CLASS_IO && leaf->service <= KS_IO_STATIC)
+		json_object_set_new(object, "io", json_string(io[leaf->service]));
 	if (leaf->has & KS_HAS_FUNCTION)
 		set(object, "command", leaf->function);
-	if (leaf->has & KS_HAS_SERVICE)
+	if (leaf->has & KS_HAS_SERVICE && leaf->key_class != KS_CLASS_IO)
 		set(object, "service", leaf->service);
 	if (leaf->has & KS_HAS_CLASS)
 		set(object, "class", leaf->class);
@@ -230,18 +236,23 @@ void leaf_phrase(FILE *out, const json_t *fields)
 {
 	const char *tag = json_string_value(json_object_get(fields, "tag"));
 	const char *route = json_string_value(json_object_get(fields, "route"));
-	uint32_t class;
+	const char *io = json_string_value(json_object_get(fields, "io"));
+	uint32_t class, elements;
 
 	phrase_number(out, fields, "unit", "unit");
 	phrase_number(out, fields, "unit_id", "unit");
 	phrase_function(out, fields);
 	phrase_service(out, fields);
+	if (io)
+		fprintf(out, " implicit I/O, %s", io);
 	if (get(fields, "class", &class))
 		fprintf(out, " class 0x%02x", class);
 	phrase_number(out, fields, "instance", "instance");
 	phrase_number(out, fields, "attribute", "attribute");
 	if (tag)
 		fprintf(out, " tag %s", tag);
+	if (tag && get(fields, "elements", &elements) && elements > 1)
+		fprintf(out, " %u elements", elements);
 	if (route)
 		fprintf(out, " route %s", route);
 	phrase_pccc(out, fields);

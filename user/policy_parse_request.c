@@ -83,6 +83,25 @@ static bool word_tag(struct reading *r, const struct ynode *n)
 	return r->q->tag != NULL;
 }
 
+/* Several elements from an index on are the whole array's (bpf/policy.h). */
+static bool word_elements(struct reading *r, const struct ynode *n)
+{
+	uint32_t elements;
+	char *tag;
+
+	if (!read_number(&r->ps, n, 1, 0xffff, "a number of elements", &elements))
+		return false;
+	if (!given(r, WORD_TAG))
+		diag_error(r->ps.d, n->at, "given without --tag, expected it beside a tag");
+	if (!r->q->tag)
+		return false;
+	tag = arena_strndup(&r->ps.p->mem, r->q->tag, strlen(r->q->tag));
+	for (char *open; elements > 1 && (open = strrchr(tag, '[')) && tag[strlen(tag) - 1] == ']';)
+		*open = '\0';
+	r->q->tag = tag;
+	return true;
+}
+
 static bool word_file(struct reading *r, const struct ynode *n)
 {
 	return read_pccc_file(&r->ps, n, &r->file);
@@ -100,7 +119,7 @@ static bool (*const word_readers[WORDS])(struct reading *r, const struct ynode *
 	[WORD_UNIT] = word_unit, [WORD_ADDRESS] = word_address,
 	[WORD_WRITE_ADDRESS] = word_write_address, [WORD_CLASS] = word_class,
 	[WORD_INSTANCE] = word_instance, [WORD_ATTRIBUTE] = word_attribute,
-	[WORD_TAG] = word_tag, [WORD_FILE] = word_file, [WORD_ROUTE] = word_route,
+	[WORD_TAG] = word_tag, [WORD_ELEMENTS] = word_elements, [WORD_FILE] = word_file, [WORD_ROUTE] = word_route,
 };
 
 static bool read_word_of(struct reading *r, enum request_word w)
@@ -138,8 +157,8 @@ static bool read_words(struct reading *r)
 static const unsigned int kind_words[WORD_KINDS] = {
 	[WORD_FUNCTION] = BIT(UNIT) | BIT(ADDRESS) | BIT(WRITE_ADDRESS),
 	[WORD_UMAS] = BIT(UNIT),
-	[WORD_SERVICE] = BIT(CLASS) | BIT(INSTANCE) | BIT(ATTRIBUTE) | BIT(TAG) | BIT(ROUTE) |
-			 BIT(FUNCTION) | BIT(ADDRESS),
+	[WORD_SERVICE] = BIT(CLASS) | BIT(INSTANCE) | BIT(ATTRIBUTE) | BIT(TAG) | BIT(ELEMENTS) |
+			 BIT(ROUTE) | BIT(FUNCTION) | BIT(ADDRESS),
 	[WORD_PCCC] = BIT(FILE) | BIT(ROUTE),
 	[WORD_IO] = BIT(ROUTE),
 };

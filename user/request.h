@@ -22,6 +22,7 @@
 	W(INSTANCE, "instance", "N", "CIP instance (none)") \
 	W(ATTRIBUTE, "attribute", "N", "CIP attribute (none)") \
 	W(TAG, "tag", "TAG", "Symbolic path, instead of a class") \
+	W(ELEMENTS, "elements", "N", "Elements from the tag on (1)") \
 	W(FILE, "file", "FILE[:N[-M]]", "Data-table file of a PCCC command, as N7:0-20") \
 	W(ROUTE, "route", "ROUTE", "Route of a CIP request, as 1/0 (direct)")
 

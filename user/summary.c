@@ -60,7 +60,7 @@ void summary_request(struct summary *s, const struct ks_leaf *leaf)
 	add(s->reasons, name_reason(leaf->reason));
 	if (leaf->proto == KS_MODBUS && leaf->has & KS_HAS_FUNCTION)
 		snprintf(function, sizeof(function), "modbus %u", leaf->function);
-	else if (leaf->has & KS_HAS_SERVICE)
+	else if (leaf->has & KS_HAS_SERVICE && leaf->key_class != KS_CLASS_IO)
 		snprintf(function, sizeof(function), "cip 0x%02x", leaf->service);
 	else if (leaf->has & KS_HAS_FUNCTION)
 		snprintf(function, sizeof(function), "enip 0x%04x", leaf->function);

@@ -202,6 +202,7 @@ def test_explain():
                 ((*who, "extra"), USAGE, ("'extra'",)),
                 ((*who, "--function", "wriet_single_coil"), USAGE,
                  ("--function", "did you mean 'write_single_coil'?")),
+                ((*who, "--service", "write_tag", "--elements", "2"), USAGE, ("--elements", "--tag")),
                 ((*who, "--function", "6", "--address", "70000"), USAGE,
                  ("--address", "'70000'")),
                 ((*who[:2], "--from", "nobody", *who[4:], "--function", "17"), USAGE,
