@@ -15,10 +15,12 @@
 #include "command.h"
 #include "env.h"
 #include "guard.h"
+#include "history.h"
 #include "instance.h"
 #include "names.h"
 #include "nic.h"
 #include "options.h"
+#include "push.h"
 #include "results.h"
 #include "tables.h"
 
@@ -147,7 +149,42 @@ static int report(const struct swap *swap)
 	return EXIT_OK;
 }
 
-static int apply(struct swap *swap, const char *path)
+/* What the new policy in force means for others; each failure is said and the rest done. */
+static int follow_up(const struct swap *swap, const struct push *push, const char *path)
+{
+	struct history_change change = {
+		.action = push->action, .path = path, .digest = swap->policy->cfg->digest,
+		.generation = swap->generation, .note = push->note,
+	};
+	int rc;
+
+	warn_sizes(swap);
+	rc = report(swap);
+	if (guard_refresh(&swap->in)) {
+		complain("the guard still holds the assets of the policy before");
+		rc = EXIT_ENVIRONMENT;
+	}
+	if (history_record(&change)) {
+		complain("the policy is in force, but not in the history");
+		rc = EXIT_ENVIRONMENT;
+	}
+	return rc;
+}
+
+/* A copy in the history is named by its digest. */
+static int check_copy(const struct compiled_policy *policy, const char *path)
+{
+	char digest[DIGEST_TEXT];
+
+	digest_text(digest, policy->cfg->digest);
+	if (strstr(path, digest))
+		return EXIT_OK;
+	complain("'%s' is not what was in force: its SHA-256 is %s; the running policy stays", path,
+		 digest);
+	return EXIT_PROBLEM;
+}
+
+static int apply(struct swap *swap, const struct push *push, const char *path)
 {
 	struct compiled_policy *policy;
 	int rc;
@@ -156,44 +193,91 @@ static int apply(struct swap *swap, const char *path)
 	if (!policy)
 		return rc;
 	swap->policy = policy;
-	rc = plan_swap(swap);
+	rc = push->path ? EXIT_OK : check_copy(policy, path);
+	if (!rc)
+		rc = plan_swap(swap);
 	if (!rc)
 		rc = perform(swap);
-	if (!rc) {
-		warn_sizes(swap);
-		rc = report(swap);
-		if (guard_refresh(&swap->in)) {
-			complain("the guard still holds the assets of the policy before");
-			rc = EXIT_ENVIRONMENT;
-		}
-	}
+	if (!rc)
+		rc = follow_up(swap, push, path);
 	compiled_policy_free(policy);
 	return rc;
 }
 
-static int run(int argc, char **argv)
+/* The policy before the one in force: its copy in the history. */
+static int find_before(const struct instance *in, char path[PATH_MAX])
 {
-	struct one_argument file = { .expected = "FILE" };
-	struct swap swap = { 0 };
-	int lock, rc;
+	struct ks_state_rec state;
+	struct ks_pol_cfg *cfg = NULL;
+	char digest[DIGEST_TEXT];
 
-	parse_plain(argc, argv, "Puts a new policy in force while traffic runs.", &file);
-	if (!file.value) {
-		complain("no policy, expected 'keyswitch apply FILE'");
-		return EXIT_USAGE;
+	if (!instance_state(in, &state))
+		cfg = instance_policy(in, state.active);
+	if (!cfg) {
+		complain("cannot read the running policy");
+		return EXIT_ENVIRONMENT;
 	}
-	rc = env_check();
+	digest_text(digest, cfg->digest);
+	free(cfg);
+	return history_before(digest, path) ? EXIT_PROBLEM : EXIT_OK;
+}
+
+int push_policy(const struct push *push)
+{
+	struct swap swap = { 0 };
+	char before[PATH_MAX];
+	int lock, rc = env_check();
+
 	if (rc)
 		return rc;
 	lock = env_lock("lock", 1);
 	if (lock < 0)
 		return EXIT_ENVIRONMENT;
 	rc = instance_open(&swap.in);
+	if (!rc && !push->path)
+		rc = find_before(&swap.in, before);
 	if (!rc)
-		rc = apply(&swap, file.value);
+		rc = apply(&swap, push, push->path ? push->path : before);
 	instance_close(&swap.in);
 	close(lock);
 	return rc;
+}
+
+enum { KEY_NOTE = 'n' };
+
+static const struct argp_option table[] = {
+	{ "note", KEY_NOTE, "TEXT", 0, "Why, for the history", 0 },
+	{ 0 }
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct push *push = state->input;
+
+	if (key == KEY_NOTE)
+		push->note = arg;
+	else if (key == ARGP_KEY_ARG && !push->path)
+		push->path = arg;
+	else if (key == ARGP_KEY_ARG)
+		argp_error(state, "'%s' is one argument too many, expected FILE", arg);
+	else
+		return ARGP_ERR_UNKNOWN;
+	return 0;
+}
+
+static int run(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = table, .parser = parse, .args_doc = "FILE", .children = options_child,
+		.doc = "Puts a new policy in force while traffic runs.",
+	};
+	struct push push = { .action = "apply" };
+
+	argp_parse(&argp, argc, argv, 0, NULL, &push);
+	if (push.path)
+		return push_policy(&push);
+	complain("no policy, expected 'keyswitch apply FILE'");
+	return EXIT_USAGE;
 }
 
 const struct command cmd_apply = {

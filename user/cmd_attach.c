@@ -10,6 +10,7 @@
 
 #include "command.h"
 #include "env.h"
+#include "history.h"
 #include "loader.h"
 #include "names.h"
 #include "nic.h"
@@ -263,6 +264,10 @@ static int attach(struct arguments *args)
 		args->plan.policy = policy;
 		rc = loader_attach(&args->plan);
 	}
+	if (!rc && history_record(&(struct history_change){
+			.action = "attach", .path = args->policy, .generation = 1,
+			.digest = policy->cfg->digest }))
+		complain("the policy is in force, but not in the history");
 	compiled_policy_free(policy);
 	return rc;
 }

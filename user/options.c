@@ -8,11 +8,12 @@
 
 #include "options.h"
 
-enum { KEY_PIN_DIR = 0x1000, KEY_RUN_DIR, KEY_JSON };
+enum { KEY_PIN_DIR = 0x1000, KEY_RUN_DIR, KEY_STATE_DIR, KEY_JSON };
 
 struct options options = {
 	.pin_dir = "/sys/fs/bpf/keyswitch",
 	.run_dir = "/run/keyswitch",
+	.state_dir = "/var/lib/keyswitch",
 };
 
 static const struct argp_option table[] = {
@@ -20,6 +21,8 @@ static const struct argp_option table[] = {
 	  "Directory in a bpffs that holds the running instance (/sys/fs/bpf/keyswitch)", -2 },
 	{ "run-dir", KEY_RUN_DIR, "DIR", 0,
 	  "Directory of locks and of the event socket (/run/keyswitch)", -2 },
+	{ "state-dir", KEY_STATE_DIR, "DIR", 0,
+	  "Directory of the history of policies (/var/lib/keyswitch)", -2 },
 	{ "json", KEY_JSON, NULL, 0, "Print JSON", -2 },
 	{ "verbose", 'v', NULL, 0, "Show messages of libbpf and of the verifier", -2 },
 	{ 0 }
@@ -34,6 +37,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_RUN_DIR:
 		options.run_dir = arg;
+		return 0;
+	case KEY_STATE_DIR:
+		options.state_dir = arg;
 		return 0;
 	case KEY_JSON:
 		options.json = true;

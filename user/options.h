@@ -12,6 +12,7 @@
 struct options {
 	const char *pin_dir;	/* bpffs directory that holds maps, links and programs */
 	const char *run_dir;	/* lock files and the event socket */
+	const char *state_dir;	/* history of policies */
 	bool json;
 	bool verbose;		/* libbpf and the verifier speak on stderr */
 };

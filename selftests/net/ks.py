@@ -57,6 +57,7 @@ class Keyswitch:
         self.pins = plant.bpffs / "keyswitch"
         self.run_dir = plant.dir / "run"
         self.run_dir.mkdir(exist_ok=True)
+        self.state_dir = plant.dir / "state"
         self.policy = self.write_policy("policy.yaml", policy)
         self.before = self.after = None
 
@@ -66,7 +67,8 @@ class Keyswitch:
         return path
 
     def argv(self, *args):
-        return [BINARY, "--pin-dir", self.pins, "--run-dir", self.run_dir, *args]
+        return [BINARY, "--pin-dir", self.pins, "--run-dir", self.run_dir, "--state-dir",
+                self.state_dir, *args]
 
     def cmd(self, *args, check=True, timeout=30):
         return self.plant.nsenter(self.plant.gateway, *self.argv(*args), check=check,

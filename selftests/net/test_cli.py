@@ -304,6 +304,54 @@ def test_diff():
             refused(ks.cmd(*argv, check=False), USAGE, *words)
 
 
+OPEN = READONLY + """\
+  - {{name: open, from: [{p.client4}, "{p.client6}"], to: plc, action: allow, modbus: {{}}}}
+"""
+
+
+def write_passes(plant):
+    return plant.mb_client("-q", "-t", 500, plant.server4, 6, 10, 7)[1]["ok"] == 1
+
+
+@cases()
+def test_history():
+    """What was in force, in order; back and forth; what cannot be recorded or read."""
+    with Plant() as plant:
+        plant.modbus_server(502)
+        ks = Keyswitch(plant).attach()
+        other = ks.write_policy("other.yaml", OPEN)
+        refused(ks.cmd("rollback", check=False), PROBLEM, "no policy before")
+        refused(ks.cmd("rollback", "now", check=False), USAGE, "'now'")
+        equal(write_passes(plant), False, "write under readonly")
+        ks.cmd("apply", other, "--note", "ticket 7")
+        equal(write_passes(plant), True, "write under the other policy")
+        for allowed in (False, True):
+            ks.cmd("rollback")
+            equal(write_passes(plant), allowed, "write after rollback")
+        with open(ks.state_dir / "history", "a", encoding="utf-8") as cut:
+            cut.write('{"time": "2026-')
+        ks.cmd("apply", ks.policy)
+        changes = ks.json("history")["changes"]
+        equal([c["action"] for c in changes], ["attach", "apply", "rollback", "rollback", "apply"],
+              "actions")
+        equal([c["generation"] for c in changes], [1, 2, 3, 4, 5], "generations")
+        equal([c["digest"] == changes[0]["digest"] for c in changes],
+              [True, False, True, False, True], "digests")
+        equal((changes[1]["note"], changes[1]["file"], changes[1]["uid"]),
+              ("ticket 7", str(other), 0), "who and why")
+        assert "ticket 7" in ks.cmd("history").stdout
+        copy = ks.state_dir / "policies" / f"{changes[1]['digest']}.yaml"
+        equal(copy.read_text(encoding="utf-8"), other.read_text(encoding="utf-8"), "the copy")
+        copy.write_text(copy.read_text(encoding="utf-8") + "# more\n", encoding="utf-8")
+        refused(ks.cmd("rollback", check=False), PROBLEM, str(copy), "SHA-256")
+        equal(ks.json("status")["policy"]["generation"], 5, "generation after a refused rollback")
+        done = ks.cmd("--state-dir", "/proc/none", "apply", other, check=False)
+        refused(done, ENVIRONMENT, "/proc/none", "not in the history")
+        equal(write_passes(plant), True, "write after an apply that is not recorded")
+        refused(ks.cmd("--state-dir", plant.dir / "policy.yaml", "history", check=False), ENVIRONMENT,
+                "policy.yaml/history")
+
+
 UNTIDY = "version:  1\nassets: {plc: 10.2.0.1} # one\n"
 TIDY = "version: 1\nassets: {plc: 10.2.0.1} # one\n"
 

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * `keyswitch history`: what was in force when, and who put it there. `keyswitch
+ * rollback`: puts back what was in force before. Must not touch the kernel but
+ * through push_policy().
+ */
+#include <stdio.h>
+
+#include "command.h"
+#include "history.h"
+#include "options.h"
+#include "push.h"
+#include "results.h"
+
+static const char *text_of(const json_t *change, const char *key)
+{
+	const char *text = json_string_value(json_object_get(change, key));
+
+	return text ? text : "";
+}
+
+static void print_change(const json_t *change)
+{
+	const char *note = text_of(change, "note");
+
+	printf("%s  %-8s  %-12s  generation %lld  %.16s  %s%s%s\n", text_of(change, "time"),
+	       text_of(change, "action"), text_of(change, "user"),
+	       (long long)json_integer_value(json_object_get(change, "generation")),
+	       text_of(change, "digest"), text_of(change, "file"), *note ? "  # " : "", note);
+}
+
+static int show(int argc, char **argv)
+{
+	struct one_argument none = { .expected = NULL };
+	json_t *all;
+
+	parse_plain(argc, argv, "Prints which policies were put in force, the oldest first.", &none);
+	all = history_read();
+	if (!all)
+		return EXIT_ENVIRONMENT;
+	if (options.json)
+		return print_json(json_pack("{s:o}", "changes", all));
+	for (size_t i = 0; i < json_array_size(all); i++)
+		print_change(json_array_get(all, i));
+	json_decref(all);
+	return EXIT_OK;
+}
+
+const struct command cmd_history = {
+	.name = "history", .help = "print which policies were put in force", .run = show,
+};
+
+enum { KEY_NOTE = 'n' };
+
+static const struct argp_option table[] = {
+	{ "note", KEY_NOTE, "TEXT", 0, "Why, for the history", 0 },
+	{ 0 }
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct push *push = state->input;
+
+	if (key == KEY_NOTE)
+		push->note = arg;
+	else if (key == ARGP_KEY_ARG)
+		argp_error(state, "'%s' is one argument too many, expected none", arg);
+	else
+		return ARGP_ERR_UNKNOWN;
+	return 0;
+}
+
+static int back(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = table, .parser = parse, .children = options_child,
+		.doc = "Puts the policy in force that was so before. A second time it takes "
+		       "the first one back.",
+	};
+	struct push push = { .action = "rollback" };
+
+	argp_parse(&argp, argc, argv, 0, NULL, &push);
+	return push_policy(&push);
+}
+
+const struct command cmd_rollback = {
+	.name = "rollback", .help = "put the policy before in force again", .run = back,
+};

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The history of policies on disk, see history.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <nettle/sha2.h>
+
+#include "history.h"
+#include "options.h"
+#include "results.h"
+
+#define POLICY_BYTES_MAX (64u << 20)
+
+static int fail(const char *what, const char *path)
+{
+	complain("cannot %s '%s': %s", what, path, strerror(errno));
+	return -1;
+}
+
+static void state_path(char path[PATH_MAX], const char *name)
+{
+	snprintf(path, PATH_MAX, "%s/%s", options.state_dir, name);
+}
+
+static void policy_path(char path[PATH_MAX], const char *digest)
+{
+	snprintf(path, PATH_MAX, "%s/policies/%s.yaml", options.state_dir, digest);
+}
+
+static int make_directories(void)
+{
+	char path[PATH_MAX];
+
+	if (mkdir(options.state_dir, 0750) && errno != EEXIST)
+		return fail("make the state directory", options.state_dir);
+	state_path(path, "policies");
+	if (mkdir(path, 0750) && errno != EEXIST)
+		return fail("make the directory", path);
+	return 0;
+}
+
+/* The names in a directory are on disk. */
+static int sync_directory(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err;
+
+	if (fd < 0)
+		return -1;
+	err = fsync(fd);
+	close(fd);
+	return err;
+}
+
+static int write_all(int fd, const void *bytes, size_t len)
+{
+	for (const char *at = bytes; len;) {
+		ssize_t n = write(fd, at, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		at += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* The file's bytes from malloc(), NULL after saying why. */
+static char *read_policy(const char *path, size_t *len)
+{
+	FILE *f = fopen(path, "re");
+	struct stat st;
+	char *bytes = NULL;
+
+	if (!f || fstat(fileno(f), &st)) {
+		fail("read", path);
+	} else if (st.st_size >= 0 && st.st_size <= POLICY_BYTES_MAX) {
+		bytes = malloc((size_t)st.st_size + 1);
+		*len = bytes ? fread(bytes, 1, (size_t)st.st_size, f) : 0;
+	}
+	if (f)
+		fclose(f);
+	return bytes;
+}
+
+static void digest_of(uint8_t digest[SHA256_DIGEST_SIZE], const char *bytes, size_t len)
+{
+	struct sha256_ctx ctx;
+
+	sha256_init(&ctx);
+	sha256_update(&ctx, len, (const uint8_t *)bytes);
+	sha256_digest(&ctx, SHA256_DIGEST_SIZE, digest);
+}
+
+/* A whole file or none: written beside its place, then renamed. */
+static int write_policy(const char *path, const char *bytes, size_t len)
+{
+	char temporary[PATH_MAX + 8], folder[PATH_MAX];
+	int fd, err;
+
+	snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path);
+	fd = mkostemp(temporary, O_CLOEXEC);
+	if (fd < 0)
+		return fail("write", temporary);
+	err = write_all(fd, bytes, len) || fsync(fd);
+	if (close(fd) || err || rename(temporary, path)) {
+		fail("write", path);
+		unlink(temporary);
+		return -1;
+	}
+	state_path(folder, "policies");
+	return sync_directory(folder) ? fail("write", folder) : 0;
+}
+
+static int keep_policy(const struct history_change *c, const char *digest)
+{
+	uint8_t found[SHA256_DIGEST_SIZE];
+	char path[PATH_MAX];
+	size_t len = 0;
+	char *bytes;
+	int err;
+
+	policy_path(path, digest);
+	if (!access(path, F_OK))
+		return 0;
+	bytes = read_policy(c->path, &len);
+	if (!bytes)
+		return -1;
+	digest_of(found, bytes, len);
+	err = memcmp(found, c->digest, sizeof(found)) ? -1 : write_policy(path, bytes, len);
+	if (err && memcmp(found, c->digest, sizeof(found)))
+		complain("'%s' changed while it was read", c->path);
+	free(bytes);
+	return err;
+}
+
+/* Who: behind sudo the one who called it. */
+static const char *user_name(void)
+{
+	const char *sudo = getenv("SUDO_USER");
+	const struct passwd *pw;
+
+	if (sudo && *sudo && !geteuid())
+		return sudo;
+	pw = getpwuid(getuid());
+	return pw ? pw->pw_name : "";
+}
+
+static json_t *describe(const struct history_change *c, const char *digest)
+{
+	char when[32], path[PATH_MAX];
+	time_t now = time(NULL);
+	struct tm utc;
+
+	gmtime_r(&now, &utc);
+	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &utc);
+	return json_pack("{s:s, s:s, s:s, s:i, s:I, s:s, s:s, s:s*}", "time", when, "action",
+			 c->action, "user", user_name(), "uid", (int)getuid(), "generation",
+			 (json_int_t)c->generation, "digest", digest, "file",
+			 realpath(c->path, path) ? path : c->path, "note", c->note);
+}
+
+/* A power cut may have left the last line without its end. */
+static bool is_cut(int fd)
+{
+	char last = '\n';
+	off_t end = lseek(fd, 0, SEEK_END);
+
+	return end > 0 && pread(fd, &last, 1, end - 1) == 1 && last != '\n';
+}
+
+static int append(const char *line)
+{
+	char path[PATH_MAX];
+	int fd, err;
+
+	state_path(path, "history");
+	fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (fd < 0)
+		return fail("open", path);
+	err = (is_cut(fd) && write_all(fd, "\n", 1)) || write_all(fd, line, strlen(line)) ||
+	      fsync(fd);
+	if (err)
+		fail("write", path);
+	close(fd);
+	return err || sync_directory(options.state_dir) ? -1 : 0;
+}
+
+int history_record(const struct history_change *change)
+{
+	char digest[DIGEST_TEXT], *text, *line = NULL;
+	json_t *entry;
+	int err = -1;
+
+	digest_text(digest, change->digest);
+	if (make_directories() || keep_policy(change, digest))
+		return -1;
+	entry = describe(change, digest);
+	text = entry ? json_dumps(entry, JSON_COMPACT) : NULL;
+	if (text && asprintf(&line, "%s\n", text) >= 0)
+		err = append(line);
+	free(line);
+	free(text);
+	json_decref(entry);
+	return err;
+}
+
+/* A line that a power cut left unfinished is no change. */
+json_t *history_read(void)
+{
+	json_t *all = json_array(), *entry;
+	char path[PATH_MAX], *line = NULL;
+	size_t room = 0;
+	FILE *f;
+
+	state_path(path, "history");
+	f = fopen(path, "re");
+	if (!f && errno != ENOENT) {
+		fail("read", path);
+		json_decref(all);
+		return NULL;
+	}
+	while (f && getline(&line, &room, f) > 0) {
+		entry = json_loads(line, 0, NULL);
+		if (json_is_object(entry))
+			json_array_append(all, entry);
+		json_decref(entry);
+	}
+	free(line);
+	if (f)
+		fclose(f);
+	return all;
+}
+
+int history_before(const char *digest, char path[PATH_MAX])
+{
+	json_t *all = history_read();
+	const char *other = NULL;
+	bool seen = false;
+
+	for (size_t i = json_array_size(all); i-- && !other;) {
+		const char *one = json_string_value(json_object_get(json_array_get(all, i), "digest"));
+
+		if (one && !strcmp(one, digest))
+			seen = true;
+		else if (one && seen)
+			other = one;
+	}
+	if (other)
+		policy_path(path, other);
+	else if (all)
+		complain("no policy before the one in force in '%s'", options.state_dir);
+	json_decref(all);
+	return other ? 0 : -1;
+}
