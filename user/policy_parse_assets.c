@@ -314,22 +314,36 @@ static void enip_io_ports(struct parser *ps, const struct ynode *n, void *arg)
 	read_ports(ps, n, ((struct asset_reader *)arg)->as->io_ports);
 }
 
+/* A CIP message may be longer than any segment, so it has to pass piece by piece. */
+static void read_only_word(struct parser *ps, const struct ynode *n, const char *only,
+			   const char *const *modbus)
+{
+	const char *const words[] = { only, NULL };
+
+	for (size_t i = 0; modbus[i]; i++) {
+		if (!node_is(n, modbus[i]))
+			continue;
+		diag_error(ps->d, n->at, "'%s' is for Modbus, expected '%s': EtherNet/IP messages may be longer than a segment",
+			   modbus[i], only);
+		return;
+	}
+	read_word(ps, n, words, NULL);
+}
+
 static void enip_framing(struct parser *ps, const struct ynode *n, void *arg)
 {
-	static const char *const words[] = { "stream", NULL };
-	static const char *const later[] = { "strict", "single", NULL };
+	static const char *const modbus[] = { "strict", "single", NULL };
 
 	(void)arg;
-	read_word(ps, n, words, later);
+	read_only_word(ps, n, "stream", modbus);
 }
 
 static void enip_split(struct parser *ps, const struct ynode *n, void *arg)
 {
-	static const char *const words[] = { "carry", NULL };
-	static const char *const later[] = { "hold", "assemble", NULL };
+	static const char *const modbus[] = { "hold", "assemble", NULL };
 
 	(void)arg;
-	read_word(ps, n, words, later);
+	read_only_word(ps, n, "carry", modbus);
 }
 
 static void enip_route(struct parser *ps, const struct ynode *n, void *arg)
