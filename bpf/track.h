@@ -109,6 +109,8 @@ static __always_inline int flow_server_gap(struct ks_flow *f, struct pkt *p)
 		p->out_seq = f->s_nxt;
 		return KS_R_ack;
 	}
+	if (!f->cwin)
+		return KS_R_out_of_order;
 	p->out = KS_OUT_ACK;
 	p->out_sack = !!(f->how & KS_HOW_SACK);
 	p->out_ack = f->reply;

@@ -77,18 +77,19 @@ static __always_inline __u16 flow_kept_window(const struct ks_flow *f)
  * E5: what stands behind a gap is dropped, and its sender told at once where the gap begins
  * and what came behind it (RFC 5681 3.2, RFC 2018). A receiver may forget what it has not
  * acknowledged: the sender fills the gap, and finds the rest missing from the next
- * acknowledgement, long before a timeout.
+ * acknowledgement, long before a timeout. Without a window to tell (the server's side is
+ * not seen, or it is shut) nothing is said: a window of 0 would stop the sender.
  */
 static __always_inline int flow_gap(const struct ks_flow *f, struct pkt *p)
 {
 	int all = f->c_una == flow_sent(f, p);
 
-	if (p->follow || f->flags & KS_F_LOST)
+	p->out_win = all ? flow_kept_window(f) : f->win;
+	if (p->follow || f->flags & KS_F_LOST || !p->out_win)
 		return KS_R_out_of_order;
 	p->out = KS_OUT_ACK;
 	p->out_sack = !!(f->how & KS_HOW_SACK);
 	p->out_ack = all ? f->c_nxt : f->c_una;
-	p->out_win = all ? flow_kept_window(f) : f->win;
 	return KS_R_out_of_order;
 }
 
