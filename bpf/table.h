@@ -6,7 +6,7 @@
 #ifndef KEYSWITCH_TABLE_H
 #define KEYSWITCH_TABLE_H
 
-#include "expire.h"
+#include "reuse.h"
 
 #define KS_REUSE_AT_ONCE 8 /* looks at the queue of ended flows, two for each that goes */
 

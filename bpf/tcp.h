@@ -261,6 +261,8 @@ static __always_inline int tcp_client(struct xdp_md *ctx, struct pkt *p)
 		return r;
 	p->class = tcp_class(p);
 	f = table_lookup(p);
+	if (f && f->state == KS_S_DEAD && p->class == KS_C_SYN && table_revive())
+		f = NULL;
 	r = f ? tcp_refresh(p, f) : tcp_missing(p);
 	if (r == KS_GO && f)
 		r = tcp_quota(p, f);

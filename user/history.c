@@ -36,15 +36,19 @@ static void policy_path(char path[PATH_MAX], const char *digest)
 	snprintf(path, PATH_MAX, "%s/policies/%s.yaml", options.state_dir, digest);
 }
 
+/* The directory and all above it. */
 static int make_directories(void)
 {
 	char path[PATH_MAX];
 
-	if (mkdir(options.state_dir, 0750) && errno != EEXIST)
-		return fail("make the state directory", options.state_dir);
-	state_path(path, "policies");
-	if (mkdir(path, 0750) && errno != EEXIST)
-		return fail("make the directory", path);
+	state_path(path, "policies/");
+	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(path, strlen(path) < strlen(options.state_dir) ? 0755 : 0750) &&
+		    errno != EEXIST)
+			return fail("make the directory", path);
+		*slash = '/';
+	}
 	return 0;
 }
 

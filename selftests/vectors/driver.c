@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -352,7 +353,18 @@ static const char *const states[] = {
 #undef STATE_NAME
 };
 
-/* flow KEY [state|flags VALUE]: prints the entry, after an edit if one is asked for */
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/*
+ * flow KEY [state|flags|abi|age VALUE]: prints the entry, after an edit if one is asked for;
+ * age: so many milliseconds since its last packet. A state is a young one.
+ */
 static int flow(const char *hex, const char *field, uint32_t value)
 {
 	struct ks_flow f;
@@ -366,8 +378,10 @@ static int flow(const char *hex, const char *field, uint32_t value)
 		return 0;
 	}
 	if (!err && field) {
-		if (!strcmp(field, "state"))
-			f.state = (uint8_t)value;
+		if (!strcmp(field, "age"))
+			f.t_last = now_ns() - value * 1000000ull;
+		else if (!strcmp(field, "state"))
+			f.state = (uint8_t)value, f.t_last = now_ns() + 1000000000;
 		else if (!strcmp(field, "abi"))
 			f.abi = (uint8_t)value;
 		else

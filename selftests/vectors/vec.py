@@ -10,7 +10,7 @@ A file is lines of text:
       repeat N LINE [; LINE]   {n} in them counts from 0
       next                         another connection of the same client from here
       flow KEY=VALUE ...           what the flow table must hold now; `flow none`
-      edit KEY=VALUE               changes the flow's entry (state, flags)
+      edit KEY=VALUE               changes the flow's entry (state, flags, abi, age in ms)
       set KEY VALUE | policy FILE | drop TABLE | sleep MS | clock MS
 
 SIDE: c, s; C, S for a second pair of NICs on the same tables.
