@@ -201,6 +201,14 @@ static __always_inline void table_ring_back(__u8 proto, __u32 slot)
 		table_count(&use->rings[proto != KS_MODBUS], -1);
 }
 
+/* An entry that was to go has its bucket locked: it goes another time. */
+static __always_inline void flow_stays(struct ks_flow *f)
+{
+	bpf_spin_lock(&f->lock);
+	f->flags &= ~KS_F_BUSY;
+	bpf_spin_unlock(&f->lock);
+}
+
 /*
  * The flow's own timer: past its state's limit it becomes a tombstone, a second
  * later it goes. Returns 1 when the element is to be deleted.
@@ -218,6 +226,7 @@ static __always_inline int flow_expire(struct ks_flow *f, const struct ks_client
 		gone = idle >= KS_T_TOMBSTONE && !(f->flags & KS_F_BUSY);
 		slot = gone ? f->slot : 0;
 		f->slot = gone ? 0 : f->slot;
+		f->flags |= gone ? KS_F_BUSY : 0; /* nobody else deletes it */
 	} else if (f->state == KS_S_ESTAB && f->flags & (KS_F_CFIN | KS_F_SFIN) &&
 		   idle >= flow_limit(f)) {
 		f->state = KS_S_CLOSED; /* half-closed for too long: last ACKs may still come */
@@ -253,8 +262,10 @@ static int flow_timer4(void *map, struct ks_key4 *key, struct ks_flow *f)
 	f = bpf_map_lookup_elem(&flows4, key);
 	client.addr[10] = client.addr[11] = 0xff;
 	__builtin_memcpy(client.addr + 12, &key->client, 4);
-	if (f && flow_expire(f, &client) && table_delete4(key))
-		bpf_timer_start(&f->timer, KS_T_TOMBSTONE, 0); /* bucket locked: later */
+	if (!f || !flow_expire(f, &client) || !table_delete4(key))
+		return 0;
+	flow_stays(f);
+	bpf_timer_start(&f->timer, KS_T_TOMBSTONE, 0);
 	return 0;
 }
 
@@ -264,8 +275,10 @@ static int flow_timer6(void *map, struct ks_key6 *key, struct ks_flow *f)
 
 	f = bpf_map_lookup_elem(&flows6, key);
 	__builtin_memcpy(client.addr, key->client, 16);
-	if (f && flow_expire(f, &client) && table_delete6(key))
-		bpf_timer_start(&f->timer, KS_T_TOMBSTONE, 0); /* bucket locked: later */
+	if (!f || !flow_expire(f, &client) || !table_delete6(key))
+		return 0;
+	flow_stays(f);
+	bpf_timer_start(&f->timer, KS_T_TOMBSTONE, 0);
 	return 0;
 }
 

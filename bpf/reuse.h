@@ -42,12 +42,9 @@ static __always_inline int table_bury(struct ks_orphan *o, struct ks_flow *f, __
 
 	table_ring_back(proto, slot);
 	err = o->v6 ? table_delete6(&o->key) : table_delete4((struct ks_key4 *)&o->key);
-	if (!err)
-		return 0;
-	bpf_spin_lock(&f->lock);
-	f->flags &= ~KS_F_BUSY;
-	bpf_spin_unlock(&f->lock);
-	return -1;
+	if (err)
+		flow_stays(f);
+	return err ? -1 : 0;
 }
 
 static __always_inline struct ks_flow *table_named(struct ks_orphan *o)

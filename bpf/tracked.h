@@ -75,9 +75,9 @@ _Static_assert(sizeof(struct ks_key6) == 40, "ks_key6");
 #define KS_T_CLOSING	(120 * KS_SECOND)
 #define KS_T_TOMBSTONE	(1 * KS_SECOND)
 /* With the table more than a quarter full a tombstone is deleted after so much. */
+#define KS_T_REUSE	(KS_SECOND / 50)
 /* Then a killed one is looked after so soon: both sides have had their RST. */
 #define KS_T_KILLED	(1 * KS_SECOND)
-#define KS_T_REUSE	(KS_SECOND / 50)
 
 /* Hot state of one TCP connection (design section 2). Sequence numbers host order. */
 struct ks_flow {
