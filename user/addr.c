@@ -88,6 +88,17 @@ const char *prefix_format(const struct prefix *p, char buf[PREFIX_TEXT_MAX])
 	return buf;
 }
 
+void prefix_key(const struct prefix *p, uint8_t out[16])
+{
+	if (p->family == 6) {
+		memcpy(out, p->addr, 16);
+		return;
+	}
+	memset(out, 0, 10);
+	out[10] = out[11] = 0xff;
+	memcpy(out + 12, p->addr, 4);
+}
+
 bool prefix_contains(const struct prefix *outer, const struct prefix *inner)
 {
 	unsigned int whole = outer->len / 8, rest = outer->len % 8;

@@ -32,6 +32,8 @@ enum prefix_error prefix_parse(const char *text, size_t len, struct prefix *out)
 const char *prefix_format(const struct prefix *p, char buf[PREFIX_TEXT_MAX]);
 
 unsigned int prefix_width(const struct prefix *p);	/* 32 or 128 */
+/* The address as the compiled tables have it: IPv4 stands in IPv6 as ::ffff:0:0/96. */
+void prefix_key(const struct prefix *p, uint8_t out[16]);
 bool prefix_contains(const struct prefix *outer, const struct prefix *inner);
 bool prefix_equal(const struct prefix *a, const struct prefix *b);
 /* Family, then address bytes, then the shorter first: parents before children. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * `keyswitch apply`: a new policy into the running instance. Everything is
+ * `keyswitch apply`: a new policy into the running instance, `keyswitch rollback`: the
+ * one before, from the history. Everything is
  * written into a policy slot that nobody reads; one write of the state record
  * then puts it in force. Must not touch programs or links.
  */
@@ -20,9 +21,16 @@
 #include "names.h"
 #include "nic.h"
 #include "options.h"
-#include "push.h"
 #include "results.h"
 #include "tables.h"
+
+/* What is asked for. */
+struct push {
+	const char *action;	/* for the history */
+	bool takes_file;
+	const char *path;	/* NULL: the policy before the one in force, from the history */
+	const char *note;	/* NULL: none */
+};
 
 struct swap {
 	struct instance in;
@@ -222,7 +230,7 @@ static int find_before(const struct instance *in, char path[PATH_MAX])
 	return history_before(digest, path) ? EXIT_PROBLEM : EXIT_OK;
 }
 
-int push_policy(const struct push *push)
+static int push_policy(const struct push *push)
 {
 	struct swap swap = { 0 };
 	char before[PATH_MAX];
@@ -256,10 +264,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	if (key == KEY_NOTE)
 		push->note = arg;
-	else if (key == ARGP_KEY_ARG && !push->path)
+	else if (key == ARGP_KEY_ARG && push->takes_file && !push->path)
 		push->path = arg;
 	else if (key == ARGP_KEY_ARG)
-		argp_error(state, "'%s' is one argument too many, expected FILE", arg);
+		argp_error(state, "'%s' is one argument too many, expected %s", arg,
+			   push->takes_file ? "FILE" : "none");
 	else
 		return ARGP_ERR_UNKNOWN;
 	return 0;
@@ -271,7 +280,7 @@ static int run(int argc, char **argv)
 		.options = table, .parser = parse, .args_doc = "FILE", .children = options_child,
 		.doc = "Puts a new policy in force while traffic runs.",
 	};
-	struct push push = { .action = "apply" };
+	struct push push = { .action = "apply", .takes_file = true };
 
 	argp_parse(&argp, argc, argv, 0, NULL, &push);
 	if (push.path)
@@ -282,4 +291,21 @@ static int run(int argc, char **argv)
 
 const struct command cmd_apply = {
 	.name = "apply", .help = "put a new policy in force", .run = run,
+};
+
+static int run_rollback(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = table, .parser = parse, .children = options_child,
+		.doc = "Puts the policy in force that was so before. A second time it takes "
+		       "the first one back.",
+	};
+	struct push push = { .action = "rollback" };
+
+	argp_parse(&argp, argc, argv, 0, NULL, &push);
+	return push_policy(&push);
+}
+
+const struct command cmd_rollback = {
+	.name = "rollback", .help = "put the policy before in force again", .run = run_rollback,
 };

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * `keyswitch history`: what was in force when, and who put it there. `keyswitch
- * rollback`: puts back what was in force before. Must not touch the kernel but
- * through push_policy().
+ * `keyswitch history`: what was in force when, and who put it there. Must not touch
+ * the kernel.
  */
 #include <stdio.h>
 
 #include "command.h"
 #include "history.h"
 #include "options.h"
-#include "push.h"
 #include "results.h"
 
 static const char *text_of(const json_t *change, const char *key)
@@ -48,41 +46,4 @@ static int show(int argc, char **argv)
 
 const struct command cmd_history = {
 	.name = "history", .help = "print which policies were put in force", .run = show,
-};
-
-enum { KEY_NOTE = 'n' };
-
-static const struct argp_option table[] = {
-	{ "note", KEY_NOTE, "TEXT", 0, "Why, for the history", 0 },
-	{ 0 }
-};
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-	struct push *push = state->input;
-
-	if (key == KEY_NOTE)
-		push->note = arg;
-	else if (key == ARGP_KEY_ARG)
-		argp_error(state, "'%s' is one argument too many, expected none", arg);
-	else
-		return ARGP_ERR_UNKNOWN;
-	return 0;
-}
-
-static int back(int argc, char **argv)
-{
-	static const struct argp argp = {
-		.options = table, .parser = parse, .children = options_child,
-		.doc = "Puts the policy in force that was so before. A second time it takes "
-		       "the first one back.",
-	};
-	struct push push = { .action = "rollback" };
-
-	argp_parse(&argp, argc, argv, 0, NULL, &push);
-	return push_policy(&push);
-}
-
-const struct command cmd_rollback = {
-	.name = "rollback", .help = "put the policy before in force again", .run = back,
 };

@@ -119,17 +119,6 @@ static int compare_marks(const void *pa, const void *pb)
 	return a->id < b->id ? -1 : a->id > b->id;
 }
 
-static void put_addr(const struct prefix *p, uint8_t out[16])
-{
-	if (p->family == 6) {
-		memcpy(out, p->addr, 16);
-		return;
-	}
-	memset(out, 0, 10);
-	out[10] = out[11] = 0xff;
-	memcpy(out + 12, p->addr, 4);
-}
-
 static void emit_record(struct compiler *k, const struct prefix *p,
 			const struct ks_addr_rec *rec)
 {
@@ -140,14 +129,14 @@ static void emit_record(struct compiler *k, const struct prefix *p,
 		n = c->n_addrs++;
 		c->addr_keys = arena_grow(&c->mem, c->addr_keys, n, sizeof(*c->addr_keys));
 		c->addr_recs = arena_grow(&c->mem, c->addr_recs, n, sizeof(*c->addr_recs));
-		put_addr(p, c->addr_keys[n].addr);
+		prefix_key(p, c->addr_keys[n].addr);
 		c->addr_recs[n] = *rec;
 		return;
 	}
 	n = c->n_prefixes++;
 	c->prefix_keys = arena_grow(&c->mem, c->prefix_keys, n, sizeof(*c->prefix_keys));
 	c->prefix_recs = arena_grow(&c->mem, c->prefix_recs, n, sizeof(*c->prefix_recs));
-	put_addr(p, c->prefix_keys[n].addr);
+	prefix_key(p, c->prefix_keys[n].addr);
 	c->prefix_keys[n].prefixlen = p->len + (p->family == 4 ? 96u : 0);
 	c->prefix_recs[n] = *rec;
 }
@@ -229,7 +218,7 @@ static void fence_ipv4(struct compiler *k)
 	bool wide6 = false, has4 = false;
 	uint8_t key4[16];
 
-	put_addr(&all4, key4);
+	prefix_key(&all4, key4);
 
 	for (size_t i = 0; i < c->n_prefixes; i++) {
 		wide6 |= c->prefix_keys[i].prefixlen < 96;

@@ -6,18 +6,6 @@
 
 #include "policy_lookup.h"
 
-/* As the tables have it: IPv4 stands in IPv6 as ::ffff:0:0/96. */
-static void table_key(const struct prefix *p, uint8_t out[16])
-{
-	if (p->family == 6) {
-		memcpy(out, p->addr, 16);
-		return;
-	}
-	memset(out, 0, 10);
-	out[10] = out[11] = 0xff;
-	memcpy(out + 12, p->addr, 4);
-}
-
 static bool same_bits(const uint8_t *a, const uint8_t *b, uint32_t bits)
 {
 	return !memcmp(a, b, bits / 8) &&
@@ -32,7 +20,7 @@ static const struct ks_addr_rec *find_address(const struct compiled_policy *c,
 	uint32_t longest = 0;
 	uint8_t key[16];
 
-	table_key(address, key);
+	prefix_key(address, key);
 	for (size_t i = 0; i < c->n_addrs; i++)
 		if (!memcmp(c->addr_keys[i].addr, key, sizeof(key)))
 			return &c->addr_recs[i];
