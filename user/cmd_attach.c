@@ -21,7 +21,8 @@
 enum { KEY_POLICY = 0x2000, KEY_WIRE, KEY_INLINE, KEY_CLIENT_ONLY, KEY_TAP, KEY_ADOPT, KEY_GENERIC };
 
 static const struct argp_option table[] = {
-	{ "policy", KEY_POLICY, "FILE", 0, "Policy to enforce", 0 },
+	{ "policy", KEY_POLICY, "FILE", 0,
+	  "Policy to enforce; without it the one that was in force last, on trial not counted", 0 },
 	{ "wire", KEY_WIRE, "CLIENT:PROTECTED", 0,
 	  "Two NICs as a bump in the wire (repeatable)", 0 },
 	{ "inline", KEY_INLINE, "CLIENT:PROTECTED", 0,
@@ -40,7 +41,8 @@ static const struct argp_option table[] = {
 
 struct arguments {
 	struct attach_plan plan;
-	const char *policy;
+	const char *policy;	/* NULL: boot */
+	char boot[PATH_MAX];
 };
 
 static void parse_pair(struct argp_state *state, struct attach_plan *plan, const char *arg,
@@ -114,8 +116,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		argp_error(state, "unexpected argument '%s'", arg);
 		return 0;
 	case ARGP_KEY_END:
-		if (!args->policy)
-			argp_error(state, "no policy, expected --policy FILE");
+		if (!args->policy && history_boot(args->boot))
+			argp_error(state, "no policy, expected --policy FILE (none was in force "
+				   "before: no '%s/boot')", options.state_dir);
 		if (!args->plan.n_pairs)
 			argp_error(state, "no NICs, expected --wire or --inline CLIENT:PROTECTED, --client-only or --tap NIC");
 		return 0;
@@ -249,13 +252,16 @@ static int report(const struct attach_plan *plan)
 
 static int attach(struct arguments *args)
 {
+	const char *path = args->policy ? args->policy : args->boot;
 	struct compiled_policy *policy = NULL;
 	int rc = check_free();
 
 	if (!rc)
 		rc = each_nic(&args->plan, find_nic);
 	if (!rc)
-		policy = load_policy(args->policy, DIAG_WARNING, &rc);
+		policy = load_policy(path, DIAG_WARNING, &rc);
+	if (!rc && !args->policy && history_check_copy(path, policy->cfg->digest))
+		rc = EXIT_PROBLEM;
 	if (!rc)
 		rc = each_nic(&args->plan, check_unused);
 	if (!rc)
@@ -265,7 +271,7 @@ static int attach(struct arguments *args)
 		rc = loader_attach(&args->plan);
 	}
 	if (!rc && history_record(&(struct history_change){
-			.action = "attach", .path = args->policy, .generation = 1,
+			.action = "attach", .path = path, .generation = 1,
 			.digest = policy->cfg->digest }))
 		complain("the policy is in force, but not in the history");
 	compiled_policy_free(policy);

@@ -19,6 +19,9 @@
 #include "results.h"
 
 #define POLICY_BYTES_MAX (64u << 20)
+#define TIME_TEXT	32
+#define TIME_FORMAT	"%Y-%m-%dT%H:%M:%SZ"
+#define BOOT		"boot"
 
 static int fail(const char *what, const char *path)
 {
@@ -31,7 +34,7 @@ static void state_path(char path[PATH_MAX], const char *name)
 	snprintf(path, PATH_MAX, "%s/%s", options.state_dir, name);
 }
 
-static void policy_path(char path[PATH_MAX], const char *digest)
+void history_copy(const char *digest, char path[PATH_MAX])
 {
 	snprintf(path, PATH_MAX, "%s/policies/%s.yaml", options.state_dir, digest);
 }
@@ -112,8 +115,9 @@ static int write_policy(const char *path, const char *bytes, size_t len)
 	char temporary[PATH_MAX + 8], folder[PATH_MAX];
 	int fd, err;
 
-	snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path);
-	fd = mkostemp(temporary, O_CLOEXEC);
+	/* one name: what a power cut leaves is written over */
+	snprintf(temporary, sizeof(temporary), "%s.new", path);
+	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return fail("write", temporary);
 	err = write_all(fd, bytes, len) || fsync(fd);
@@ -134,7 +138,7 @@ static int keep_policy(const struct history_change *c, const char *digest)
 	char *bytes;
 	int err;
 
-	policy_path(path, digest);
+	history_copy(digest, path);
 	if (!access(path, F_OK))
 		return 0;
 	bytes = read_policy(c->path, &len);
@@ -160,18 +164,27 @@ static const char *user_name(void)
 	return pw ? pw->pw_name : "";
 }
 
-static json_t *describe(const struct history_change *c, const char *digest)
+static void time_text(char text[TIME_TEXT], time_t at)
 {
-	char when[32], path[PATH_MAX];
-	time_t now = time(NULL);
 	struct tm utc;
 
-	gmtime_r(&now, &utc);
-	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &utc);
-	return json_pack("{s:s, s:s, s:s, s:i, s:I, s:s, s:s, s:s*}", "time", when, "action",
-			 c->action, "user", user_name(), "uid", (int)getuid(), "generation",
-			 (json_int_t)c->generation, "digest", digest, "file",
-			 realpath(c->path, path) ? path : c->path, "note", c->note);
+	gmtime_r(&at, &utc);
+	strftime(text, TIME_TEXT, TIME_FORMAT, &utc);
+}
+
+static json_t *describe(const struct history_change *c, const char *digest)
+{
+	char when[TIME_TEXT], path[PATH_MAX];
+	json_t *o;
+
+	time_text(when, time(NULL));
+	o = json_pack("{s:s, s:s, s:s, s:i, s:I, s:s, s:s, s:s*}", "time", when, "action",
+		      c->action, "user", user_name(), "uid", (int)getuid(), "generation",
+		      (json_int_t)c->generation, "digest", digest, "file",
+		      realpath(c->path, path) ? path : c->path, "note", c->note);
+	if (c->trial)
+		json_object_set_new(o, "trial", json_integer(c->trial));
+	return o;
 }
 
 /* A power cut may have left the last line without its end. */
@@ -200,6 +213,40 @@ static int append(const char *line)
 	return err || sync_directory(options.state_dir) ? -1 : 0;
 }
 
+int history_check_copy(const char *path, const uint8_t digest[32])
+{
+	char text[DIGEST_TEXT];
+
+	digest_text(text, digest);
+	if (strstr(path, text))
+		return 0;
+	complain("'%s' is not what was in force: its SHA-256 is %s", path, text);
+	return -1;
+}
+
+/* The link is the old one or the new one, whenever the power goes. */
+static int point_boot(const char *digest)
+{
+	char link[PATH_MAX], fresh[PATH_MAX], target[PATH_MAX];
+
+	state_path(link, BOOT);
+	state_path(fresh, BOOT ".new");
+	snprintf(target, sizeof(target), "policies/%s.yaml", digest);
+	if (unlink(fresh) && errno != ENOENT)
+		return fail("remove", fresh);
+	if (symlink(target, fresh) || rename(fresh, link))
+		return fail("write", link);
+	return sync_directory(options.state_dir) ? fail("write", link) : 0;
+}
+
+int history_boot(char path[PATH_MAX])
+{
+	char link[PATH_MAX];
+
+	state_path(link, BOOT);
+	return realpath(link, path) ? 0 : -1;
+}
+
 int history_record(const struct history_change *change)
 {
 	char digest[DIGEST_TEXT], *text, *line = NULL;
@@ -213,10 +260,66 @@ int history_record(const struct history_change *change)
 	text = entry ? json_dumps(entry, JSON_COMPACT) : NULL;
 	if (text && asprintf(&line, "%s\n", text) >= 0)
 		err = append(line);
+	if (!err && !change->trial)
+		err = point_boot(digest);
 	free(line);
 	free(text);
 	json_decref(entry);
 	return err;
+}
+
+static const char *text_of(const json_t *change, const char *key)
+{
+	const char *text = json_string_value(json_object_get(change, key));
+
+	return text ? text : "";
+}
+
+/* A trial ends by `confirm` or `rollback`; whatever else came next came after its time. */
+static bool ended_by_word(const json_t *next)
+{
+	return !strcmp(text_of(next, "action"), "confirm") ||
+	       !strcmp(text_of(next, "action"), "rollback");
+}
+
+/* The change that the clock made, between a trial and what came after it (NULL: nothing). */
+static json_t *expiry(const json_t *trial, const json_t *next, const json_t *before)
+{
+	json_int_t seconds = json_integer_value(json_object_get(trial, "trial"));
+	char when[TIME_TEXT];
+	struct tm utc = { 0 };
+	time_t at;
+
+	if (!seconds || !strptime(text_of(trial, "time"), TIME_FORMAT, &utc))
+		return NULL;
+	at = timegm(&utc) + seconds;
+	time_text(when, at);
+	if (next ? ended_by_word(next) && strcmp(text_of(next, "time"), when) <= 0 :
+		   at > time(NULL))
+		return NULL;
+	if (next && strcmp(text_of(next, "time"), when) < 0) /* a new attach */
+		snprintf(when, sizeof(when), "%s", text_of(next, "time"));
+	return json_pack("{s:s, s:s, s:s, s:O*, s:O*}", "time", when, "action", "expired", "user",
+			 "", "generation", json_object_get(before, "generation"), "digest",
+			 json_object_get(before, "digest"));
+}
+
+static json_t *with_expiries(json_t *all)
+{
+	json_t *whole = json_array(), *before = NULL, *one;
+	size_t i;
+
+	json_array_foreach(all, i, one) {
+		json_t *end = expiry(one, json_array_get(all, i + 1), before);
+
+		json_array_append(whole, one);
+		if (end)
+			json_array_append_new(whole, end);
+		if (!json_object_get(one, "trial"))
+			before = one;
+	}
+	json_decref(all);
+	return whole;
 }
 
 /* A line that a power cut left unfinished is no change. */
@@ -243,7 +346,7 @@ json_t *history_read(void)
 	free(line);
 	if (f)
 		fclose(f);
-	return all;
+	return with_expiries(all);
 }
 
 int history_before(const char *digest, char path[PATH_MAX])
@@ -253,15 +356,18 @@ int history_before(const char *digest, char path[PATH_MAX])
 	bool seen = false;
 
 	for (size_t i = json_array_size(all); i-- && !other;) {
-		const char *one = json_string_value(json_object_get(json_array_get(all, i), "digest"));
+		json_t *change = json_array_get(all, i);
+		const char *one = json_string_value(json_object_get(change, "digest"));
 
+		if (json_object_get(change, "trial"))
+			continue;
 		if (one && !strcmp(one, digest))
 			seen = true;
 		else if (one && seen)
 			other = one;
 	}
 	if (other)
-		policy_path(path, other);
+		history_copy(other, path);
 	else if (all)
 		complain("no policy before the one in force in '%s'", options.state_dir);
 	json_decref(all);

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -214,23 +213,16 @@ static int write_port(struct attachment *a, size_t pair, enum ks_role role)
 	return err ? EXIT_ENVIRONMENT : EXIT_OK;
 }
 
-static uint64_t monotonic_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * KS_SECOND + (uint64_t)ts.tv_nsec;
-}
-
 static int prepare(struct attachment *a)
 {
 	const struct compiled_policy *policy = a->plan->policy;
 	const struct ks_state_rec state = {
-		.abi = KS_ABI, .mode = policy->mode, .adopt = (uint32_t)a->plan->adopt,
-		.flows_per_client = policy->limits.flows_per_client,
-		.half_open_per_client = policy->limits.half_open_per_client,
-		.event_rate = policy->limits.event_rate,
-		.adopt_until = a->plan->adopt == KS_ADOPT_AUDIT ? monotonic_ns() + ADOPT_NS : 0,
+		.abi = KS_ABI, .adopt = (uint32_t)a->plan->adopt,
+		.now = { .mode = policy->mode,
+			 .flows_per_client = policy->limits.flows_per_client,
+			 .half_open_per_client = policy->limits.half_open_per_client,
+			 .event_rate = policy->limits.event_rate },
+		.adopt_until = a->plan->adopt == KS_ADOPT_AUDIT ? instance_clock() + ADOPT_NS : 0,
 	};
 	int rc = EXIT_OK;
 

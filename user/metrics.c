@@ -112,7 +112,7 @@ static void info(FILE *out, const struct counters *c)
 {
 	char attach[32];
 	const struct label labels[] = {
-		{ "version", KEYSWITCH_VERSION }, { "mode", name_mode(c->state.mode) },
+		{ "version", KEYSWITCH_VERSION }, { "mode", name_mode(c->state.now.mode) },
 		{ "attach", attach },
 	};
 
