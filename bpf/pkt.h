@@ -24,6 +24,8 @@
 #define TCP_URG 0x20
 
 const volatile struct ks_load_cfg cfg = {};
+/* Whose pinned maps this object can share; `upgrade` asks before it loads another. */
+const volatile __u32 object_abi = KS_ABI;
 
 /*
  * What the stream stage may do with a client segment; fixed under the flow's

@@ -191,7 +191,7 @@ static int check_free(void)
 		hint("'keyswitch detach' removes them");
 	} else {
 		complain("already attached (instance at '%s')", options.pin_dir);
-		hint("'keyswitch apply FILE' changes the policy, 'keyswitch detach' ends it");
+		hint("'keyswitch apply FILE' changes the policy, 'keyswitch detach --yes' ends it");
 	}
 	return EXIT_PROBLEM;
 }
@@ -250,6 +250,16 @@ static int report(const struct attach_plan *plan)
 	return EXIT_OK;
 }
 
+/* The way back from the first upgrade. */
+static void keep_object(void)
+{
+	struct object_bytes object;
+
+	if (!object_open(&object, NULL))
+		history_keep_object(object.bytes, object.size);
+	object_close(&object);
+}
+
 static int attach(struct arguments *args)
 {
 	const char *path = args->policy ? args->policy : args->boot;
@@ -274,6 +284,8 @@ static int attach(struct arguments *args)
 			.action = "attach", .path = path, .generation = 1,
 			.digest = policy->cfg->digest }))
 		complain("the policy is in force, but not in the history");
+	if (!rc)
+		keep_object();
 	compiled_policy_free(policy);
 	return rc;
 }

@@ -38,6 +38,7 @@ extern const struct command cmd_serve;
 extern const struct command cmd_replay;
 extern const struct command cmd_doctor;
 extern const struct command cmd_guard;
+extern const struct command cmd_upgrade;
 extern const struct command cmd_detach;
 
 #endif

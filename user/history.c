@@ -22,6 +22,8 @@
 #define TIME_TEXT	32
 #define TIME_FORMAT	"%Y-%m-%dT%H:%M:%SZ"
 #define BOOT		"boot"
+#define POLICIES	"policies/"
+#define OBJECTS		"objects/"
 
 static int fail(const char *what, const char *path)
 {
@@ -39,12 +41,12 @@ void history_copy(const char *digest, char path[PATH_MAX])
 	snprintf(path, PATH_MAX, "%s/policies/%s.yaml", options.state_dir, digest);
 }
 
-/* The directory and all above it. */
-static int make_directories(void)
+/* The directory STATE_DIR/<name>/ and all above it. */
+static int make_directories(const char *name)
 {
 	char path[PATH_MAX];
 
-	state_path(path, "policies/");
+	state_path(path, name);
 	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
 		if (mkdir(path, strlen(path) < strlen(options.state_dir) ? 0755 : 0750) &&
@@ -100,17 +102,17 @@ static char *read_policy(const char *path, size_t *len)
 	return bytes;
 }
 
-static void digest_of(uint8_t digest[SHA256_DIGEST_SIZE], const char *bytes, size_t len)
+static void digest_of(uint8_t digest[SHA256_DIGEST_SIZE], const void *bytes, size_t len)
 {
 	struct sha256_ctx ctx;
 
 	sha256_init(&ctx);
-	sha256_update(&ctx, len, (const uint8_t *)bytes);
+	sha256_update(&ctx, len, bytes);
 	sha256_digest(&ctx, SHA256_DIGEST_SIZE, digest);
 }
 
 /* A whole file or none: written beside its place, then renamed. */
-static int write_policy(const char *path, const char *bytes, size_t len)
+static int write_file(const char *path, const void *bytes, size_t len)
 {
 	char temporary[PATH_MAX + 8], folder[PATH_MAX];
 	int fd, err;
@@ -126,7 +128,7 @@ static int write_policy(const char *path, const char *bytes, size_t len)
 		unlink(temporary);
 		return -1;
 	}
-	state_path(folder, "policies");
+	snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(path, '/') - path), path);
 	return sync_directory(folder) ? fail("write", folder) : 0;
 }
 
@@ -145,7 +147,7 @@ static int keep_policy(const struct history_change *c, const char *digest)
 	if (!bytes)
 		return -1;
 	digest_of(found, bytes, len);
-	err = memcmp(found, c->digest, sizeof(found)) ? -1 : write_policy(path, bytes, len);
+	err = memcmp(found, c->digest, sizeof(found)) ? -1 : write_file(path, bytes, len);
 	if (err && memcmp(found, c->digest, sizeof(found)))
 		complain("'%s' changed while it was read", c->path);
 	free(bytes);
@@ -172,19 +174,15 @@ static void time_text(char text[TIME_TEXT], time_t at)
 	strftime(text, TIME_TEXT, TIME_FORMAT, &utc);
 }
 
-static json_t *describe(const struct history_change *c, const char *digest)
+/* When, who and what; the rest is the change's own. */
+static json_t *describe(const char *action, const char *file, const char *note)
 {
 	char when[TIME_TEXT], path[PATH_MAX];
-	json_t *o;
 
 	time_text(when, time(NULL));
-	o = json_pack("{s:s, s:s, s:s, s:i, s:I, s:s, s:s, s:s*}", "time", when, "action",
-		      c->action, "user", user_name(), "uid", (int)getuid(), "generation",
-		      (json_int_t)c->generation, "digest", digest, "file",
-		      realpath(c->path, path) ? path : c->path, "note", c->note);
-	if (c->trial)
-		json_object_set_new(o, "trial", json_integer(c->trial));
-	return o;
+	return json_pack("{s:s, s:s, s:s, s:i, s:s, s:s*}", "time", when, "action", action, "user",
+			 user_name(), "uid", (int)getuid(), "file",
+			 realpath(file, path) ? path : file, "note", note);
 }
 
 /* A power cut may have left the last line without its end. */
@@ -224,6 +222,20 @@ int history_check_copy(const char *path, const uint8_t digest[32])
 	return -1;
 }
 
+/* The entry as a line; it is released. */
+static int append_entry(json_t *entry)
+{
+	char *text = entry ? json_dumps(entry, JSON_COMPACT) : NULL, *line = NULL;
+	int err = -1;
+
+	if (text && asprintf(&line, "%s\n", text) >= 0)
+		err = append(line);
+	free(line);
+	free(text);
+	json_decref(entry);
+	return err;
+}
+
 /* The link is the old one or the new one, whenever the power goes. */
 static int point_boot(const char *digest)
 {
@@ -249,23 +261,55 @@ int history_boot(char path[PATH_MAX])
 
 int history_record(const struct history_change *change)
 {
-	char digest[DIGEST_TEXT], *text, *line = NULL;
+	char digest[DIGEST_TEXT];
 	json_t *entry;
-	int err = -1;
+	int err;
 
 	digest_text(digest, change->digest);
-	if (make_directories() || keep_policy(change, digest))
+	if (make_directories(POLICIES) || keep_policy(change, digest))
 		return -1;
-	entry = describe(change, digest);
-	text = entry ? json_dumps(entry, JSON_COMPACT) : NULL;
-	if (text && asprintf(&line, "%s\n", text) >= 0)
-		err = append(line);
+	entry = describe(change->action, change->path, change->note);
+	json_object_set_new(entry, "generation", json_integer(change->generation));
+	json_object_set_new(entry, "digest", json_string(digest));
+	if (change->trial)
+		json_object_set_new(entry, "trial", json_integer(change->trial));
+	err = append_entry(entry);
 	if (!err && !change->trial)
 		err = point_boot(digest);
-	free(line);
-	free(text);
-	json_decref(entry);
 	return err;
+}
+
+static int keep_object(const void *object, size_t size, char digest[DIGEST_TEXT])
+{
+	uint8_t raw[SHA256_DIGEST_SIZE];
+	char name[DIGEST_TEXT + 32], path[PATH_MAX];
+
+	digest_of(raw, object, size);
+	digest_text(digest, raw);
+	snprintf(name, sizeof(name), OBJECTS "%s.bpf.o", digest);
+	state_path(path, name);
+	if (make_directories(OBJECTS))
+		return -1;
+	return access(path, F_OK) ? write_file(path, object, size) : 0;
+}
+
+int history_keep_object(const void *object, size_t size)
+{
+	char digest[DIGEST_TEXT];
+
+	return keep_object(object, size, digest);
+}
+
+int history_upgrade(const char *path, const void *object, size_t size)
+{
+	char digest[DIGEST_TEXT];
+	json_t *entry;
+
+	if (keep_object(object, size, digest))
+		return -1;
+	entry = describe("upgrade", path, NULL);
+	json_object_set_new(entry, "object", json_string(digest));
+	return append_entry(entry);
 }
 
 static const char *text_of(const json_t *change, const char *key)

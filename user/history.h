@@ -21,6 +21,11 @@ struct history_change {
 	uint32_t trial;		/* seconds, 0: it is no trial */
 };
 
+/* The data path was replaced by this object, of which a copy is kept. Likewise. */
+int history_upgrade(const char *path, const void *object, size_t size);
+/* A copy of the data path: STATE_DIR/objects/SHA256.bpf.o, for the way back. Likewise. */
+int history_keep_object(const void *object, size_t size);
+
 /*
  * 0, or -1 after saying why it is not recorded. All is on disk then; a power cut before
  * that leaves the policy before for the next boot, as does a trial.

@@ -94,7 +94,7 @@ static int pin(int fd, const char *folder, const char *name)
 	return EXIT_ENVIRONMENT;
 }
 
-static int open_pin(const char *folder, const char *name)
+int loader_open_pin(const char *folder, const char *name)
 {
 	char path[PATH_MAX];
 
@@ -118,7 +118,7 @@ int loader_remove_folder(const char *folder)
 
 		if (e->d_name[0] == '.')
 			continue;
-		fd = strcmp(folder, LINKS) ? -1 : open_pin(folder, e->d_name);
+		fd = strcmp(folder, LINKS) ? -1 : loader_open_pin(folder, e->d_name);
 		if (fd >= 0) {
 			/* fails only when the NIC is gone, and the program with it */
 			bpf_link_detach(fd);
@@ -375,7 +375,7 @@ bool loader_has_links(void)
 
 static bool is_pinned(const char *folder, const char *name)
 {
-	int fd = open_pin(folder, name);
+	int fd = loader_open_pin(folder, name);
 
 	if (fd >= 0)
 		close(fd);
@@ -396,7 +396,7 @@ bool loader_holds_wire(void)
 	if (!loader_has_links())
 		return false;
 	instance_init(&in);
-	in.fd[MAP_ports] = open_pin(PINNED_MAPS, map_name(MAP_ports));
+	in.fd[MAP_ports] = loader_open_pin(PINNED_MAPS, map_name(MAP_ports));
 	if (in.fd[MAP_ports] < 0 || instance_ports(&in, ports)) {
 		/* unknown: say the worse */
 		wire = true;
@@ -410,7 +410,7 @@ bool loader_holds_wire(void)
 
 static int swap_program(const char *nic, const char *program)
 {
-	int link = open_pin(LINKS, nic), prog = open_pin(PROGS, program), err;
+	int link = loader_open_pin(LINKS, nic), prog = loader_open_pin(PROGS, program), err;
 
 	if (link < 0 || prog < 0)
 		err = link < 0 ? link : prog;

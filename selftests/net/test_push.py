@@ -110,6 +110,7 @@ def test_trial_taken_back():
         equal(ks.json("mode")["mode"], "monitor", "mode of the trial")
         plant.mb_client("-q", "-n", "2", plant.server4, 3, 0, 1)
         equal(ks.requests(asset="plc", function="read_holding_registers"), 2, "requests on trial")
+        equal(ks.requests(asset="first"), 0, "requests to the asset whose number another had")
         ks.cmd("rollback")
         equal((ks.json("mode")["mode"], ks.json("status")["generation"]), ("enforce", 1), "back")
         assert not write_passes(plant), "write after the trial was taken back"
@@ -183,12 +184,13 @@ def test_killed_anywhere():
     with Plant() as plant:
         log = plant.modbus_server()
         ks = Keyswitch(plant).attach()
-        steps, in_force = 0, set()
+        steps, tries, in_force = 0, 0, set()
         for call, stride in CHANGING:
             for count in range(1, 1000, stride):
                 # a new policy each time: its copy has to be written
-                text = OPEN if steps % 2 else READONLY
-                policy = ks.write_policy("next.yaml", text + f"# {steps}\n")
+                text = OPEN if tries % 2 else READONLY
+                policy = ks.write_policy("next.yaml", text + f"# {tries}\n")
+                tries += 1
                 fresh = policy.read_text(encoding="utf-8")
                 if not killed_at(plant, ks, call, count, policy):
                     break
