@@ -6,6 +6,7 @@
 #ifndef KEYSWITCH_JUDGE_H
 #define KEYSWITCH_JUDGE_H
 
+#include "shadow.h"
 #include "verdict.h"
 #include "io.h"
 #include "modbus.h"
@@ -56,6 +57,8 @@ KS_GLOBAL int judge_decide(struct xdp_md *ctx)
 		verdict_count_request(p, leaf);
 		verdict_count_rule(p, leaf);
 		verdict_trace(leaf);
+		if (p->shadow)
+			shadow_judge();
 	}
 	if (reason == KS_R_ok)
 		return KS_GO;

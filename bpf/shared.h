@@ -226,16 +226,22 @@ struct ks_req_count {
 /* What the policy in force and the one in the shadow say differently, see shadow.h. */
 struct ks_shadow_key {
 	__u32 generation;	/* of the policy in force */
-	__u32 rule;		/* its rule; KS_SHADOW_ALL, KS_SHADOW_MORE: no difference, a sum */
-	__u32 candidate;	/* rule of the other */
-	__u16 reason;		/* enum ks_reason of the verdict in force */
-	__u16 candidate_reason;
+	__u32 rule;		/* of that policy; KS_SHADOW_SYN: a connection, not a request */
+	__u32 candidate;	/* likewise of the other */
+	__u16 reason;		/* enum ks_reason: what is in force */
+	__u16 candidate_reason;	/* what would be */
 };
 _Static_assert(sizeof(struct ks_shadow_key) == 16, "ks_shadow_key");
 
-#define KS_SHADOW_ALL	0xffffffffu /* everything that was judged by both */
-#define KS_SHADOW_MORE	0xfffffffeu /* differences beyond KS_SHADOW_PAIRS */
+#define KS_SHADOW_SYN	0xffffffffu
 #define KS_SHADOW_PAIRS	1024	/* differences counted by name */
+
+struct ks_shadow_sum {
+	__u32 generation;	/* sums begin again with another policy in force ... */
+	__u32 shadow;		/* ... or in the shadow (struct ks_state_rec) */
+	__u64 judged;		/* by both */
+	__u64 more;		/* differences beyond KS_SHADOW_PAIRS */
+};
 
 /* PERCPU_ARRAY[1] */
 struct ks_misc_count {

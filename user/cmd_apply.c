@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * `keyswitch apply`: a new policy into the running instance, for good or on trial;
- * `confirm`: the one on trial stays; `rollback`: the one before, from the history.
- * What they do is push.c's.
+ * `promote`: the one in the shadow; `confirm`: the one on trial stays; `rollback`: the one
+ * before, from the history. What they do is push.c's.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,6 +86,30 @@ static int run(int argc, char **argv)
 
 const struct command cmd_apply = {
 	.name = "apply", .help = "put a new policy in force", .run = run,
+};
+
+static error_t parse_promote(int key, char *arg, struct argp_state *state)
+{
+	if (key != KEY_CONFIRM)
+		return parse_plain_push(key, arg, state);
+	parse_trial(state, state->input, arg);
+	return 0;
+}
+
+static int run_promote(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = apply_table, .parser = parse_promote, .children = options_child,
+		.doc = "Puts the policy in force that 'keyswitch shadow' judges beside.",
+	};
+	struct push push = { .action = "promote" };
+
+	argp_parse(&argp, argc, argv, 0, NULL, &push);
+	return push_promote(&push);
+}
+
+const struct command cmd_promote = {
+	.name = "promote", .help = "put the policy in the shadow in force", .run = run_promote,
 };
 
 static int run_rollback(int argc, char **argv)

@@ -19,6 +19,7 @@
 #include "nic.h"
 #include "options.h"
 #include "results.h"
+#include "shadow.h"
 
 /* The least that any port sees. */
 static enum ks_sight sight(const struct counters *c)
@@ -230,11 +231,12 @@ static json_t *collect(const struct counters *c)
 		return NULL;
 	guarantee(grade, sizeof(grade), c, &flows);
 	return json_pack(
-		"{s:b, s:s, s:s, s:o, s:I, s:o, s:o, s:s, s:{s:I, s:I, s:I}, s:b, s:{s:I, s:I, s:b}, s:o, s:s}",
+		"{s:b, s:s, s:s, s:o, s:I, s:o, s:o, s:s, s:o, s:{s:I, s:I, s:I}, s:b, s:{s:I, s:I, s:b}, s:o, s:s}",
 		"attached", 1, "mode", name_mode(c->state.now.mode),
 		"guarantee", grade, "ports", port_list(c),
 		"generation", (json_int_t)c->names.generation, "policy", policy_object(c),
 		"trial", trial_object(c), "boot", boot_policy(c),
+		"shadow", shadow_json(c->in, &c->state),
 		"flows", "tracked", (json_int_t)flows.flows,
 		"limit", (json_int_t)max_entries(c->in->fd[MAP_flows4]),
 		"adopted", (json_int_t)flows.adopted,
@@ -244,9 +246,10 @@ static json_t *collect(const struct counters *c)
 		"memory", memory(c->in), "version", KEYSWITCH_VERSION);
 }
 
-static void print_trial(const json_t *s)
+static void print_beside(const json_t *s)
 {
 	const json_t *trial = json_object_get(s, "trial");
+	const json_t *shadow = json_object_get(s, "shadow");
 	const char *boot = json_string_value(json_object_get(s, "boot"));
 
 	if (json_is_object(trial))
@@ -254,7 +257,12 @@ static void print_trial(const json_t *s)
 		       "keeps this one\n",
 		       (long long)json_integer_value(json_object_get(trial, "seconds_left")),
 		       (long long)json_integer_value(json_object_get(trial, "generation_before")));
-	else if (boot && strcmp(boot, "this"))
+	if (json_is_object(shadow))
+		printf("shadow      generation %lld judged beside: %lld of %lld would differ\n",
+		       (long long)json_integer_value(json_object_get(shadow, "generation")),
+		       (long long)json_integer_value(json_object_get(shadow, "differ")),
+		       (long long)json_integer_value(json_object_get(shadow, "judged")));
+	if (json_is_null(trial) && boot && strcmp(boot, "this"))
 		printf("boot        %s: attach without --policy does not take the policy in force\n",
 		       strcmp(boot, "none") ? "another policy" : "no policy");
 }
@@ -286,7 +294,7 @@ static void print_status(const json_t *s)
 	printf("mode        %s\nguarantee   %s\n", mode, grade);
 	printf("policy      generation %lld of %s, sha256 %.16s...\n", (long long)generation, when,
 	       digest);
-	print_trial(s);
+	print_beside(s);
 	printf("anti-spoof  %s\n", spoofing);
 	printf("flows       %lld tracked, limit %lld per address family, %lld adopted\n",
 	       (long long)tracked, (long long)limit, (long long)adopted);

@@ -28,6 +28,8 @@ extern const struct command cmd_groups;
 extern const struct command cmd_attach;
 extern const struct command cmd_apply;
 extern const struct command cmd_confirm;
+extern const struct command cmd_shadow;
+extern const struct command cmd_promote;
 extern const struct command cmd_rollback;
 extern const struct command cmd_history;
 extern const struct command cmd_mode;

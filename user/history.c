@@ -132,24 +132,27 @@ static int write_file(const char *path, const void *bytes, size_t len)
 	return sync_directory(folder) ? fail("write", folder) : 0;
 }
 
-static int keep_policy(const struct history_change *c, const char *digest)
+int history_keep(const char *from, const uint8_t digest[32])
 {
 	uint8_t found[SHA256_DIGEST_SIZE];
-	char path[PATH_MAX];
+	char path[PATH_MAX], text[DIGEST_TEXT];
 	size_t len = 0;
 	char *bytes;
 	int err;
 
-	history_copy(digest, path);
+	digest_text(text, digest);
+	history_copy(text, path);
+	if (make_directories(POLICIES))
+		return -1;
 	if (!access(path, F_OK))
 		return 0;
-	bytes = read_policy(c->path, &len);
+	bytes = read_policy(from, &len);
 	if (!bytes)
 		return -1;
 	digest_of(found, bytes, len);
-	err = memcmp(found, c->digest, sizeof(found)) ? -1 : write_file(path, bytes, len);
-	if (err && memcmp(found, c->digest, sizeof(found)))
-		complain("'%s' changed while it was read", c->path);
+	err = memcmp(found, digest, sizeof(found)) ? -1 : write_file(path, bytes, len);
+	if (err && memcmp(found, digest, sizeof(found)))
+		complain("'%s' changed while it was read", from);
 	free(bytes);
 	return err;
 }
@@ -266,7 +269,7 @@ int history_record(const struct history_change *change)
 	int err;
 
 	digest_text(digest, change->digest);
-	if (make_directories(POLICIES) || keep_policy(change, digest))
+	if (history_keep(change->path, change->digest))
 		return -1;
 	entry = describe(change->action, change->path, change->note);
 	json_object_set_new(entry, "generation", json_integer(change->generation));

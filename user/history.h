@@ -44,6 +44,8 @@ json_t *history_read(void);
  */
 int history_before(const char *digest, char path[PATH_MAX]);
 
+/* A copy of a policy that may come into force. 0, or -1 after saying why there is none. */
+int history_keep(const char *path, const uint8_t digest[32]);
 /* Where the policy of this digest (text) is kept. */
 void history_copy(const char *digest, char path[PATH_MAX]);
 /* Is the copy still what its name says? 0, or -1 after saying that it is not. */

@@ -17,7 +17,7 @@
 /* Every map of the object by its name, which is its file name under PIN_DIR/maps. */
 #define KS_MAP_LIST(M) \
 	M(state) M(ports) M(tap_roles) M(tx_ports) M(flows4) M(flows6) M(mb_rings) M(eip_rings) \
-	M(mb_free) M(eip_free) M(orphans) M(closed) M(table_use) M(opens) M(conns) M(triads) M(conn_queue) M(clients) M(packets) M(requests) M(misc) M(rates) \
+	M(mb_free) M(eip_free) M(orphans) M(closed) M(table_use) M(opens) M(conns) M(triads) M(conn_queue) M(clients) M(packets) M(requests) M(misc) M(shadow_hits) M(shadow_sums) M(rates) \
 	M(events) M(work) M(trace) M(trace_ctl) M(pol_cfg) M(pol_ports) KS_TABLE_LIST(M)
 
 /* Those of them that hold one inner map per policy slot. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -19,6 +20,7 @@
 #include "options.h"
 #include "push.h"
 #include "results.h"
+#include "shadow.h"
 #include "tables.h"
 
 /* ---- alone with the instance ---- */
@@ -210,19 +212,28 @@ static void drop_counters(const struct pushing *p)
 	free(keys);
 }
 
-int pushing_flip(struct pushing *p, uint32_t trial)
+int pushing_write(struct pushing *p)
 {
-	int err;
+	int err = instance_set_state(&p->in, &p->state);
 
-	p->state.revert_at = trial ? instance_clock() + trial * KS_SECOND : 0;
-	err = instance_set_state(&p->in, &p->state);
-	if (!err) {
-		drop_counters(p);
+	if (!err)
 		return EXIT_OK;
-	}
 	complain("cannot write '%s': %s; the running policy stays", map_name(MAP_state),
 		 strerror(-err));
 	return EXIT_ENVIRONMENT;
+}
+
+int pushing_flip(struct pushing *p, uint32_t trial)
+{
+	int rc;
+
+	p->state.revert_at = trial ? instance_clock() + trial * KS_SECOND : 0;
+	rc = pushing_write(p);
+	if (rc)
+		return rc;
+	drop_counters(p);
+	shadow_forget(&p->in, generation_of(&p->in, p->state.now.slot));
+	return EXIT_OK;
 }
 
 static int report(const struct pushing *p, const struct ks_pol_cfg *cfg, uint32_t trial)
@@ -295,6 +306,21 @@ static void warn_sizes(const struct instance *in, const struct policy_limits *li
 	warn_size(in, MAP_events, "event_ring", limits->event_ring);
 }
 
+/* The policy that is in this slot. */
+static int put_in_force(struct pushing *p, const struct push *push,
+			const struct compiled_policy *policy, uint32_t slot)
+{
+	int rc;
+
+	if (push->trial)
+		p->state.before = p->state.now;
+	pushing_plan(p, policy, slot);
+	rc = pushing_flip(p, push->trial);
+	if (!rc)
+		warn_sizes(&p->in, &policy->limits);
+	return rc;
+}
+
 static int apply(struct pushing *p, const struct push *push, const char *path)
 {
 	struct compiled_policy *policy;
@@ -309,16 +335,10 @@ static int apply(struct pushing *p, const struct push *push, const char *path)
 		rc = pushing_check_mode(p, policy);
 	if (!rc)
 		rc = pushing_fill(p, policy, &slot, &generation);
-	if (!rc) {
-		if (push->trial)
-			p->state.before = p->state.now;
-		pushing_plan(p, policy, slot);
-		rc = pushing_flip(p, push->trial);
-	}
-	if (!rc) {
-		warn_sizes(&p->in, &policy->limits);
+	if (!rc)
+		rc = put_in_force(p, push, policy, slot);
+	if (!rc)
 		rc = pushing_done(p, push, path);
-	}
 	compiled_policy_free(policy);
 	return rc;
 }
@@ -374,6 +394,70 @@ static int confirm(struct pushing *p, const struct push *push)
 		return end_trial(p, push, true);
 	complain("no policy is on trial: the one in force stays as it is");
 	return EXIT_PROBLEM;
+}
+
+/* Its tables are there; as one in force it gets the number of this moment. */
+static int renumber(const struct pushing *p, const struct compiled_policy *policy, uint32_t slot)
+{
+	struct ks_pol_cfg *cfg = instance_policy(&p->in, slot);
+	int err = cfg ? 0 : -ENOENT;
+
+	if (cfg) {
+		cfg->generation = next_generation(&p->in);
+		set_numbering(p, policy, cfg->generation);
+		cfg->numbering = policy->cfg->numbering;
+		cfg->applied_at = (uint64_t)time(NULL);
+		err = bpf_map_update_elem(p->in.fd[MAP_pol_cfg], &slot, cfg, BPF_ANY);
+	}
+	free(cfg);
+	if (err)
+		complain("cannot write '%s': %s; the running policy stays", map_name(MAP_pol_cfg),
+			 strerror(-err));
+	return err ? EXIT_ENVIRONMENT : EXIT_OK;
+}
+
+static int promote(struct pushing *p, const struct push *push)
+{
+	uint32_t slot = p->state.shadow - 1;
+	char digest[DIGEST_TEXT], path[PATH_MAX];
+	struct compiled_policy *policy = NULL;
+	int rc = slot_digest(p, slot, digest);
+
+	if (rc)
+		return rc;
+	history_copy(digest, path);
+	policy = load_policy(path, DIAG_ERROR, &rc);
+	if (!policy)
+		return rc;
+	rc = history_check_copy(path, policy->cfg->digest) ? EXIT_PROBLEM :
+							      pushing_check_mode(p, policy);
+	if (!rc)
+		rc = renumber(p, policy, slot);
+	if (!rc) {
+		p->state.shadow = 0;
+		rc = put_in_force(p, push, policy, slot);
+	}
+	if (!rc)
+		rc = pushing_done(p, push, path);
+	compiled_policy_free(policy);
+	return rc;
+}
+
+int push_promote(const struct push *push)
+{
+	struct pushing p;
+	int rc = pushing_begin(&p);
+
+	if (!rc)
+		rc = pushing_check_trial(&p);
+	if (!rc && !p.state.shadow) {
+		complain("no policy is in the shadow, expected 'keyswitch shadow FILE' before");
+		rc = EXIT_PROBLEM;
+	}
+	if (!rc)
+		rc = promote(&p, push);
+	pushing_end(&p);
+	return rc;
 }
 
 int push_policy(const struct push *push)

@@ -23,6 +23,8 @@ struct push {
 
 /* These return an enum exit_code, message or result printed. */
 int push_policy(const struct push *push);
+/* The policy in the shadow comes into force; push->path is not looked at. */
+int push_promote(const struct push *push);
 /* The policy on trial is in force for good. */
 int push_confirm(const struct push *push);
 
@@ -51,7 +53,9 @@ int pushing_fill(const struct pushing *p, const struct compiled_policy *policy, 
 int pushing_check_mode(const struct pushing *p, const struct compiled_policy *policy);
 /* All that comes into force with this policy from this slot: into p->state.now. */
 void pushing_plan(struct pushing *p, const struct compiled_policy *policy, uint32_t slot);
-/* One write: p->state. EXIT_OK, or another code with a message printed. */
+/* p->state as it is. EXIT_OK, or another code with a message printed. */
+int pushing_write(struct pushing *p);
+/* A policy comes into force: one write of p->state. EXIT_OK, or another code with a message printed. */
 int pushing_flip(struct pushing *p, uint32_t trial);
 /* What is in force now: guard, history, the result on stdout. */
 int pushing_done(struct pushing *p, const struct push *push, const char *path);

@@ -163,6 +163,7 @@ def killed_at(plant, ks, call, count, policy):
     done = plant.nsenter(
         plant.gateway, "strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e",
         f"inject={call}:signal=KILL:when={count}", *ks.argv("apply", policy), check=False)
+    assert done.returncode in (0, -signal.SIGKILL), done.stdout + done.stderr
     return done.returncode != 0
 
 

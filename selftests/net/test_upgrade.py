@@ -5,6 +5,7 @@ connections, and the kernel's numbers of the programs that the links run.
 """
 import json
 import shutil
+import signal
 import struct
 
 import tcp_split
@@ -194,6 +195,7 @@ def test_killed():
                                  f"trace={call}", "-e",
                                  f"inject={call}:signal=KILL:when={count}", *ks.argv("upgrade"),
                                  check=False)
+            assert done.returncode in (0, -signal.SIGKILL), done.stdout + done.stderr
             if not done.returncode:
                 break
             kills += 1
