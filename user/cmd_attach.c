@@ -17,6 +17,7 @@
 #include "options.h"
 #include "results.h"
 #include "running.h"
+#include "signature.h"
 
 enum { KEY_POLICY = 0x2000, KEY_WIRE, KEY_INLINE, KEY_CLIENT_ONLY, KEY_TAP, KEY_ADOPT, KEY_GENERIC };
 
@@ -272,6 +273,8 @@ static int attach(struct arguments *args)
 		policy = load_policy(path, DIAG_WARNING, &rc);
 	if (!rc && !args->policy && history_check_copy(path, policy->cfg->digest))
 		rc = EXIT_PROBLEM;
+	if (!rc)
+		rc = signature_check(path, policy->cfg->digest);
 	if (!rc)
 		rc = each_nic(&args->plan, check_unused);
 	if (!rc)

@@ -17,6 +17,7 @@
 #include "push.h"
 #include "results.h"
 #include "shadow.h"
+#include "signature.h"
 
 enum { KEY_OFF = 0x2000 };
 
@@ -147,8 +148,9 @@ static int put_up(struct pushing *p, const char *path)
 	if (!policy)
 		return rc;
 	digest_text(digest, policy->cfg->digest);
+	rc = signature_check(path, policy->cfg->digest);
 	/* promote takes it from there */
-	if (history_keep(path, policy->cfg->digest))
+	if (!rc && history_keep(path, policy->cfg->digest))
 		rc = EXIT_ENVIRONMENT;
 	if (!rc)
 		rc = pushing_fill(p, policy, &slot, &generation);

@@ -132,6 +132,25 @@ static int write_file(const char *path, const void *bytes, size_t len)
 	return sync_directory(folder) ? fail("write", folder) : 0;
 }
 
+/* Beside the copy, before it: a copy without its signature might be of no use. */
+static int keep_signature(const char *from, const char *copy)
+{
+	char source[PATH_MAX + 8], target[PATH_MAX + 8], *bytes;
+	size_t len = 0;
+	int err;
+
+	snprintf(source, sizeof(source), "%s.sig", from);
+	snprintf(target, sizeof(target), "%s.sig", copy);
+	if (access(source, F_OK) || !strcmp(from, copy))
+		return 0;
+	bytes = read_policy(source, &len);
+	if (!bytes)
+		return -1;
+	err = write_file(target, bytes, len);
+	free(bytes);
+	return err;
+}
+
 int history_keep(const char *from, const uint8_t digest[32])
 {
 	uint8_t found[SHA256_DIGEST_SIZE];
@@ -143,6 +162,8 @@ int history_keep(const char *from, const uint8_t digest[32])
 	digest_text(text, digest);
 	history_copy(text, path);
 	if (make_directories(POLICIES))
+		return -1;
+	if (keep_signature(from, path))
 		return -1;
 	if (!access(path, F_OK))
 		return 0;

@@ -21,6 +21,7 @@
 #include "push.h"
 #include "results.h"
 #include "shadow.h"
+#include "signature.h"
 #include "tables.h"
 
 /* ---- alone with the instance ---- */
@@ -332,6 +333,8 @@ static int apply(struct pushing *p, const struct push *push, const char *path)
 		return rc;
 	rc = push->path || !history_check_copy(path, policy->cfg->digest) ? EXIT_OK : EXIT_PROBLEM;
 	if (!rc)
+		rc = signature_check(path, policy->cfg->digest);
+	if (!rc)
 		rc = pushing_check_mode(p, policy);
 	if (!rc)
 		rc = pushing_fill(p, policy, &slot, &generation);
@@ -429,8 +432,11 @@ static int promote(struct pushing *p, const struct push *push)
 	policy = load_policy(path, DIAG_ERROR, &rc);
 	if (!policy)
 		return rc;
-	rc = history_check_copy(path, policy->cfg->digest) ? EXIT_PROBLEM :
-							      pushing_check_mode(p, policy);
+	rc = history_check_copy(path, policy->cfg->digest) ? EXIT_PROBLEM : EXIT_OK;
+	if (!rc)
+		rc = signature_check(path, policy->cfg->digest);
+	if (!rc)
+		rc = pushing_check_mode(p, policy);
 	if (!rc)
 		rc = renumber(p, policy, slot);
 	if (!rc) {
