@@ -156,6 +156,9 @@ static int singles(FILE *out, const struct counters *c, const struct serve_count
 	single(out, "keyswitch_flows", "gauge", "Tracked TCP connections.", flows.flows);
 	single(out, "keyswitch_flows_adopted", "gauge",
 	       "Tracked TCP connections taken without their handshake.", flows.adopted);
+	single(out, "keyswitch_trial_seconds_left", "gauge",
+	       "Until the policy before is in force again, 0 = no policy is on trial.",
+	       state_trial_left(&c->state));
 	single(out, "keyswitch_policy_generation", "gauge", "Generation of the policy in force.",
 	       c->names.generation);
 	single(out, "keyswitch_serve_events_total", "counter", "Events read by this process.",

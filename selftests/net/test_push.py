@@ -9,7 +9,7 @@ import time
 
 import tcp_split
 from kit import abort, cases, denied_write, equal, write_register
-from ks import READONLY, Keyswitch
+from ks import READONLY, Keyswitch, metric
 from plant import Plant, wait_for
 from test_cli import OPEN, PROBLEM, USAGE, refused, write_passes
 
@@ -51,6 +51,7 @@ def test_trial_expires(killed):
         assert not denied_write(plant), "write under readonly answered"
         start = time.monotonic()
         ks.cmd("apply", open_policy, "--confirm", "5s", "--note", "try it")
+        equal(0 < metric(ks.metrics_text(), "keyswitch_trial_seconds_left") <= 5, True, "metric")
         if killed:
             for process in (serve, follow):
                 process.stop(signal.SIGKILL)
@@ -66,6 +67,10 @@ def test_trial_expires(killed):
         assert 4.5 < took < LATEST, f"the trial ended after {took:.1f} s"
         assert not asks(busy, log), "write on a connection of the trial"
         status = ks.json("status")
+        if not killed:
+            text = ks.metrics_text()
+            equal((metric(text, "keyswitch_trial_seconds_left"),
+                   metric(text, "keyswitch_policy_generation")), (0, 1), "metrics after the trial")
         equal((status["trial"], status["generation"], status["mode"]), (None, 1, "enforce"), status)
         refused(ks.cmd("confirm", check=False), PROBLEM, "no policy is on trial")
         refused(ks.cmd("rollback", check=False), PROBLEM, "no policy before")
@@ -147,6 +152,7 @@ def test_applies_at_once():
                    for policy in (other, ks.policy) * 6]
         for process in started:
             equal(process.wait(), 0, process.text())
+        assert any("waiting for another" in process.text() for process in started), "none waited"
         said = [json.loads(process.text().splitlines()[-1]) for process in started]
         equal(sorted(answer["generation"] for answer in said), list(range(2, 14)), "generations")
         changes = ks.json("history")["changes"]

@@ -9,7 +9,7 @@ import struct
 
 import enip_client as ec
 import tcp_split
-from kit import abort, adu, cases, denied_write, equal, read_registers
+from kit import abort, adu, cases, denied_write, equal, read_registers, write_register
 from ks import READONLY, Keyswitch
 from plant import Plant, wait_for
 from test_cli import PROBLEM, USAGE, refused, write_arrives
@@ -74,25 +74,30 @@ def test_counts():
         plant.mb_client("-q", "-n", "4", plant.server4, 1, 0, 1)
         for _ in range(3):
             assert not denied_write(plant), "a write that the shadow alone allows was answered"
+        # the second message of a segment is judged by the policy in force as well
+        sock = plant.connect(plant.server4, 502)
+        sock.sendall(read_registers() + write_register(tid=2))
+        tcp_split.receive(sock, 23, 0.12)
+        abort(sock)
         enip_traffic(plant)
-        wait_for(lambda: ks.json("shadow")["judged"] >= 20, "everything is judged", timeout=3)
+        wait_for(lambda: ks.json("shadow")["judged"] >= 25, "everything is judged", timeout=3)
         shadow = ks.json("shadow")
         allow, deny = ("allow", "ok", "default"), ("deny", "policy_deny", "default")
         equal(ordered(shadow["differences"]), ordered([
             row(4, allow, ("deny", "policy_deny", "no-coils")),
-            row(3, deny, ("allow", "ok", "open")),
+            row(4, deny, ("allow", "ok", "open")),
             row(2, allow, ("deny", "policy_deny", "no-speed"))]), "differences")
-        # 5 + 4 + 3 requests, 3 tags and a session, each connection's SYN
-        equal((shadow["judged"], shadow["differ"]), (5 + 4 + 3 + 4 + 6, 9), "sums")
+        # 5 + 4 + 3 + 2 requests, 3 tags and a session, each connection's SYN
+        equal((shadow["judged"], shadow["differ"]), (5 + 4 + 3 + 2 + 4 + 7, 10), "sums")
         equal((log.count(function=6), log.count(function=1)), (0, 4), "at the server")
         equal(len([line for line in enip.lines() if line.get("service") == 0x4C]), 3, "tags read")
-        equal(ks.requests(verdict="deny"), 3, "denied requests counted")
+        equal(ks.requests(verdict="deny"), 4, "denied requests counted")
         equal({r["rule"] for r in ks.counters()["rules"]}, {"default"}, "rules that decided")
         text = ks.cmd("shadow").stdout
         for words in ("4 requests: allowed by 'default' -> denied by 'no-coils'",
-                      "3 requests: denied by 'default' -> allowed by 'open'", "9 would differ"):
+                      "4 requests: denied by 'default' -> allowed by 'open'", "10 would differ"):
             assert words in text, text
-        assert "9 of 22 would differ" in ks.cmd("status").stdout, ks.cmd("status").stdout
+        assert "10 of 25 would differ" in ks.cmd("status").stdout, ks.cmd("status").stdout
         ks.balance()
 
 
@@ -108,11 +113,15 @@ def test_promote():
         equal(ks.json("shadow")["judged"], 0, "judged after apply")
         assert not write_arrives(plant, log), "write while in the shadow"
         equal(ks.json("shadow")["differ"], 1, "differences after apply")
+        ks.cmd("shadow", ks.policy)
+        ks.cmd("shadow", other)
+        equal([ks.json("shadow")[key] for key in ("judged", "differ", "generation")], [0, 0, 5],
+              "a candidate that is put up anew")
         answer = ks.json("promote", "--note", "looks good")
         assert write_arrives(plant, log), "write after promote"
         status = ks.json("status")
         equal((answer["generation"], status["generation"], status["shadow"], status["boot"]),
-              (4, 4, None, "this"), "promoted")
+              (6, 6, None, "this"), "promoted")
         change = ks.json("history")["changes"][-1]
         equal((change["action"], change["note"], change["digest"]),
               ("promote", "looks good", answer["digest"]), "history")
