@@ -92,7 +92,9 @@ def test_counts():
         equal((log.count(function=6), log.count(function=1)), (0, 4), "at the server")
         equal(len([line for line in enip.lines() if line.get("service") == 0x4C]), 3, "tags read")
         equal(ks.requests(verdict="deny"), 4, "denied requests counted")
-        equal({r["rule"] for r in ks.counters()["rules"]}, {"default"}, "rules that decided")
+        rules = ks.counters()["rules"]
+        equal({r["rule"] for r in rules}, {"default"}, "rules that decided")
+        equal(sum(r["requests"] for r in rules if r["verdict"] == "deny"), 4, "denied by default")
         text = ks.cmd("shadow").stdout
         for words in ("4 requests: allowed by 'default' -> denied by 'no-coils'",
                       "4 requests: denied by 'default' -> allowed by 'open'", "10 would differ"):
