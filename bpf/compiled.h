@@ -91,7 +91,7 @@ struct ks_pol_cfg {
 	__u8 outbound;		/* enum ks_choice */
 	__u8 has_prefixes;	/* pol_prefixes is not empty */
 	__u8 llc;		/* 802.3 length frames pass toward the protected side */
-	__u8 pad[2];
+	__u16 numbering;	/* equal in policies in which an asset id means one asset */
 	__u8 digest[32];	/* SHA-256 of the policy file */
 	__u64 applied_at;	/* CLOCK_REALTIME seconds */
 	__u8 ethertypes[8192];	/* bitmap, ethertype e at byte e >> 3, bit e & 7 */

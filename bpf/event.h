@@ -70,7 +70,7 @@ static __always_inline int event_due(struct pkt *p, __u32 reason, __u32 *hidden)
 		rate->second = second;
 		rate->sent = 0;
 	}
-	if (!due || rate->sent >= st->event_rate) {
+	if (!due || rate->sent >= pkt_force(st, p->now)->event_rate) {
 		rate->hidden++;
 		m->events_hidden++;
 		return 0;

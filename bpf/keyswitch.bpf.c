@@ -22,6 +22,7 @@ static __always_inline struct pkt *packet_begin(__u8 role)
 {
 	struct ks_state_rec *st = pkt_state();
 	struct ks_work *w = pkt_work();
+	const struct ks_force *force;
 	struct ks_pol_cfg *pol;
 	struct pkt *p;
 
@@ -31,9 +32,11 @@ static __always_inline struct pkt *packet_begin(__u8 role)
 	__builtin_memset(p, 0, sizeof(*p));
 	p->role = role;
 	p->now = pkt_clock();
-	p->slot = st->active;
-	p->mode = st->mode;
-	if (st->mode_until && p->now >= st->mode_until)
+	force = pkt_force(st, p->now);
+	p->slot = force->slot;
+	p->shadow = st->shadow;
+	p->mode = force->mode;
+	if (force->mode_until && p->now >= force->mode_until)
 		p->mode = KS_ENFORCE;
 	if (cfg.sight == KS_SIGHT_TAP)
 		p->mode = KS_MONITOR; /* copies: nothing can be stopped */
@@ -42,8 +45,10 @@ static __always_inline struct pkt *packet_begin(__u8 role)
 	p->adopt = p->adopted && (p->follow || p->now < st->adopt_until);
 	p->refuse = !p->follow && st->adopt != KS_ADOPT_OFF && !p->adopt;
 	pol = bpf_map_lookup_elem(&pol_cfg, &p->slot);
-	if (pol)
+	if (pol) {
 		p->generation = pol->generation;
+		p->numbering = pol->numbering;
+	}
 	return p;
 }
 

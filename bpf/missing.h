@@ -6,7 +6,7 @@
 #ifndef KEYSWITCH_MISSING_H
 #define KEYSWITCH_MISSING_H
 
-#include "policy.h"
+#include "shadow.h"
 #include "table.h"
 
 #define MATRIX_ROW(side, st, c0, c1, c2, c3, c4, c5) \
@@ -66,6 +66,8 @@ static __always_inline int tcp_missing(struct pkt *p)
 	__u8 rule = tcp_rule(p, KS_S_NONE);
 	int r = tcp_pair(p);
 
+	if (p->shadow && p->class == KS_C_SYN)
+		shadow_connection(r);
 	if (r != KS_GO)
 		return r;
 	p->resolved = 1;

@@ -158,6 +158,17 @@ static __always_inline int modbus_opaque(const __u8 *opaque, __u32 fc)
 	return modbus_listed(opaque, fc) ? 0 : KS_R_function_opaque;
 }
 
+/* Does its length follow from its function code? Then no list has to name it. */
+static __always_inline int modbus_ruled(const struct ks_leaf *leaf)
+{
+	switch (leaf->function) {
+	case 1: case 2: case 3: case 4: case 5: case 6: case 7: case 8: case 11: case 12:
+	case 15: case 16: case 17: case 20: case 21: case 22: case 23: case 24:
+		return 1;
+	}
+	return leaf->function == 43 && leaf->sub == 14;
+}
+
 /*
  * FC 8: one word of data. "Return query data" (0) may carry more by V1.1b3 6.8.1,
  * but servers that do not know the function take what is behind it for a request.

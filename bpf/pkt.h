@@ -24,6 +24,8 @@
 #define TCP_URG 0x20
 
 const volatile struct ks_load_cfg cfg = {};
+/* Whose pinned maps this object can share; `upgrade` asks before it loads another. */
+const volatile __u32 object_abi = KS_ABI;
 
 /*
  * What the stream stage may do with a client segment; fixed under the flow's
@@ -122,7 +124,8 @@ struct pkt {
 	__u8 peeked;
 	__u8 inside;		/* enum ks_inside */
 	__u8 out_sack;		/* KS_OUT_ACK: with a block that says what came (RFC 2018) */
-	__u8 pad[3];
+	__u8 shadow;		/* slot + 1 of the policy judged beside, 0 = none */
+	__u16 numbering;	/* of assets under the policy in force */
 	__u64 now;		/* ns */
 	union {
 		struct ks_key4 k4;
@@ -252,6 +255,12 @@ static __always_inline struct ks_state_rec *pkt_state(void)
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&state, &zero);
+}
+
+/* What is in force at this moment. */
+static __always_inline const struct ks_force *pkt_force(const struct ks_state_rec *st, __u64 now)
+{
+	return st->revert_at && now >= st->revert_at ? &st->before : &st->now;
 }
 
 static __always_inline __u64 pkt_clock(void)

@@ -11,7 +11,7 @@
 #include <linux/bpf.h>
 #include <linux/types.h>
 
-#define KS_ABI 4 /* raised when a pinned map's layout or meaning changes */
+#define KS_ABI 5 /* raised when a pinned map's layout or meaning changes */
 
 /* ---- limits: defaults, changed by `limits:` where a policy key exists ---- */
 
@@ -175,19 +175,33 @@ _Static_assert(sizeof(struct ks_leaf) == 172, "ks_leaf");
 
 /* ---- run-time state: one record, edited by the CLI while traffic runs ---- */
 
-struct ks_state_rec {
-	__u32 abi;		/* KS_ABI */
-	__u32 active;		/* policy slot in force */
+/* All that comes into force with a policy. */
+struct ks_force {
+	__u32 slot;		/* of the policy */
 	__u32 mode;		/* enum ks_mode */
-	__u32 adopt;		/* enum ks_adopt */
 	__u64 mode_until;	/* CLOCK_MONOTONIC ns at which monitor ends, 0 = never */
-	__u64 adopt_until;	/* likewise: end of adoption; strays are reset from then on */
 	__u32 flows_per_client;
 	__u32 half_open_per_client;
 	__u32 event_rate;
-	__u32 guard;		/* cookie of the word before each passed packet, 0 = no guard */
+	__u32 pad;
 };
-_Static_assert(sizeof(struct ks_state_rec) == 48, "ks_state_rec");
+_Static_assert(sizeof(struct ks_force) == 32, "ks_force");
+
+/*
+ * A policy on trial: `now` is in force until revert_at, `before` from then on. Each
+ * packet looks at the clock itself, so that nothing needs to be alive for the way back.
+ */
+struct ks_state_rec {
+	__u32 abi;		/* KS_ABI */
+	__u32 adopt;		/* enum ks_adopt */
+	__u64 adopt_until;	/* CLOCK_MONOTONIC ns: end of adoption; strays are reset from then on */
+	__u32 guard;		/* cookie of the word before each passed packet, 0 = no guard */
+	__u32 shadow;		/* slot + 1 of the policy that is judged beside, 0 = none */
+	__u64 revert_at;	/* CLOCK_MONOTONIC ns, 0 = no trial */
+	struct ks_force now;
+	struct ks_force before;
+};
+_Static_assert(sizeof(struct ks_state_rec) == 96, "ks_state_rec");
 
 #include "compiled.h"
 
@@ -201,12 +215,32 @@ struct ks_req_key {
 	__u8 proto;		/* enum ks_proto */
 	__u32 class;		/* CIP key_class, 0 for Modbus and classes policy does not name */
 	__u16 function;		/* Modbus function code, CIP service, encapsulation command */
-	__u16 pad;
+	__u16 numbering;	/* of assets: struct ks_pol_cfg */
 };
 _Static_assert(sizeof(struct ks_req_key) == 12, "ks_req_key");
 
 struct ks_req_count {
 	__u64 requests[KS_V_MAX]; /* per enum ks_verdict */
+};
+
+/* What the policy in force and the one in the shadow say differently, see shadow.h. */
+struct ks_shadow_key {
+	__u32 generation;	/* of the policy in force */
+	__u32 rule;		/* of that policy; KS_SHADOW_SYN: a connection, not a request */
+	__u32 candidate;	/* likewise of the other */
+	__u16 reason;		/* enum ks_reason: what is in force */
+	__u16 candidate_reason;	/* what would be */
+};
+_Static_assert(sizeof(struct ks_shadow_key) == 16, "ks_shadow_key");
+
+#define KS_SHADOW_SYN	0xffffffffu
+#define KS_SHADOW_PAIRS	1024	/* differences counted by name */
+
+struct ks_shadow_sum {
+	__u32 generation;	/* sums begin again with another policy in force ... */
+	__u32 shadow;		/* ... or in the shadow (struct ks_state_rec) */
+	__u64 judged;		/* by both */
+	__u64 more;		/* differences beyond KS_SHADOW_PAIRS */
 };
 
 /* PERCPU_ARRAY[1] */

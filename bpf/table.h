@@ -45,6 +45,7 @@ KS_GLOBAL int table_quota_take(void)
 {
 	struct pkt *p = pkt_of(pkt_work());
 	struct ks_state_rec *st = pkt_state();
+	const struct ks_force *force;
 	struct ks_client_key key;
 	struct ks_client_use *use;
 
@@ -56,9 +57,10 @@ KS_GLOBAL int table_quota_take(void)
 		return KS_GO;
 	if (table_scarce(p, use))
 		return KS_R_table_reserved;
-	if (use->flows >= (__s32)st->flows_per_client)
+	force = pkt_force(st, p->now);
+	if (use->flows >= (__s32)force->flows_per_client)
 		return KS_R_client_quota;
-	if (use->half_open >= (__s32)st->half_open_per_client)
+	if (use->half_open >= (__s32)force->half_open_per_client)
 		return KS_R_half_open_quota;
 	__sync_fetch_and_add(&use->flows, 1);
 	__sync_fetch_and_add(&use->half_open, 1);

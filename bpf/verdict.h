@@ -66,7 +66,9 @@ static __always_inline void verdict_count_rule(struct pkt *p, const struct ks_le
 /* Per (asset, function) while there is room, else in the bucket `other`. */
 static __always_inline void verdict_count_request(struct pkt *p, const struct ks_leaf *leaf)
 {
-	struct ks_req_key key = { .asset = p->asset, .proto = leaf->proto };
+	struct ks_req_key key = {
+		.asset = p->asset, .proto = leaf->proto, .numbering = p->numbering,
+	};
 	struct ks_req_count none = {}, *c;
 	struct ks_misc_count *m;
 

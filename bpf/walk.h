@@ -86,7 +86,7 @@ static long walk_modbus(__u64 i, void *arg)
 		return 1;
 	if (!k->dry) {
 		judge_adu(k->mb, k->s->cur, k->s->total);
-		k->s->refused = judge_decide(k->ctx);
+		k->s->refused = judge_leaf(k->ctx, k->p);
 	}
 	return walk_next(k);
 }
@@ -110,7 +110,7 @@ static long walk_enip(__u64 i, void *arg)
 		judge_request(k->eip, k->s->cur, k->s->total, k->s->request);
 		inner_request(k->eip, k->s->cur, k->s->total);
 	}
-	r = judge_decide(k->ctx);
+	r = judge_leaf(k->ctx, k->p);
 	if (k->s->requests && (r == KS_GO || k->p->follow))
 		judge_asked();
 	if (k->s->refused == KS_GO)

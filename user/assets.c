@@ -83,14 +83,17 @@ static void drop_contained(struct assets *assets)
 	assets->n = kept + 1;
 }
 
-int assets_load(struct assets *assets, const struct instance *in, uint32_t slot)
+int assets_load(struct assets *assets, const struct instance *in, const struct ks_state_rec *state)
 {
-	int err;
+	const uint32_t slots[] = { state->now.slot, state->before.slot };
+	int err = 0;
 
 	*assets = (struct assets){ 0 };
-	err = add_table(assets, in, slot, true);
-	if (!err)
-		err = add_table(assets, in, slot, false);
+	for (size_t i = 0; i < (state->revert_at ? 2 : 1) && !err; i++) {
+		err = add_table(assets, in, slots[i], true);
+		if (!err)
+			err = add_table(assets, in, slots[i], false);
+	}
 	drop_contained(assets);
 	return err;
 }

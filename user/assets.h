@@ -15,8 +15,11 @@ struct assets {
 	bool everything;	/* an asset is a whole address family: not in v */
 };
 
-/* 0 or a negative errno; free in both cases. */
-int assets_load(struct assets *assets, const struct instance *in, uint32_t slot);
+/*
+ * Of the policy in force, and during a trial of the one that comes back too. 0 or a
+ * negative errno; free in both cases.
+ */
+int assets_load(struct assets *assets, const struct instance *in, const struct ks_state_rec *state);
 void assets_free(struct assets *assets);
 bool assets_hold(const struct assets *assets, const struct prefix *address);
 

@@ -17,11 +17,13 @@
 #include "options.h"
 #include "results.h"
 #include "running.h"
+#include "signature.h"
 
 enum { KEY_POLICY = 0x2000, KEY_WIRE, KEY_INLINE, KEY_CLIENT_ONLY, KEY_TAP, KEY_ADOPT, KEY_GENERIC };
 
 static const struct argp_option table[] = {
-	{ "policy", KEY_POLICY, "FILE", 0, "Policy to enforce", 0 },
+	{ "policy", KEY_POLICY, "FILE", 0,
+	  "Policy to enforce; without it the one that was in force last, on trial not counted", 0 },
 	{ "wire", KEY_WIRE, "CLIENT:PROTECTED", 0,
 	  "Two NICs as a bump in the wire (repeatable)", 0 },
 	{ "inline", KEY_INLINE, "CLIENT:PROTECTED", 0,
@@ -40,7 +42,8 @@ static const struct argp_option table[] = {
 
 struct arguments {
 	struct attach_plan plan;
-	const char *policy;
+	const char *policy;	/* NULL: boot */
+	char boot[PATH_MAX];
 };
 
 static void parse_pair(struct argp_state *state, struct attach_plan *plan, const char *arg,
@@ -114,8 +117,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		argp_error(state, "unexpected argument '%s'", arg);
 		return 0;
 	case ARGP_KEY_END:
-		if (!args->policy)
-			argp_error(state, "no policy, expected --policy FILE");
+		if (!args->policy && history_boot(args->boot))
+			argp_error(state, "no policy, expected --policy FILE (none was in force "
+				   "before: no '%s/boot')", options.state_dir);
 		if (!args->plan.n_pairs)
 			argp_error(state, "no NICs, expected --wire or --inline CLIENT:PROTECTED, --client-only or --tap NIC");
 		return 0;
@@ -188,7 +192,7 @@ static int check_free(void)
 		hint("'keyswitch detach' removes them");
 	} else {
 		complain("already attached (instance at '%s')", options.pin_dir);
-		hint("'keyswitch apply FILE' changes the policy, 'keyswitch detach' ends it");
+		hint("'keyswitch apply FILE' changes the policy, 'keyswitch detach --yes' ends it");
 	}
 	return EXIT_PROBLEM;
 }
@@ -247,15 +251,30 @@ static int report(const struct attach_plan *plan)
 	return EXIT_OK;
 }
 
+/* The way back from the first upgrade. */
+static void keep_object(void)
+{
+	struct object_bytes object;
+
+	if (!object_open(&object, NULL))
+		history_keep_object(object.bytes, object.size);
+	object_close(&object);
+}
+
 static int attach(struct arguments *args)
 {
+	const char *path = args->policy ? args->policy : args->boot;
 	struct compiled_policy *policy = NULL;
 	int rc = check_free();
 
 	if (!rc)
 		rc = each_nic(&args->plan, find_nic);
 	if (!rc)
-		policy = load_policy(args->policy, DIAG_WARNING, &rc);
+		policy = load_policy(path, DIAG_WARNING, &rc);
+	if (!rc && !args->policy && history_check_copy(path, policy->cfg->digest))
+		rc = EXIT_PROBLEM;
+	if (!rc)
+		rc = signature_check(path, policy->cfg->digest);
 	if (!rc)
 		rc = each_nic(&args->plan, check_unused);
 	if (!rc)
@@ -265,9 +284,11 @@ static int attach(struct arguments *args)
 		rc = loader_attach(&args->plan);
 	}
 	if (!rc && history_record(&(struct history_change){
-			.action = "attach", .path = args->policy, .generation = 1,
+			.action = "attach", .path = path, .generation = 1,
 			.digest = policy->cfg->digest }))
 		complain("the policy is in force, but not in the history");
+	if (!rc)
+		keep_object();
 	compiled_policy_free(policy);
 	return rc;
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * `keyswitch detach`: ends the instance; a wire only when told twice.
+ * `keyswitch detach`: ends the instance, but not by a slip of the hand.
  * Must not touch the kernel itself: that is the loader's part.
  */
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -16,7 +17,7 @@
 enum { KEY_YES = 0x2000, KEY_LEAVE };
 
 static const struct argp_option table[] = {
-	{ "yes", KEY_YES, NULL, 0, "A wire may stop forwarding", 0 },
+	{ "yes", KEY_YES, NULL, 0, "Do not ask; needed where nobody can be asked", 0 },
 	{ "leave-wire", KEY_LEAVE, NULL, 0, "Wires go on forwarding, without inspection", 0 },
 	{ 0 }
 };
@@ -57,12 +58,38 @@ static int check(const struct arguments *args)
 		complain("the wire at '%s' was already left", options.pin_dir);
 		return EXIT_PROBLEM;
 	}
-	if (!args->leave && !args->yes && loader_holds_wire()) {
-		complain("detaching stops the wire: no frame passes between its NICs any more");
-		hint("--yes does it, --leave-wire keeps forwarding without inspection");
-		return EXIT_PROBLEM;
-	}
 	return EXIT_OK;
+}
+
+/* What an operator may not have in mind. */
+static const char *consequence(const struct arguments *args)
+{
+	if (args->leave)
+		return "the wire goes on forwarding, without inspection";
+	if (loader_holds_wire())
+		return "the wire stops: no frame passes between its NICs any more";
+	return "nothing is judged any more: the kernel forwards without inspection";
+}
+
+/* Remains of an interrupted attach enforce nothing, there is nothing to ask. */
+static int ask(const struct arguments *args)
+{
+	char answer[8] = "";
+
+	if (args->yes || !loader_has_links())
+		return EXIT_OK;
+	if (!isatty(STDIN_FILENO)) {
+		complain("detaching was not confirmed: %s", consequence(args));
+		hint("--yes does it%s", args->leave || !loader_holds_wire() ? "" :
+		     ", --leave-wire keeps forwarding without inspection");
+		return EXIT_USAGE;
+	}
+	fprintf(stderr, "Detach from '%s'? With it %s. [y/N] ", options.pin_dir, consequence(args));
+	if (fgets(answer, sizeof(answer), stdin) &&
+	    (!strcasecmp(answer, "y\n") || !strcasecmp(answer, "yes\n")))
+		return EXIT_OK;
+	complain("not detached");
+	return EXIT_PROBLEM;
 }
 
 static int report(const struct arguments *args)
@@ -79,7 +106,8 @@ static int run(int argc, char **argv)
 {
 	static const struct argp argp = {
 		.options = table, .parser = parse, .children = options_child,
-		.doc = "Ends enforcement and removes everything that attach made.",
+		.doc = "Ends enforcement and removes everything that attach made. Asks before, "
+		       "or takes --yes.",
 	};
 	struct arguments args = { 0 };
 	int lock, rc;
@@ -87,6 +115,12 @@ static int run(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &args);
 	env_quiet_libbpf();
 	rc = env_check();
+	if (rc)
+		return rc;
+	/* nobody else has to wait for the answer */
+	rc = check(&args);
+	if (!rc)
+		rc = ask(&args);
 	if (rc)
 		return rc;
 	lock = env_lock("lock", 1);

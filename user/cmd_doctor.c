@@ -92,9 +92,9 @@ static int take_instance(struct doctor *d)
 	if (!err)
 		err = instance_ports(&d->in, d->ports);
 	if (!err)
-		err = assets_load(&d->assets, &d->in, d->state.active);
+		err = assets_load(&d->assets, &d->in, &d->state);
 	if (!err)
-		err = bpf_map_lookup_elem(d->in.fd[MAP_pol_ports], &d->state.active, d->ot);
+		err = bpf_map_lookup_elem(d->in.fd[MAP_pol_ports], &d->state.now.slot, d->ot);
 	if (err) {
 		complain("cannot read the instance at '%s': %s", options.pin_dir, strerror(-err));
 		return EXIT_ENVIRONMENT;

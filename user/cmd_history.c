@@ -20,11 +20,20 @@ static const char *text_of(const json_t *change, const char *key)
 static void print_change(const json_t *change)
 {
 	const char *note = text_of(change, "note");
+	const char *object = text_of(change, "object");
+	json_int_t trial = json_integer_value(json_object_get(change, "trial"));
 
-	printf("%s  %-8s  %-12s  generation %lld  %.16s  %s%s%s\n", text_of(change, "time"),
-	       text_of(change, "action"), text_of(change, "user"),
-	       (long long)json_integer_value(json_object_get(change, "generation")),
-	       text_of(change, "digest"), text_of(change, "file"), *note ? "  # " : "", note);
+	printf("%s  %-8s  %-12s  ", text_of(change, "time"), text_of(change, "action"),
+	       text_of(change, "user"));
+	if (*object)
+		printf("data path  %.16s  %s", object, text_of(change, "file"));
+	else
+		printf("generation %lld  %.16s  %s",
+		       (long long)json_integer_value(json_object_get(change, "generation")),
+		       text_of(change, "digest"), text_of(change, "file"));
+	if (trial)
+		printf("  on trial for %lld s", (long long)trial);
+	printf("%s%s\n", *note ? "  # " : "", note);
 }
 
 static int show(int argc, char **argv)

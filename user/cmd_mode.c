@@ -18,8 +18,8 @@
 static int show(const struct ks_state_rec *state)
 {
 	if (options.json)
-		return print_json(json_pack("{s:s}", "mode", name_mode(state->mode)));
-	puts(name_mode(state->mode));
+		return print_json(json_pack("{s:s}", "mode", name_mode(state->now.mode)));
+	puts(name_mode(state->now.mode));
 	return EXIT_OK;
 }
 
@@ -37,8 +37,8 @@ static int set(const struct instance *in, uint32_t mode)
 		rc = nic_check_enforce(ports, KS_PORTS_MAX);
 	if (rc)
 		return rc;
-	state.mode = mode;
-	state.mode_until = 0;
+	state.now.mode = mode;
+	state.now.mode_until = 0;
 	if (!instance_set_state(in, &state))
 		return show(&state);
 	complain("cannot set the mode");

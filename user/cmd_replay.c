@@ -286,7 +286,7 @@ static int set_state(struct replay *r)
 	int err = instance_state(&r->obj.in, &state);
 
 	if (r->mode >= 0)
-		state.mode = (uint32_t)r->mode;
+		state.now.mode = (uint32_t)r->mode;
 	state.adopt = r->adopt ? KS_ADOPT_AUDIT : KS_ADOPT_OFF;
 	state.adopt_until = r->adopt ? UINT64_MAX : 0;
 	if (!err)

@@ -14,10 +14,12 @@
 #include "command.h"
 #include "counters.h"
 #include "events.h"
+#include "history.h"
 #include "loader.h"
 #include "nic.h"
 #include "options.h"
 #include "results.h"
+#include "shadow.h"
 
 /* The least that any port sees. */
 static enum ks_sight sight(const struct counters *c)
@@ -34,7 +36,7 @@ static enum ks_sight sight(const struct counters *c)
 static void guarantee(char *buf, size_t size, const struct counters *c,
 		      const struct flow_count *flows)
 {
-	if (c->state.mode == KS_MONITOR)
+	if (c->state.now.mode == KS_MONITOR)
 		snprintf(buf, size, "none: mode monitor, everything passes and verdicts are only reported");
 	else if (sight(c) == KS_SIGHT_TAP)
 		snprintf(buf, size, "none: a tap sees copies, verdicts are only reported there");
@@ -115,8 +117,8 @@ static bool has_protected(int fd, size_t key_size)
 
 static bool anti_spoof(const struct counters *c)
 {
-	int addrs = instance_table(c->in, MAP_pol_addrs, c->state.active);
-	int prefixes = instance_table(c->in, MAP_pol_prefixes, c->state.active);
+	int addrs = instance_table(c->in, MAP_pol_addrs, c->state.now.slot);
+	int prefixes = instance_table(c->in, MAP_pol_prefixes, c->state.now.slot);
 	bool on;
 
 	on = (addrs >= 0 && has_protected(addrs, sizeof(struct ks_addr_key))) ||
@@ -155,7 +157,7 @@ static json_t *port_list(const struct counters *c)
 
 static json_t *policy_object(const struct counters *c)
 {
-	struct ks_pol_cfg *cfg = instance_policy(c->in, c->state.active);
+	struct ks_pol_cfg *cfg = instance_policy(c->in, c->state.now.slot);
 	char digest[DIGEST_TEXT], when[64];
 	struct tm tm;
 	time_t at;
@@ -171,6 +173,35 @@ static json_t *policy_object(const struct counters *c)
 		      "assets", (json_int_t)cfg->assets);
 	free(cfg);
 	return o;
+}
+
+/* The policy on trial, null without one. */
+static json_t *trial_object(const struct counters *c)
+{
+	struct ks_pol_cfg *before;
+	json_t *o;
+
+	if (!c->state.revert_at)
+		return json_null();
+	before = instance_policy(c->in, c->state.before.slot);
+	o = json_pack("{s:I, s:I}", "seconds_left", (json_int_t)state_trial_left(&c->state),
+		      "generation_before", (json_int_t)(before ? before->generation : 0));
+	free(before);
+	return o;
+}
+
+/* What the next attach takes: "this", "other" or "none". */
+static const char *boot_policy(const struct counters *c)
+{
+	struct ks_pol_cfg *cfg = instance_policy(c->in, c->state.now.slot);
+	char path[PATH_MAX], digest[DIGEST_TEXT] = "?";
+
+	if (cfg)
+		digest_text(digest, cfg->digest);
+	free(cfg);
+	if (history_boot(path))
+		return "none";
+	return strstr(path, digest) ? "this" : "other";
 }
 
 static uint32_t max_entries(int fd)
@@ -200,10 +231,12 @@ static json_t *collect(const struct counters *c)
 		return NULL;
 	guarantee(grade, sizeof(grade), c, &flows);
 	return json_pack(
-		"{s:b, s:s, s:s, s:o, s:I, s:o, s:{s:I, s:I, s:I}, s:b, s:{s:I, s:I, s:b}, s:o, s:s}",
-		"attached", 1, "mode", name_mode(c->state.mode),
+		"{s:b, s:s, s:s, s:o, s:I, s:o, s:o, s:s, s:o, s:{s:I, s:I, s:I}, s:b, s:{s:I, s:I, s:b}, s:o, s:s}",
+		"attached", 1, "mode", name_mode(c->state.now.mode),
 		"guarantee", grade, "ports", port_list(c),
 		"generation", (json_int_t)c->names.generation, "policy", policy_object(c),
+		"trial", trial_object(c), "boot", boot_policy(c),
+		"shadow", shadow_json(c->in, &c->state),
 		"flows", "tracked", (json_int_t)flows.flows,
 		"limit", (json_int_t)max_entries(c->in->fd[MAP_flows4]),
 		"adopted", (json_int_t)flows.adopted,
@@ -211,6 +244,27 @@ static json_t *collect(const struct counters *c)
 		"events", "lost", (json_int_t)misc.events_lost,
 		"suppressed", (json_int_t)misc.events_hidden, "serve", serve_runs(),
 		"memory", memory(c->in), "version", KEYSWITCH_VERSION);
+}
+
+static void print_beside(const json_t *s)
+{
+	const json_t *trial = json_object_get(s, "trial");
+	const json_t *shadow = json_object_get(s, "shadow");
+	const char *boot = json_string_value(json_object_get(s, "boot"));
+
+	if (json_is_object(trial))
+		printf("trial       %lld s left, then generation %lld again; 'keyswitch confirm' "
+		       "keeps this one\n",
+		       (long long)json_integer_value(json_object_get(trial, "seconds_left")),
+		       (long long)json_integer_value(json_object_get(trial, "generation_before")));
+	if (json_is_object(shadow))
+		printf("shadow      generation %lld judged beside: %lld of %lld would differ\n",
+		       (long long)json_integer_value(json_object_get(shadow, "generation")),
+		       (long long)json_integer_value(json_object_get(shadow, "differ")),
+		       (long long)json_integer_value(json_object_get(shadow, "judged")));
+	if (json_is_null(trial) && boot && strcmp(boot, "this"))
+		printf("boot        %s: attach without --policy does not take the policy in force\n",
+		       strcmp(boot, "none") ? "another policy" : "no policy");
 }
 
 static void print_status(const json_t *s)
@@ -240,6 +294,7 @@ static void print_status(const json_t *s)
 	printf("mode        %s\nguarantee   %s\n", mode, grade);
 	printf("policy      generation %lld of %s, sha256 %.16s...\n", (long long)generation, when,
 	       digest);
+	print_beside(s);
 	printf("anti-spoof  %s\n", spoofing);
 	printf("flows       %lld tracked, limit %lld per address family, %lld adopted\n",
 	       (long long)tracked, (long long)limit, (long long)adopted);

@@ -25,8 +25,13 @@ extern const struct command cmd_fmt;
 extern const struct command cmd_explain;
 extern const struct command cmd_diff;
 extern const struct command cmd_groups;
+extern const struct command cmd_keygen;
+extern const struct command cmd_sign;
 extern const struct command cmd_attach;
 extern const struct command cmd_apply;
+extern const struct command cmd_confirm;
+extern const struct command cmd_shadow;
+extern const struct command cmd_promote;
 extern const struct command cmd_rollback;
 extern const struct command cmd_history;
 extern const struct command cmd_mode;
@@ -37,6 +42,7 @@ extern const struct command cmd_serve;
 extern const struct command cmd_replay;
 extern const struct command cmd_doctor;
 extern const struct command cmd_guard;
+extern const struct command cmd_upgrade;
 extern const struct command cmd_detach;
 
 #endif

@@ -22,7 +22,7 @@ int counters_open(struct counters *c, const struct instance *in)
 	if (!err)
 		err = instance_ports(in, c->ports);
 	if (!err)
-		err = names_load(&c->names, in, c->state.active);
+		err = names_load(&c->names, in, c->state.now.slot);
 	return err;
 }
 
@@ -60,14 +60,17 @@ int counters_requests(const struct counters *c,
 	uint32_t left = 2 * KS_COUNTED_PAIRS;
 
 	while (left-- && !bpf_map_get_next_key(c->in->fd[MAP_requests], last, &key)) {
+		int err;
 		struct request_row r = {
 			.port = key.port < KS_PORTS_MAX ? c->ports[key.port].name : "?",
 			.proto = name_proto(key.proto),
 			.asset = names_asset(&c->names, key.asset),
 		};
-		int err = instance_sum(c->in, MAP_requests, &key, r.requests, KS_V_MAX);
 
 		last = &key;
+		if (key.numbering != c->names.numbering)
+			continue;
+		err = instance_sum(c->in, MAP_requests, &key, r.requests, KS_V_MAX);
 		if (err == -ENOENT)
 			continue;
 		if (err)
@@ -82,7 +85,7 @@ int counters_requests(const struct counters *c,
 int counters_rules(const struct counters *c, void (*row)(void *arg, const struct rule_row *r),
 		   void *arg)
 {
-	int fd = instance_table(c->in, MAP_pol_hits, c->state.active);
+	int fd = instance_table(c->in, MAP_pol_hits, c->state.now.slot);
 	int err = fd < 0 ? fd : 0;
 
 	for (uint32_t rule = 0; rule <= c->names.rules && !err; rule++) {

@@ -127,7 +127,7 @@ void doctor_attachment(struct doctor *d)
 		else
 			judge_free(d, p);
 	}
-	if (d->attached && d->state.mode == KS_MONITOR) {
+	if (d->attached && d->state.now.mode == KS_MONITOR) {
 		doctor_found(d, DOCTOR_WARNING, "mode monitor: nothing is refused");
 		doctor_advise(d, "keyswitch mode enforce");
 	}

@@ -144,9 +144,13 @@ int env_lock(const char *name, int wait)
 		complain("cannot open the lock '%s': %s", path, strerror(errno));
 		return -1;
 	}
-	if (!flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB)))
+	err = flock(fd, LOCK_EX | LOCK_NB) ? errno : 0;
+	if (err == EWOULDBLOCK && wait) {
+		complain("waiting for another keyswitch command to end");
+		err = flock(fd, LOCK_EX) ? errno : 0;
+	}
+	if (!err)
 		return fd;
-	err = errno;
 	if (err != EWOULDBLOCK)
 		complain("cannot lock '%s': %s", path, strerror(err));
 	close(fd);

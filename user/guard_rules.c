@@ -94,8 +94,9 @@ static int load_wanted(struct wanted *w, const struct instance *in)
 	if (!err)
 		err = instance_ports(in, w->ports);
 	if (!err)
-		err = assets_load(&w->assets, in, state.active);
-	cfg = err ? NULL : instance_policy(in, state.active);
+		err = assets_load(&w->assets, in, &state);
+	/* during a trial the rules hold the assets of both, and stay when it runs out */
+	cfg = err ? NULL : instance_policy(in, state.revert_at ? state.before.slot : state.now.slot);
 	if (cfg)
 		digest_text(w->policy, cfg->digest);
 	else if (!err)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -128,18 +129,68 @@ int instance_open(struct instance *in)
 	return EXIT_PROBLEM;
 }
 
-int instance_state(const struct instance *in, struct ks_state_rec *state)
+uint64_t instance_clock(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * KS_SECOND + (uint64_t)ts.tv_nsec;
+}
+
+static int read_state(const struct instance *in, struct ks_state_rec *state)
 {
 	uint32_t zero = 0;
 
 	return bpf_map_lookup_elem(in->fd[MAP_state], &zero, state);
 }
 
-int instance_set_state(const struct instance *in, const struct ks_state_rec *state)
+static int write_state(const struct instance *in, const struct ks_state_rec *state)
 {
 	uint32_t zero = 0;
 
 	return bpf_map_update_elem(in->fd[MAP_state], &zero, state, BPF_ANY);
+}
+
+static bool is_over(const struct ks_state_rec *state)
+{
+	return state->revert_at && instance_clock() >= state->revert_at;
+}
+
+int instance_state(const struct instance *in, struct ks_state_rec *state)
+{
+	int err = read_state(in, state);
+
+	if (err || !is_over(state))
+		return err;
+	state->now = state->before;
+	state->revert_at = 0;
+	return 0;
+}
+
+/*
+ * The kernel copies the record while packets read it. After a trial that has run out
+ * `now` is made equal to `before` first: no packet may see the trial's policy without
+ * the time of its end.
+ */
+int instance_set_state(const struct instance *in, const struct ks_state_rec *state)
+{
+	struct ks_state_rec last;
+	int err = read_state(in, &last);
+
+	if (!err && is_over(&last)) {
+		last.now = last.before;
+		err = write_state(in, &last);
+	}
+	return err ? err : write_state(in, state);
+}
+
+uint32_t state_trial_left(const struct ks_state_rec *state)
+{
+	uint64_t now = instance_clock();
+
+	if (state->revert_at <= now)
+		return 0;
+	return (uint32_t)((state->revert_at - now + KS_SECOND - 1) / KS_SECOND);
 }
 
 int instance_ports(const struct instance *in, struct ks_port_rec ports[KS_PORTS_MAX])
@@ -226,6 +277,16 @@ int instance_table(const struct instance *in, enum map_id id, uint32_t slot)
 	return err ? err : bpf_map_get_fd_by_id(inner);
 }
 
+/* A slot may be filled anew while its names are read: then they are of no policy. */
+static int still(const struct instance *in, uint32_t slot, uint32_t generation)
+{
+	struct ks_pol_cfg *cfg = instance_policy(in, slot);
+	int err = cfg && cfg->generation == generation ? 0 : -EAGAIN;
+
+	free(cfg);
+	return err;
+}
+
 int names_load(struct names *names, const struct instance *in, uint32_t slot)
 {
 	struct ks_pol_cfg *cfg = instance_policy(in, slot);
@@ -237,6 +298,7 @@ int names_load(struct names *names, const struct instance *in, uint32_t slot)
 	names->rules = cfg->rules;
 	names->n = 1 + cfg->rules + cfg->assets;
 	names->generation = cfg->generation;
+	names->numbering = cfg->numbering;
 	free(cfg);
 	names->v = calloc(names->n, sizeof(*names->v));
 	fd = instance_table(in, MAP_pol_names, slot);
@@ -246,6 +308,8 @@ int names_load(struct names *names, const struct instance *in, uint32_t slot)
 		err = bpf_map_lookup_elem(fd, &i, &names->v[i]);
 	if (fd >= 0)
 		close(fd);
+	if (!err)
+		err = still(in, slot, names->generation);
 	if (err)
 		names_free(names);
 	return err;

@@ -17,7 +17,7 @@
 /* Every map of the object by its name, which is its file name under PIN_DIR/maps. */
 #define KS_MAP_LIST(M) \
 	M(state) M(ports) M(tap_roles) M(tx_ports) M(flows4) M(flows6) M(mb_rings) M(eip_rings) \
-	M(mb_free) M(eip_free) M(orphans) M(closed) M(table_use) M(opens) M(conns) M(triads) M(conn_queue) M(clients) M(packets) M(requests) M(misc) M(rates) \
+	M(mb_free) M(eip_free) M(orphans) M(closed) M(table_use) M(opens) M(conns) M(triads) M(conn_queue) M(clients) M(packets) M(requests) M(misc) M(shadow_hits) M(shadow_sums) M(rates) \
 	M(events) M(work) M(trace) M(trace_ctl) M(pol_cfg) M(pol_ports) KS_TABLE_LIST(M)
 
 /* Those of them that hold one inner map per policy slot. */
@@ -48,9 +48,16 @@ bool instance_exists(void);
 /* Opens the pinned one; EXIT_OK, or another code with a message printed. */
 int instance_open(struct instance *in);
 
-/* 0 or a negative errno */
+/* CLOCK_MONOTONIC ns: the clock of the data path */
+uint64_t instance_clock(void);
+/*
+ * 0 or a negative errno. A trial that has run out is none: what is read is what packets
+ * are judged by.
+ */
 int instance_state(const struct instance *in, struct ks_state_rec *state);
 int instance_set_state(const struct instance *in, const struct ks_state_rec *state);
+/* Seconds that the trial goes on, 0 = there is none. */
+uint32_t state_trial_left(const struct ks_state_rec *state);
 
 /* All KS_PORTS_MAX records; unused ones have used == 0. */
 int instance_ports(const struct instance *in, struct ks_port_rec ports[KS_PORTS_MAX]);
@@ -77,6 +84,7 @@ struct names {
 	uint32_t rules;
 	uint32_t n;
 	uint32_t generation;
+	uint16_t numbering;	/* of assets: struct ks_pol_cfg */
 };
 
 int names_load(struct names *names, const struct instance *in, uint32_t slot);

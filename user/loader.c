@@ -169,7 +169,7 @@ int object_prepare(const struct instance *in, const struct table_kinds *kinds,
 		err = set_limits(in, limits);
 	}
 	if (!err)
-		err = tables_fill(in, kinds, state->active, 1, policy, &failed);
+		err = tables_fill(in, kinds, state->now.slot, 1, policy, &failed);
 	if (!err) {
 		failed = map_name(MAP_state);
 		err = instance_set_state(in, state);
@@ -189,8 +189,9 @@ int loader_open_replay(struct replay_object *obj, const struct compiled_policy *
 	};
 	/* every flow of the capture gets its entry and ring, whatever the policy's limits */
 	struct ks_state_rec state = {
-		.abi = KS_ABI, .mode = policy->mode,
-		.flows_per_client = INT_MAX, .half_open_per_client = INT_MAX,
+		.abi = KS_ABI,
+		.now = { .mode = policy->mode, .flows_per_client = INT_MAX,
+			 .half_open_per_client = INT_MAX },
 	};
 	struct table_kinds kinds;
 	int rc;

@@ -46,6 +46,24 @@ int loader_attach(const struct attach_plan *plan);
 /* leave_wire: wires go on forwarding, unfiltered. */
 int loader_detach(bool leave_wire);
 
+/* A compiled data path, as a file's bytes. */
+struct object_bytes {
+	const char *path;	/* for messages */
+	const void *bytes;
+	size_t size;
+	void *own;		/* to be freed */
+};
+
+/* path NULL: the one built in. EXIT_OK, or another code with a message printed. */
+int object_open(struct object_bytes *object, const char *path);
+void object_close(struct object_bytes *object);
+
+/*
+ * Every NIC runs the programs of this object, with the maps, links and connections that
+ * are there; or all run what they ran, and nothing has changed. An enum exit_code.
+ */
+int loader_upgrade(const struct instance *in, const struct object_bytes *object);
+
 /* Does any NIC run a program of ours? Without one only remains may be pinned. */
 bool loader_has_links(void);
 /* Are there links of wires that would stop with loader_detach(false)? */

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -95,7 +94,7 @@ static int pin(int fd, const char *folder, const char *name)
 	return EXIT_ENVIRONMENT;
 }
 
-static int open_pin(const char *folder, const char *name)
+int loader_open_pin(const char *folder, const char *name)
 {
 	char path[PATH_MAX];
 
@@ -119,7 +118,7 @@ int loader_remove_folder(const char *folder)
 
 		if (e->d_name[0] == '.')
 			continue;
-		fd = strcmp(folder, LINKS) ? -1 : open_pin(folder, e->d_name);
+		fd = strcmp(folder, LINKS) ? -1 : loader_open_pin(folder, e->d_name);
 		if (fd >= 0) {
 			/* fails only when the NIC is gone, and the program with it */
 			bpf_link_detach(fd);
@@ -214,23 +213,16 @@ static int write_port(struct attachment *a, size_t pair, enum ks_role role)
 	return err ? EXIT_ENVIRONMENT : EXIT_OK;
 }
 
-static uint64_t monotonic_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * KS_SECOND + (uint64_t)ts.tv_nsec;
-}
-
 static int prepare(struct attachment *a)
 {
 	const struct compiled_policy *policy = a->plan->policy;
 	const struct ks_state_rec state = {
-		.abi = KS_ABI, .mode = policy->mode, .adopt = (uint32_t)a->plan->adopt,
-		.flows_per_client = policy->limits.flows_per_client,
-		.half_open_per_client = policy->limits.half_open_per_client,
-		.event_rate = policy->limits.event_rate,
-		.adopt_until = a->plan->adopt == KS_ADOPT_AUDIT ? monotonic_ns() + ADOPT_NS : 0,
+		.abi = KS_ABI, .adopt = (uint32_t)a->plan->adopt,
+		.now = { .mode = policy->mode,
+			 .flows_per_client = policy->limits.flows_per_client,
+			 .half_open_per_client = policy->limits.half_open_per_client,
+			 .event_rate = policy->limits.event_rate },
+		.adopt_until = a->plan->adopt == KS_ADOPT_AUDIT ? instance_clock() + ADOPT_NS : 0,
 	};
 	int rc = EXIT_OK;
 
@@ -383,7 +375,7 @@ bool loader_has_links(void)
 
 static bool is_pinned(const char *folder, const char *name)
 {
-	int fd = open_pin(folder, name);
+	int fd = loader_open_pin(folder, name);
 
 	if (fd >= 0)
 		close(fd);
@@ -404,7 +396,7 @@ bool loader_holds_wire(void)
 	if (!loader_has_links())
 		return false;
 	instance_init(&in);
-	in.fd[MAP_ports] = open_pin(PINNED_MAPS, map_name(MAP_ports));
+	in.fd[MAP_ports] = loader_open_pin(PINNED_MAPS, map_name(MAP_ports));
 	if (in.fd[MAP_ports] < 0 || instance_ports(&in, ports)) {
 		/* unknown: say the worse */
 		wire = true;
@@ -418,7 +410,7 @@ bool loader_holds_wire(void)
 
 static int swap_program(const char *nic, const char *program)
 {
-	int link = open_pin(LINKS, nic), prog = open_pin(PROGS, program), err;
+	int link = loader_open_pin(LINKS, nic), prog = loader_open_pin(PROGS, program), err;
 
 	if (link < 0 || prog < 0)
 		err = link < 0 ? link : prog;

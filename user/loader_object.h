@@ -26,7 +26,10 @@ struct object_config {
 int object_load(struct keyswitch_bpf **out, const struct object_config *config,
 		struct instance *in, struct table_kinds *kinds);
 
-/* Free lists, policy slot state->active as generation 1, then the state record. */
+/* A descriptor of PIN_DIR/<folder>/<name>, or a negative errno. */
+int loader_open_pin(const char *folder, const char *name);
+
+/* Free lists, policy slot state->now.slot as generation 1, then the state record. */
 int object_prepare(const struct instance *in, const struct table_kinds *kinds,
 		   const struct compiled_policy *policy, const struct policy_limits *limits,
 		   const struct ks_state_rec *state);

@@ -112,7 +112,7 @@ static void info(FILE *out, const struct counters *c)
 {
 	char attach[32];
 	const struct label labels[] = {
-		{ "version", KEYSWITCH_VERSION }, { "mode", name_mode(c->state.mode) },
+		{ "version", KEYSWITCH_VERSION }, { "mode", name_mode(c->state.now.mode) },
 		{ "attach", attach },
 	};
 
@@ -156,6 +156,9 @@ static int singles(FILE *out, const struct counters *c, const struct serve_count
 	single(out, "keyswitch_flows", "gauge", "Tracked TCP connections.", flows.flows);
 	single(out, "keyswitch_flows_adopted", "gauge",
 	       "Tracked TCP connections taken without their handshake.", flows.adopted);
+	single(out, "keyswitch_trial_seconds_left", "gauge",
+	       "Until the policy before is in force again, 0 = no policy is on trial.",
+	       state_trial_left(&c->state));
 	single(out, "keyswitch_policy_generation", "gauge", "Generation of the policy in force.",
 	       c->names.generation);
 	single(out, "keyswitch_serve_events_total", "counter", "Events read by this process.",

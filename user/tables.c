@@ -117,6 +117,16 @@ static int replace(const struct instance *in, const struct table_kinds *kinds, u
 	return err;
 }
 
+/* While it is being filled a slot is of no generation: no names are read from it. */
+static int clear_header(const struct instance *in, uint32_t slot)
+{
+	struct ks_pol_cfg *none = calloc(1, sizeof(*none));
+	int err = none ? bpf_map_update_elem(in->fd[MAP_pol_cfg], &slot, none, BPF_ANY) : -ENOMEM;
+
+	free(none);
+	return err;
+}
+
 static int write_header(const struct instance *in, uint32_t slot, uint32_t generation,
 			const struct compiled_policy *policy)
 {
@@ -157,14 +167,17 @@ int tables_fill(const struct instance *in, const struct table_kinds *kinds, uint
 		{ MAP_pol_names, NULL, p->names, p->n_names },
 		{ MAP_pol_hits, NULL, NULL, (size_t)in->cpus * (p->cfg->rules + 1) },
 	};
-	int err;
+	int err = clear_header(in, slot);
 
+	*failed = map_name(MAP_pol_cfg);
 	for (size_t i = 0; i < sizeof(contents) / sizeof(contents[0]); i++) {
-		*failed = map_name(contents[i].id);
-		err = replace(in, kinds, slot, &contents[i]);
 		if (err)
 			return err;
+		*failed = map_name(contents[i].id);
+		err = replace(in, kinds, slot, &contents[i]);
 	}
+	if (err)
+		return err;
 	*failed = map_name(MAP_pol_cfg);
 	return write_header(in, slot, generation, p);
 }

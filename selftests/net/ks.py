@@ -70,9 +70,9 @@ class Keyswitch:
         return [BINARY, "--pin-dir", self.pins, "--run-dir", self.run_dir, "--state-dir",
                 self.state_dir, *args]
 
-    def cmd(self, *args, check=True, timeout=30):
+    def cmd(self, *args, check=True, timeout=30, **kwargs):
         return self.plant.nsenter(self.plant.gateway, *self.argv(*args), check=check,
-                                  timeout=timeout)
+                                  timeout=timeout, **kwargs)
 
     def json(self, *args):
         return json.loads(self.cmd("--json", *args).stdout)

@@ -5,6 +5,7 @@ clear answer with its exit code, and none of them changes what is enforced.
 import json
 import os
 import pathlib
+import pty
 import subprocess
 import tempfile
 
@@ -117,18 +118,34 @@ def test_apply_refused():
         ks.balance()
 
 
+def asked(ks, answer, code, *extra):
+    """detach at a terminal, with this answer to its question."""
+    terminal, other_end = pty.openpty()
+    os.write(terminal, f"{answer}\n".encode())
+    done = ks.cmd("detach", *extra, check=False, stdin=other_end)
+    os.close(terminal)
+    os.close(other_end)
+    equal(done.returncode, code, f"exit code after '{answer}': {done.stdout}{done.stderr}")
+    assert "[y/N]" in done.stderr, done.stderr
+
+
 @cases(("wire", ()), ("wire", ("--leave-wire",)), ("router", ()), ("bridge", ()))
 def test_detach(mode, extra):
     with Plant(mode) as plant:
         log = plant.modbus_server()
         ks = Keyswitch(plant).attach()
         assert not write_arrives(plant, log), "a write while attached"
-        if mode == "wire" and not extra:
-            refused(ks.cmd("detach", check=False), PROBLEM, "--yes")
-            assert not write_arrives(plant, log), "a write after a refused detach"
+        refused(ks.cmd("detach", *extra, check=False, stdin=subprocess.DEVNULL), USAGE, "--yes",
+                "no frame passes" if mode == "wire" and not extra else "without inspection")
+        for answer in ("n", "", "yesterday"):
+            asked(ks, answer, PROBLEM, *extra)
+        assert not write_arrives(plant, log), "a write after a refused detach"
         equal(plant.mb_client(plant.server4, 3, 0, 1)[0], 0, "a read while attached")
         no_writes(log)
-        ks.cmd("detach", "--yes", *extra)
+        if mode == "bridge":
+            asked(ks, "y", 0, *extra)
+        else:
+            ks.cmd("detach", "--yes", *extra)
         equal(write_arrives(plant, log), mode != "wire" or bool(extra), "a write after detach")
         refused(ks.cmd("status", check=False), PROBLEM, "attach")
 

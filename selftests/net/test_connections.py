@@ -3,6 +3,7 @@
 sockets that both hosts still hold; requests in pieces put together; one at a time;
 connections older than the attach; tables that fill up.
 """
+import json
 import pathlib
 import re
 import socket
@@ -13,7 +14,7 @@ import tcp_split
 from kit import (abort, cases, equal, no_writes, read_registers, write_register,
                  write_registers)
 from ks import DROPPING, READONLY, Keyswitch, events
-from plant import BUILT, Plant, netns, wait_for
+from plant import BUILT, Plant, netns, run, wait_for
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "vectors"))
 import wire  # noqa: E402  (frames by hand)
@@ -357,6 +358,12 @@ def test_client_only(family):
         assert ks.reason("policy_deny") >= 3, ks.counters()["packets"]
 
 
+def tap_programs(ks):
+    """The kernel's numbers of what a tap calls."""
+    dump = run("bpftool", "-j", "map", "dump", "pinned", ks.pins / "maps" / "tap_roles").stdout
+    return {tuple(entry["value"]) for entry in json.loads(dump) if "error" not in entry["value"]}
+
+
 @cases()
 def test_tap():
     """A port that gets copies of both directions judges them and stops nothing."""
@@ -382,4 +389,9 @@ def test_tap():
         status = ks.json("status")
         assert status["guarantee"].startswith("none: a tap"), status["guarantee"]
         equal([p["attach"] for p in status["ports"]], ["tap"], "ports")
+        before = tap_programs(ks)
+        ks.cmd("upgrade")
+        equal(tap_programs(ks) & before, set(), "programs that an upgrade left in the tap")
+        equal(plant.mb_client("-t", "1000", plant.server4, 6, 10, 1)[0], 0, "write after upgrade")
+        wait_for(lambda: ks.requests(verdict="would_deny") == 2, "its verdict")
         equal({row["action"] for row in ks.counters()["packets"]}, {"pass"}, "actions")

@@ -471,7 +471,7 @@ def test_not_attached():
 def test_left_wire():
     with Plant("wire") as plant:
         ks = attached(plant)
-        ks.cmd("detach", "--leave-wire")
+        ks.cmd("detach", "--yes", "--leave-wire")
         assert "uninspected" in found(ks)["problem", "attachment"][0]
 
 

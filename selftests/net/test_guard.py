@@ -328,3 +328,24 @@ def test_instance_lost():
         equal(ruleset(plant), "", "rules after 'guard off'")
         assert "clsact" not in qdiscs(plant), qdiscs(plant)
         assert connects(plant, plant.server4), "the asset after 'guard off'"
+
+
+def test_trial():
+    """During a trial, and when it ran out, the guard holds the assets of both policies."""
+    with Plant("router") as plant:
+        _, ks = guarded(plant)
+        other = ks.write_policy("other.yaml", OTHER_ASSET)
+
+        def held():
+            rules = ruleset(plant)
+            return plant.server4 in rules, "10.91.77.7" in rules
+        equal(held(), (True, False), "assets before")
+        ks.cmd("apply", other, "--confirm", "5s")
+        equal(held(), (True, True), "assets during the trial")
+        wait_for(lambda: not ks.json("status")["trial"], "the trial ends", timeout=8)
+        equal(held(), (True, True), "assets after it")
+        ks.cmd("apply", other, "--confirm", "1m")
+        ks.cmd("confirm")
+        equal(held(), (False, True), "assets of the policy that was kept")
+        ks.cmd("rollback")
+        equal(held(), (True, False), "assets after rollback")

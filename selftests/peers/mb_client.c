@@ -3,7 +3,7 @@
  * A Modbus/TCP client on libmodbus: reads or writes with any function code,
  * once or in a loop, one outstanding request at a time.  It prints what became
  * of each transaction (or only the totals with -q) and exits 0 when none was
- * lost, 1 otherwise.  It owns one connection; it must not reconnect by itself,
+ * lost, 1 otherwise.  SIGTERM ends the loop behind a whole transaction.  It owns one connection; it must not reconnect by itself,
  * because a lost connection is a result.
  */
 #include <errno.h>
@@ -11,6 +11,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,6 +139,14 @@ static int transact(modbus_t *ctx, const struct options *o)
 	}
 }
 
+static volatile sig_atomic_t ended;
+
+static void end(int sig)
+{
+	(void)sig;
+	ended = 1;
+}
+
 static int is_exception(int err)
 {
 	return err > MODBUS_ENOBASE && err <= MODBUS_ENOBASE + 11;
@@ -145,7 +154,7 @@ static int is_exception(int err)
 
 static void run(modbus_t *ctx, const struct options *o, struct totals *t)
 {
-	for (int i = 0; i < o->loops; i++) {
+	for (int i = 0; i < o->loops && !ended; i++) {
 		int rc = transact(ctx, o), err = errno;
 
 		if (rc >= 0)
@@ -250,6 +259,7 @@ int main(int argc, char **argv)
 	modbus_set_socket(ctx, fd);
 	modbus_set_slave(ctx, o.unit);
 	modbus_set_response_timeout(ctx, o.timeout_ms / 1000, o.timeout_ms % 1000 * 1000);
+	signal(SIGTERM, end);
 	run(ctx, &o, &t);
 	printf("{\"ok\":%d,\"exceptions\":%d,\"lost\":%d}\n", t.ok, t.exceptions, t.lost);
 	modbus_close(ctx);

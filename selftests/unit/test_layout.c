@@ -10,8 +10,8 @@
 #include "../../bpf/compiled.h"
 #include "test.h"
 
-#define LAYOUT_OF_ABI	4
-#define LAYOUT		2912247453u
+#define LAYOUT_OF_ABI	5
+#define LAYOUT		3058222151u
 
 static uint32_t sum = 2166136261u;
 
@@ -67,7 +67,18 @@ static void others(void)
 	SIZE(struct ks_triad_key);
 	SIZE(struct ks_modbus_ring);
 	SIZE(struct ks_enip_ring);
+	SIZE(struct ks_force);
+	PLACE(struct ks_force, slot);
+	PLACE(struct ks_force, mode_until);
 	SIZE(struct ks_state_rec);
+	PLACE(struct ks_state_rec, shadow);
+	PLACE(struct ks_state_rec, revert_at);
+	PLACE(struct ks_state_rec, now);
+	PLACE(struct ks_state_rec, before);
+	SIZE(struct ks_req_key);
+	PLACE(struct ks_req_key, numbering);
+	PLACE(struct ks_pol_cfg, numbering);
+	SIZE(struct ks_shadow_key);
 	SIZE(struct ks_leaf);
 	PLACE(struct ks_leaf, tag_base);
 	SIZE(struct ks_asset_rec);

@@ -103,10 +103,10 @@ static int open_instance(const char *kind, const char *path)
 	limits = &d.policy->limits;
 	d.config.load = (struct ks_load_cfg){ .server_port = 1, .trace = !strcmp(kind, "replay") };
 	d.config.limits = *limits;
-	state.mode = d.policy->mode;
-	state.flows_per_client = limits->flows_per_client;
-	state.half_open_per_client = limits->half_open_per_client;
-	state.event_rate = limits->event_rate;
+	state.now.mode = d.policy->mode;
+	state.now.flows_per_client = limits->flows_per_client;
+	state.now.half_open_per_client = limits->half_open_per_client;
+	state.now.event_rate = limits->event_rate;
 	instance_init(&d.in);
 	if (object_load(&d.skel[0], &d.config, &d.in, &d.kinds) ||
 	    object_prepare(&d.in, &d.kinds, d.policy, limits, &state))
@@ -128,9 +128,9 @@ static int apply(const char *path)
 	if (!policy)
 		return rc;
 	err = instance_state(&d.in, &state);
-	state.active = (state.active + 1) % KS_SLOTS;
+	state.now.slot = (state.now.slot + 1) % KS_SLOTS;
 	if (!err)
-		err = tables_fill(&d.in, &d.kinds, state.active, ++d.generation, policy, &failed);
+		err = tables_fill(&d.in, &d.kinds, state.now.slot, ++d.generation, policy, &failed);
 	if (!err)
 		err = instance_set_state(&d.in, &state);
 	compiled_policy_free(d.policy);
@@ -146,7 +146,7 @@ static int drop_table(const char *name)
 
 	for (int i = MAP_pol_addrs; i < MAPS && !err; i++)
 		if (!strcmp(map_name((enum map_id)i), name))
-			return bpf_map_delete_elem(d.in.fd[i], &state.active) ?
+			return bpf_map_delete_elem(d.in.fd[i], &state.now.slot) ?
 				       fail(name, errno) : 0;
 	return fail(name, ENOENT);
 }
@@ -157,11 +157,11 @@ static int set(const char *key, uint32_t value)
 	int err = instance_state(&d.in, &state);
 
 	if (!strcmp(key, "mode"))
-		state.mode = value;
+		state.now.mode = value;
 	else if (!strcmp(key, "adopt"))
 		state.adopt = value;
 	else if (!strcmp(key, "mode_until"))
-		state.mode_until = value;
+		state.now.mode_until = value;
 	else if (!strcmp(key, "adopt_until"))
 		state.adopt_until = value;
 	else

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A second policy asked about the same requests and connections, beside the one in force.
+ * Counts where the two differ. Must change nothing that the policy in force decides by or
+ * counts, nor anything of a connection.
+ */
+#ifndef KEYSWITCH_SHADOW_H
+#define KEYSWITCH_SHADOW_H
+
+#include "policy.h"
+#include "modbus.h"
+
+/* key: who said what, value: requests of this CPU. `shadow` empties. Miss: first such. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, KS_SHADOW_PAIRS);
+	__type(key, struct ks_shadow_key);
+	__type(value, __u64);
+} shadow_hits SEC(".maps");
+
+/* key: 0, value: sums of this CPU under one generation. Written here only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ks_shadow_sum);
+} shadow_sums SEC(".maps");
+
+/* What policy_pair() and policy_request() write over. */
+struct shadow_kept {
+	__u32 slot, profile, rule;
+	__u16 asset;
+	__u8 proto, how;
+};
+
+static __always_inline struct shadow_kept shadow_begin(struct pkt *p, const struct ks_leaf *leaf)
+{
+	struct shadow_kept kept = {
+		.slot = p->slot, .profile = p->profile, .asset = p->asset, .proto = p->proto,
+		.how = p->how, .rule = leaf->rule,
+	};
+
+	p->slot = p->shadow - 1;
+	return kept;
+}
+
+static __always_inline void shadow_end(struct pkt *p, struct ks_leaf *leaf,
+				       const struct shadow_kept *kept)
+{
+	p->slot = kept->slot;
+	p->profile = kept->profile;
+	p->asset = kept->asset;
+	p->proto = kept->proto;
+	p->how = kept->how;
+	leaf->rule = kept->rule;
+}
+
+/* One more was judged by both; what differs gets its row. */
+static __always_inline void shadow_count(struct pkt *p, const struct ks_shadow_key *key)
+{
+	__u64 none = 0, *n;
+	struct ks_shadow_sum *sum;
+	__u32 zero = 0;
+
+	sum = bpf_map_lookup_elem(&shadow_sums, &zero);
+	if (!sum)
+		return;
+	if (sum->generation != p->generation || sum->shadow != p->shadow) {
+		sum->generation = p->generation;
+		sum->shadow = p->shadow;
+		sum->judged = sum->more = 0;
+	}
+	sum->judged++;
+	if ((key->reason == KS_R_ok) == (key->candidate_reason == KS_R_ok))
+		return;
+	n = bpf_map_lookup_elem(&shadow_hits, key);
+	if (!n) {
+		bpf_map_update_elem(&shadow_hits, key, &none, BPF_NOEXIST);
+		n = bpf_map_lookup_elem(&shadow_hits, key);
+	}
+	if (n)
+		*n += 1;
+	else
+		sum->more++;
+}
+
+/* What the asset's own lists say of a Modbus request, in judge_adu()'s order. */
+static __always_inline int shadow_takes(struct pkt *p, const struct ks_leaf *leaf)
+{
+	struct ks_asset_rec *a = policy_asset(p);
+	__u64 byte = leaf->unit >> 3;
+	int r;
+
+	if (!a)
+		return KS_R_internal;
+	r = modbus_ruled(leaf) ? 0 : modbus_opaque(a->opaque, leaf->function);
+	BOUND_OFFSET(byte, 32);
+	if (!r && a->has_units && !(a->units[byte] & 1 << (leaf->unit & 7)))
+		r = KS_R_unit_unlisted;
+	return r;
+}
+
+/* The shadow's policy about the leaf, from its addresses on: KS_R_ok or why not. */
+static __always_inline int shadow_ask(struct pkt *p, struct ks_leaf *leaf, __u8 proto)
+{
+	int r = policy_pair(p->dport);
+
+	/* each request of a datagram gets its own verdict, as in udp_client() */
+	if (r == KS_R_pair_denied && (p->follow || p->l4proto == IPPROTO_UDP))
+		r = KS_GO;
+	if (r == KS_GO && p->proto != proto)
+		r = KS_R_unlisted;
+	if (r != KS_GO)
+		return r;
+	r = proto == KS_MODBUS ? shadow_takes(p, leaf) : 0;
+	return r ? r : policy_request();
+}
+
+/*
+ * The leaf in the work area has its verdict: what would the other policy say? Not of what
+ * is refused whatever a policy allows (malformed, unframed, of no CIP connection).
+ */
+KS_GLOBAL int shadow_judge(void)
+{
+	struct ks_work *w = pkt_work();
+	struct pkt *p = pkt_of(w);
+	struct ks_shadow_key key = {};
+	struct shadow_kept kept;
+
+	if (!w || (w->refused && w->refused != KS_R_unit_unlisted &&
+		   w->refused != KS_R_function_opaque))
+		return 0;
+	kept = shadow_begin(p, &w->leaf);
+	w->leaf.rule = 0;
+	key.candidate_reason = shadow_ask(p, &w->leaf, kept.proto);
+	if (key.candidate_reason == KS_R_ok || key.candidate_reason == KS_R_policy_deny)
+		key.candidate = w->leaf.rule;
+	shadow_end(p, &w->leaf, &kept);
+	key.generation = p->generation;
+	key.reason = w->leaf.reason;
+	key.rule = w->refused ? 0 : w->leaf.rule;
+	shadow_count(p, &key);
+	return 0;
+}
+
+/* A SYN: policy_pair() said `reason`, or KS_GO. */
+KS_GLOBAL int shadow_connection(int reason)
+{
+	struct ks_work *w = pkt_work();
+	struct pkt *p = pkt_of(w);
+	struct ks_shadow_key key = { .rule = KS_SHADOW_SYN, .candidate = KS_SHADOW_SYN };
+	struct shadow_kept kept;
+	int r;
+
+	if (!w)
+		return 0;
+	kept = shadow_begin(p, &w->leaf);
+	r = policy_pair(p->dport);
+	if (r == KS_R_pair_denied && p->follow)
+		r = KS_GO; /* as tcp_pair() */
+	shadow_end(p, &w->leaf, &kept);
+	key.generation = p->generation;
+	key.reason = reason == KS_GO ? KS_R_ok : reason;
+	key.candidate_reason = r == KS_GO ? KS_R_ok : r;
+	shadow_count(p, &key);
+	return 0;
+}
+
+#endif
