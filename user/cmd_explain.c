@@ -227,7 +227,7 @@ static int print_answer(const struct asker *a)
 	}
 	answer = explain_json(&a->e);
 	if (answer && a->line)
-		json_object_set_new(answer, "line", json_integer(a->line));
+		json_object_set_new(answer, "request_line", json_integer(a->line));
 	if (!a->line)
 		return print_json(answer);
 	json_dumpf(answer, stdout, JSON_COMPACT);

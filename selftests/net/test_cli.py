@@ -241,7 +241,7 @@ def test_explain_requests():
         file.write_text("\n".join([lines[0], "", *lines[1:]]))
         answers = [json.loads(a) for a in ks.cmd("--json", "explain", ks.policy, "--requests",
                                                  file).stdout.splitlines()]
-        equal([a.pop("line") for a in answers], [1, 3, 4, 5, 6, 7], "lines")
+        equal([a.pop("request_line") for a in answers], [1, 3, 4, 5, 6, 7], "lines")
         single = [ks.json("explain", ks.policy, *(word for key, value in line.items()
                                                   for word in (f"--{key}", str(value))))
                   for line in asked]
@@ -253,7 +253,7 @@ def test_explain_requests():
         refused(done, USAGE, f"{file}:2: ", "expected a JSON object", f"{file}:3: no JSON object",
                 f"{file}:4: no 'to'", f"{file}:5: unknown key 'form'", f"{file}:6: --function",
                 "did you mean 'write_single_register'?", f"{file}:7: 'unit' is neither")
-        equal([json.loads(a)["line"] for a in done.stdout.splitlines()], [1, 8], "lines answered")
+        equal([json.loads(a)["request_line"] for a in done.stdout.splitlines()], [1, 8], "lines answered")
         for argv, words in ((("--requests", "missing"), ("missing",)),
                             (("--requests", file, "--unit", "1"), ("--unit", "--requests")),
                             (("--requests", file, "--from", "10.9.9.9"), ("--from", "--requests"))):
