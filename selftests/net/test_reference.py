@@ -7,14 +7,13 @@ selftests/reference/run asks 'explain' and 'replay' about.
 Owns the addresses of that plant.
 """
 import json
-import pathlib
 import random
 import subprocess
 import sys
 
 from kit import abort, cases, side_by_side
 from ks import Keyswitch
-from plant import CLIENT_NIC, ROOT, SERVER_NIC, Plant, wait_for
+from plant import CLIENT_NIC, ROOT, SERVER_NIC, Plant, PlantError, wait_for
 
 sys.path.insert(0, str(ROOT / "selftests" / "reference"))
 import draw
@@ -54,26 +53,26 @@ class Round:
         self.requests = [(number, q, reference.judge(q).allowed)
                          for number, q in enumerate(drawn[:REQUESTS], first)]
 
-    def ask(self, plant, number, q, allowed):
-        """The connection's own end, None if there was none. Patience is for those that must
-        come through; the others are looked for in the server's log afterwards."""
-        patience = 8.0 if allowed else 0.4
-        try:
-            sock = plant.connect(q.server, form.PORTS[q.proto], q.client, timeout=patience)
-        except OSError:
-            return None
-        end = sock.getsockname()[:2]
-        data = form.payload(q, number)
-        try:
-            sock.sendall(data)
-            answer = sock.recv(1)
-        except OSError:
-            answer = b""
-        if allowed and answer:
-            sock.close()
-        else:
-            abort(sock)
-        return end
+
+def ask(plant, number, q, allowed):
+    """The connection's own end, None if there was none. Patience is for those that must
+    come through; the others are looked for in the server's log afterwards."""
+    patience = 8.0 if allowed else 0.4
+    try:
+        sock = plant.connect(q.server, form.PORTS[q.proto], q.client, timeout=patience)
+    except OSError:
+        return None
+    end = sock.getsockname()[:2]
+    try:
+        sock.sendall(form.payload(q, number))
+        answer = sock.recv(1)
+    except OSError:
+        answer = b""
+    if allowed and answer:
+        sock.close()
+    else:
+        abort(sock)
+    return end
 
 
 def streams(logs):
@@ -86,41 +85,51 @@ def streams(logs):
     return out
 
 
+def ask_all(plant, requests):
+    """{number: the connection's own end}"""
+    ends = side_by_side([lambda r=r: ask(plant, *r) for r in requests], 16)
+    return dict(zip((number for number, *_ in requests), ends))
+
+
+def differences(logs, requests, ends):
+    """What the server's application read, where that is not what the reference says."""
+    def read(number):
+        return got.get(ends[number], "") if ends[number] else ""
+
+    def arrived():
+        nonlocal got
+        got = streams(logs)
+        return all(read(number) for number, _, good in requests if good)
+    got = {}
+    try:
+        wait_for(arrived, "what is allowed arrives", timeout=3)
+    except PlantError:  # told below, one by one
+        pass
+    got = streams(logs)
+    return [f"{'allowed' if good else 'denied'} by the reference, the server read "
+            f"'{read(number)}'\n  {q}\n  {json.dumps(form.explain_words(q))}"
+            for number, q, good in requests
+            if read(number) != (form.payload(q, number).hex() if good else "")]
+
+
 @cases(*((batch,) for batch in range(BATCHES)), weight=5)
 def test_live(batch):
     rounds = [Round(SEED + i, 1 + i * REQUESTS) for i in range(batch, POLICIES, BATCHES)]
-    ends, wrong = {}, []
+    wanted, ends = [], {}
     with Plant() as plant:
         settle(plant)
         logs = [plant.byte_server(port, echo=1) for port in form.PORTS.values()]
         ks = Keyswitch(plant)
         for number, turn in enumerate(rounds):
-            # the file's own braces are no fields
             ks.policy.write_text(turn.text)
             ks.cmd("apply", ks.policy) if number else ks.attach()
-            asked = side_by_side([lambda r=r: turn.ask(plant, *r) for r in turn.requests], 16)
-            ends |= dict(zip((r[0] for r in turn.requests), asked))
-        wanted = [r for turn in rounds for r in turn.requests]
-        allowed = sum(r[2] for r in wanted)
-
-        def all_there():
-            got = streams(logs)
-            return all(ends[n] and got.get(ends[n]) == form.payload(q, n).hex()
-                       for n, q, good in wanted if good)
-        try:
-            wait_for(all_there, "what is allowed arrives", timeout=3)
-        except Exception:  # said below, one by one
-            pass
-        got = streams(logs)
-        for turn in rounds:
-            for number, q, good in turn.requests:
-                read = got.get(ends[number], "") if ends[number] else ""
-                if read != (form.payload(q, number).hex() if good else ""):
-                    wrong.append(f"policy {turn.seed}: {'allowed' if good else 'denied'} by the "
-                                 f"reference, the server read '{read}'\n  {q}\n  "
-                                 f"{json.dumps(form.explain_words(q))}")
+            ends |= ask_all(plant, turn.requests)
+            wanted += turn.requests
+        wrong = differences(logs, wanted, ends)
         ks.balance()
-    assert not wrong, f"{len(wrong)} of {len(wanted)} requests:\n" + "\n".join(wrong[:5])
+    assert not wrong, f"policies {[turn.seed for turn in rounds]}: {len(wrong)} of " \
+        f"{len(wanted)} requests:\n" + "\n".join(wrong[:5])
+    allowed = sum(good for *_, good in wanted)
     share = min(allowed, len(wanted) - allowed) / len(wanted)
     assert share >= SHARE, f"{allowed} of {len(wanted)} allowed: says too little"
     return f"{allowed} requests allowed, {len(wanted) - allowed} denied"

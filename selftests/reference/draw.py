@@ -11,7 +11,7 @@ import re
 import yaml
 
 import meaning as m
-from reference import Request, in_spans, members, networks, number
+from reference import LOADER, Request, members, networks, number
 
 # The plant of the live test has all of these.
 CLIENTS4, SERVERS4, CLIENTS6, SERVERS6 = (list(ipaddress.ip_network(net)) for net in (
@@ -91,9 +91,9 @@ def cip_block(dice):
             block["services"] = some(dice, SERVICES, 4)
         if dice.random() < .5:
             block["classes"] = some(dice, CLASSES)
-        if dice.random() < .3:
+        if dice.random() < .4:
             block["instances"] = spans(dice, 12)
-    if dice.random() < .2:
+    if dice.random() < .4:
         block["attributes"] = spans(dice, 6)
     if dice.random() < .3:
         block["route"] = "any" if dice.random() < .3 else some(dice, ["direct", *ROUTES])
@@ -267,7 +267,7 @@ def address_beside(dice, nets, pool):
 
 class Border:
     def __init__(self, text):
-        self.tree = yaml.load(text, yaml.BaseLoader)
+        self.tree = yaml.load(text, LOADER)
         self.rules = self.tree["rules"]
 
     def sources(self, name):
@@ -335,7 +335,7 @@ class Border:
             return cip_request(dice, self.who(dice, r), tag=dice.choice(
                 [tag, tag.upper(), "x" + tag, tag + "[0]", re.sub(r"\[\d+\]$", "", tag)]), **said)
         pairs = [(s, c) for s, c in PAIRS if self.meant(block, s, c)]
-        if pairs and dice.random() < .8:
+        if pairs and (dice.random() < .8 or "attributes" in block or "instances" in block):
             said["pair"] = dice.choice(pairs)
             for key, word in (("instance", "instances"), ("attribute", "attributes")):
                 if word in block:

@@ -16,6 +16,9 @@ import yaml
 
 import meaning as m
 
+# scalars stay as they are written
+LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+
 
 @dataclasses.dataclass(frozen=True)
 class Request:
@@ -250,11 +253,11 @@ def takes_all(words, policy, rule, block, q, e):
 
 class Policy:
     def __init__(self, text):
-        self.tree = yaml.load(text, yaml.BaseLoader)
+        self.tree = yaml.load(text, LOADER)
         self.default = self.tree.get("default", "deny")
         self.unlisted = self.tree.get("unlisted", "deny")
         self.rules = self.tree.get("rules", [])
-        self.assets = {}
+        self.assets, self.found, self.named = {}, {}, {}
         for name, asset in self.tree["assets"].items():
             asset = dict(asset) if isinstance(asset, dict) else {"address": asset}
             if "modbus" not in asset and "enip" not in asset:
@@ -263,7 +266,27 @@ class Policy:
 
     # ---- who ----
 
+    def asset_of(self, server):
+        """Every rule asks: found once an address."""
+        if server not in self.found:
+            self.found[server] = self.find_asset(ipaddress.ip_address(server))
+        return self.found[server]
+
+    def find_asset(self, server):
+        """The asset with the longest prefix; the gateway's own addresses are none."""
+        if holds(networks(self.tree.get("local", [])), server):
+            return None
+        found = {max(hit): name for name, asset in self.assets.items()
+                 if (hit := holds(asset["nets"], server))}
+        return found[max(found)] if found else None
+
     def source(self, name):
+        """Likewise of what `from` names."""
+        if name not in self.named:
+            self.named[name] = self.find_source(name)
+        return self.named[name]
+
+    def find_source(self, name):
         """The networks of a member of `from`: host, group of them, or an address."""
         if name in self.tree.get("groups", {}):
             return [net for member in members(self.tree["groups"][name])
@@ -271,15 +294,6 @@ class Policy:
         if name in self.tree.get("hosts", {}):
             return networks(self.tree["hosts"][name])
         return networks(name)
-
-    def asset_of(self, server):
-        """The asset with the longest prefix; the gateway's own addresses are none."""
-        server = ipaddress.ip_address(server)
-        if holds(networks(self.tree.get("local", [])), server):
-            return None
-        found = {max(hit): name for name, asset in self.assets.items()
-                 if (hit := holds(asset["nets"], server))}
-        return found[max(found)] if found else None
 
     def is_forged(self, client):
         """An address of the protected side; of an asset that is the whole world, no."""
@@ -306,11 +320,13 @@ class Policy:
 
     # ---- rules ----
 
-    def takes(self, rule, q, e):
-        """Does this rule decide this element?"""
+    def speaks(self, rule, q):
+        """Is this rule about this client and this asset?"""
         who = {word: rule[word] for word in rule if word not in OTHER_WORDS}
-        if not takes_all(RULE_WORDS, self, rule, who, q, e):
-            return False
+        return takes_all(RULE_WORDS, self, rule, who, q, None)
+
+    def takes(self, rule, q, e):
+        """Does this rule, which speaks of the request, decide this element?"""
         said = [block for block in BLOCKS if block in rule]
         if e.as_modbus:
             return self.takes_modbus(rule, said, q, e)
@@ -347,10 +363,8 @@ class Policy:
     def shuts(self, rule, q, e):
         """A rule with tags: writes by a symbol's number could be to any tag."""
         cip = rule.get("cip") or {}
-        who = {word: rule[word] for word in rule if word not in OTHER_WORDS}
         route = {"route": cip["route"]} if "route" in cip else {}
         return "tags" in cip and q.kind == m.SYMBOL and self.cip_group(q) == "write" and \
-            takes_all(RULE_WORDS, self, rule, who, q, e) and \
             takes_all(CIP_WORDS, self, rule, route, q, e) and \
             (bool(route) or self.own_route(rule, q))
 
@@ -366,8 +380,8 @@ class Policy:
             return m.measured(e.function, sub) or (e.function == 90 and group != "other")
         return q.pccc is None or group != "other"
 
-    def element(self, q, e):
-        for rule in self.rules:
+    def element(self, rules, q, e):
+        for rule in rules:
             if self.takes(rule, q, e):
                 return rule["action"] == "allow", rule["name"]
             if not e.as_modbus and self.shuts(rule, q, e):
@@ -384,8 +398,9 @@ class Policy:
                           self.unlisted == "allow" else "unlisted")
         if q.proto == "modbus" and (before := refused_form(asset["modbus"] or {}, q)):
             return Answer(False, before=before)
+        rules = [rule for rule in self.rules if self.speaks(rule, q)]
         for part in self.parts(q):
-            said = [self.element(q, e) for e in part]
+            said = [self.element(rules, q, e) for e in part]
             refused = [rule for allowed, rule in said if not allowed]
             if refused:
                 return Answer(False, refused[0])
