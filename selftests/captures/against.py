@@ -96,8 +96,8 @@ def check(binary, capture, old, new):
 class Talk:
     """Frames of one connection, with its handshake, as a capture has them."""
 
-    def __init__(self, sport, dport=502):
-        self.ends = wire.packed('10.1.0.10'), wire.packed('10.2.0.5')
+    def __init__(self, sport, dport=502, client='10.1.0.10'):
+        self.ends = wire.packed(client), wire.packed('10.2.0.5')
         self.ports, self.seq, self.ack = (sport, dport), 1000, 5000
         self.frames = [self.frame(True, wire.SYN, opt=wire.MSS), self.frame(False, wire.SYN | wire.ACK),
                        self.frame(True, wire.ACK)]
@@ -148,6 +148,21 @@ def check_crafted(binary, folder, old, new, want):
     return '' if (got, code) == (want, bool(want)) else 'exit %d, %s, want %s' % (code, got, want)
 
 
+def check_clients(binary, folder):
+    """Of a connection of each of many clients every request is judged, the last as well."""
+    for clients in (64, 65, 200):
+        capture, frames = folder / 'clients.pcap', []
+        for i in range(clients):
+            talk = Talk(40000, client='10.1.1.%d' % (i + 1))
+            talk.send(wire.read())
+            frames += talk.frames
+        write_frames(capture, 1, [Frame(10**18 + i * 10**6, f, len(f)) for i, f in enumerate(frames)])
+        lines = replay(binary, capture, '--policy', folder / 'OLD.yaml')[1]
+        if len({line['src'] for line in lines}) != clients:
+            return '%d requests of %d clients' % (len(lines), clients)
+    return ''
+
+
 def check_refusals(binary, folder):
     """A comparison that cannot be made is 2, never 'no difference' or 'a difference'."""
     capture, old = folder / 'crafted.pcap', folder / 'OLD.yaml'
@@ -188,6 +203,7 @@ def main():
                 for key, what in first.items()})))
         results.append(('an asset on another port', check_crafted(binary, folder, 'NEW.yaml',
                                                                   'PORTS.yaml', second)))
+        results.append(('a client a connection', check_clients(binary, folder)))
         results.append(('refusals', check_refusals(binary, folder)))
     for what, problem in results:
         print('not ok' if problem else 'ok', 'replay --against:', what, problem or '')
