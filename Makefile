@@ -5,7 +5,8 @@
 #   make test       everything (root)
 #   make fuzz       the native fuzzers, SECONDS each, two at a time
 #   make fuzz-streams  attacks on streams from seeds, SECONDS, SEED (root)
-#   make soak       attacks, seeded bugs, bad links and races; MINUTES of attacks (root)
+#   make soak       attacks, seeded bugs, bad links, races, 200 random policies; MINUTES of
+#                   attacks (root)
 #   make demo       a plant in namespaces (root)
 #   make install    DESTDIR, PREFIX
 # V=1 shows the commands.

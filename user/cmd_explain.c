@@ -14,21 +14,26 @@
 #include "options.h"
 #include "policy_lookup.h"
 #include "request.h"
+#include "request_lines.h"
 #include "results.h"
 
-enum { KEY_FROM = 0x2000, KEY_TO, KEY_WORD };
+enum { KEY_FROM = 0x2000, KEY_TO, KEY_REQUESTS, KEY_WORD };
 
 #define REQUEST_WORD(sym, option, arg, help) { option, KEY_WORD + WORD_##sym, arg, 0, help, 0 },
 static const struct argp_option table[] = {
 	{ "from", KEY_FROM, "ADDRESS|HOST", 0, "The client", 0 },
 	{ "to", KEY_TO, "ADDRESS|ASSET", 0, "The controller", 0 },
 	REQUEST_WORDS(REQUEST_WORD)
+	{ "requests", KEY_REQUESTS, "FILE", 0,
+	  "Requests instead of one, a JSON object a line with these options as keys ('-': standard input)",
+	  0 },
 	{ 0 }
 };
 #undef REQUEST_WORD
 
 struct question {
 	const char *path;
+	const char *requests;		/* file of many instead of the words */
 	struct request_words words;
 };
 
@@ -36,6 +41,16 @@ static void check_arguments(struct argp_state *state, const struct question *q)
 {
 	if (!q->path)
 		argp_error(state, "no policy, expected 'keyswitch explain FILE --from ADDRESS --to ADDRESS ...'");
+	if (q->requests) {
+		for (enum request_word w = 0; w < WORDS; w++)
+			if (q->words.word[w])
+				argp_error(state, "--%s beside --requests, expected one of them",
+					   request_option(w));
+		if (q->words.from || q->words.to)
+			argp_error(state, "--%s beside --requests, expected one of them",
+				   q->words.from ? "from" : "to");
+		return;
+	}
 	if (!q->words.from)
 		argp_error(state, "no client, expected --from ADDRESS or a host's name");
 	if (!q->words.to)
@@ -52,6 +67,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_TO:
 		q->words.to = arg;
+		return 0;
+	case KEY_REQUESTS:
+		q->requests = arg;
 		return 0;
 	case ARGP_KEY_ARG:
 		if (q->path)
@@ -189,23 +207,65 @@ static int print_text(const struct explained *e)
 
 /* ---- the command ---- */
 
-static int explain(struct explained *e, const struct question *q,
-		   const struct compiled_policy *tables, struct arena *mem)
-{
-	struct diags d;
-	int rc = EXIT_USAGE;
+/* Who is asked; line: of the file of requests, 0 = there is none. */
+struct asker {
+	struct explained e;
+	const struct question *q;
+	const struct compiled_policy *tables;
+	unsigned int line;
+	int rc;
+};
 
+static int print_answer(const struct asker *a)
+{
+	json_t *answer;
+
+	if (!options.json) {
+		if (a->line > 1)
+			putchar('\n');
+		return print_text(&a->e);
+	}
+	answer = explain_json(&a->e);
+	if (answer && a->line)
+		json_object_set_new(answer, "request_line", json_integer(a->line));
+	if (!a->line)
+		return print_json(answer);
+	json_dumpf(answer, stdout, JSON_COMPACT);
+	json_decref(answer);
+	return putchar('\n') == EOF ? EXIT_ENVIRONMENT : EXIT_OK;
+}
+
+static void complain_about(const struct asker *a, const struct diags *d)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		if (a->line)
+			request_line_wrong(a->q->requests, a->line, "%s", d->v[i].message);
+		else
+			complain("%s", d->v[i].message);
+	}
+}
+
+static bool explain(void *arg, const struct request_words *words, unsigned int line)
+{
+	struct asker *a = arg;
+	struct explained *e = &a->e;
+	struct arena mem = { 0 };
+	struct diags d;
+	bool good;
+
+	a->line = line;
 	diags_init(&d, e->path);
-	if (request_read(e->p, &q->words, mem, &e->asked, &d)) {
+	good = request_read(e->p, words, &mem, &e->asked, &d);
+	if (good) {
 		policy_explain(e->p, &e->asked.q, &e->x);
-		e->pair = policy_pair_flags(tables, &e->asked.q.client, &e->asked.q.server);
-		rc = options.json ? print_json(explain_json(e)) : print_text(e);
+		e->pair = policy_pair_flags(a->tables, &e->asked.q.client, &e->asked.q.server);
+		a->rc |= print_answer(a);
 		explanation_free(&e->x);
 	}
-	for (size_t i = 0; i < d.n; i++)
-		complain("%s", d.v[i].message);
+	complain_about(a, &d);
 	diags_free(&d);
-	return rc;
+	arena_free(&mem);
+	return good;
 }
 
 static int run(int argc, char **argv)
@@ -220,9 +280,8 @@ static int run(int argc, char **argv)
 		       "--service NAME [--class NAME | --tag TAG] ...; --pccc NAME [--file FILE]; "
 		       "--io run. Names are those of 'keyswitch groups'.",
 	};
-	struct explained e = { 0 };
 	struct question q = { 0 };
-	struct arena mem = { 0 };
+	struct asker a = { .q = &q };
 	struct compiled_policy *tables;
 	struct policy *policy;
 	int rc;
@@ -231,10 +290,15 @@ static int run(int argc, char **argv)
 	policy = load_rules(q.path, &tables, &rc);
 	if (!policy)
 		return rc;
-	e.path = q.path;
-	e.p = policy;
-	rc = explain(&e, &q, tables, &mem);
-	arena_free(&mem);
+	a.e.path = q.path;
+	a.e.p = policy;
+	a.tables = tables;
+	if (q.requests)
+		rc = request_lines(q.requests, explain, &a);
+	else
+		rc = explain(&a, &q.words, 0) ? EXIT_OK : EXIT_USAGE;
+	if (a.rc || fflush(stdout))
+		rc = EXIT_ENVIRONMENT;
 	compiled_policy_free(tables);
 	policy_free(policy);
 	return rc;

@@ -197,8 +197,9 @@ int loader_open_replay(struct replay_object *obj, const struct compiled_policy *
 	int rc;
 
 	memset(obj, 0, sizeof(*obj));
+	/* and the eighth that is kept for known clients lies behind them all */
 	config.limits.flows = config.limits.modbus_rings = config.limits.enip_rings =
-		flows < 64 ? 64 : flows;
+		flows < 64 ? 128 : flows + flows / 7 + 1;
 	config.limits.event_ring = (uint32_t)sysconf(_SC_PAGESIZE);
 	instance_init(&obj->in);
 	rc = object_load(&obj->skel, &config, &obj->in, &kinds);

@@ -135,6 +135,8 @@ bool read_function(struct parser *ps, const struct ynode *n, bool group,
 bool read_address(struct parser *ps, const struct ynode *n, struct address_sel *out);
 bool read_umas_function(struct parser *ps, const struct ynode *n, bool group,
 			struct function_sel *out);
+/* Whether requests are judged as this UMAS function; false after a diagnostic. */
+bool umas_is_judged(struct parser *ps, const struct ynode *n, uint32_t sub);
 bool read_service(struct parser *ps, const struct ynode *n, bool group,
 		  struct service_sel *out);
 bool read_class(struct parser *ps, const struct ynode *n, uint32_t *out);

@@ -86,7 +86,8 @@ bool read_function(struct parser *ps, const struct ynode *n, bool group,
 	if (!want_scalar(ps, n, expected))
 		return false;
 	if (function_by_number(ps, n, out, &said))
-		return true;
+		return out->kind != FN_SUB || out->code != KS_FC_UMAS ||
+		       umas_is_judged(ps, n, out->sub);
 	if (said)
 		return false;
 	if ((group && node_group(n, &out->code)) || function_by_name(n, out))

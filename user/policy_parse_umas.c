@@ -52,6 +52,16 @@ static bool by_name(const struct ynode *n, struct function_sel *out)
 	return false;
 }
 
+/* 0x38 is judged as what it wraps, so no request is ever this. */
+bool umas_is_judged(struct parser *ps, const struct ynode *n, uint32_t sub)
+{
+	if (sub != 0x38)
+		return true;
+	diag_error(ps->d, n->at, "'%s' is judged as the function that it signs, expected that",
+		   node_quote(ps, n));
+	return false;
+}
+
 bool read_umas_function(struct parser *ps, const struct ynode *n, bool group,
 			struct function_sel *out)
 {
@@ -76,12 +86,7 @@ bool read_umas_function(struct parser *ps, const struct ynode *n, bool group,
 			   near ? near : "", near ? "'?" : "");
 		return false;
 	}
-	/* judged as what it wraps, so no request is ever this */
-	if (out->sub != 0x38)
-		return true;
-	diag_error(ps->d, n->at, "'%s' is judged as the function that it signs, expected that",
-		   node_quote(ps, n));
-	return false;
+	return umas_is_judged(ps, n, out->sub);
 }
 
 static void add_function(struct parser *ps, struct modbus_match *m, const struct ynode *n)

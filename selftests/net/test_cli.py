@@ -245,6 +245,38 @@ def test_explain():
             assert word in help_text, word
 
 
+def test_explain_requests():
+    """Answers in the order of the file, each what the single request gets; a line that is
+    wrong is named and keeps no other from its answer."""
+    with Plant() as plant:
+        ks = Keyswitch(plant)
+        who = {"from": "10.9.9.9", "to": str(plant.server4)}
+        asked = [{**who, "function": f, "address": a} for f in (3, "write_single_register")
+                 for a in (0, "4x101", "10-20")]
+        lines = [json.dumps(line) for line in asked]
+        file = plant.dir / "requests"
+        file.write_text("\n".join([lines[0], "", *lines[1:]]))
+        answers = [json.loads(a) for a in ks.cmd("--json", "explain", ks.policy, "--requests",
+                                                 file).stdout.splitlines()]
+        equal([a.pop("request_line") for a in answers], [1, 3, 4, 5, 6, 7], "lines")
+        single = [ks.json("explain", ks.policy, *(word for key, value in line.items()
+                                                  for word in (f"--{key}", str(value))))
+                  for line in asked]
+        equal(answers, single, "answers")
+        file.write_text("\n".join([lines[0], '{"from": ', "[]", '{"from": "10.9.9.9"}',
+                                   '{"form": 1}', lines[3].replace("write_", "wriet_"),
+                                   json.dumps({**who, "unit": 1.5, "function": 17}), lines[1]]))
+        done = ks.cmd("--json", "explain", ks.policy, "--requests", file, check=False)
+        refused(done, USAGE, f"{file}:2: ", "expected a JSON object", f"{file}:3: no JSON object",
+                f"{file}:4: no 'to'", f"{file}:5: unknown key 'form'", f"{file}:6: --function",
+                "did you mean 'write_single_register'?", f"{file}:7: 'unit' is neither")
+        equal([json.loads(a)["request_line"] for a in done.stdout.splitlines()], [1, 8], "lines answered")
+        for argv, words in ((("--requests", "missing"), ("missing",)),
+                            (("--requests", file, "--unit", "1"), ("--unit", "--requests")),
+                            (("--requests", file, "--from", "10.9.9.9"), ("--from", "--requests"))):
+            refused(ks.cmd("explain", ks.policy, *argv, check=False), USAGE, *words)
+
+
 DIFF_PLANT = """version: 1
 default: readonly
 protected: 10.2.0.0/24

@@ -396,6 +396,8 @@ static const struct refusal refusals[] = {
 	  "--tag: given beside --function, which it says nothing about" },
 	{ { "hmi", "plc", "umas", "0x38" },
 	  "--umas: '0x38' is judged as the function that it signs, expected that" },
+	{ { "hmi", "plc", "function", "90/0x38" },
+	  "--function: '90/0x38' is judged as the function that it signs, expected that" },
 	{ { "hmi", "cnc", "service", "0x4d" },
 	  "--service: '0x4d' without its class, expected --class, or --tag" },
 	{ { "hmi", "cnc", "service", "write_tag" },

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Every command of 'keyswitch --help': has --help, refuses what it does not know, says
+what is wrong with its exit code, and prints JSON. A command without a row below fails.
+
+Owns the rows; what a command does is tested elsewhere.
+"""
+import json
+import re
+import socket
+import struct
+
+from kit import equal
+from ks import BINARY, Keyswitch
+from plant import PORT_C, PORT_S, Plant, run
+
+PROBLEM, USAGE, ENVIRONMENT = 1, 2, 3
+PAIR = f"{PORT_C}:{PORT_S}"
+# command: a refusal, its exit code and a word of it; nothing is attached. POLICY: a good one.
+REFUSED = {
+    "check": (("missing.yaml",), PROBLEM, "missing.yaml"),
+    "fmt": (("missing.yaml",), PROBLEM, "missing.yaml"),
+    "explain": (("POLICY", "--from", "10.9.9.9"), USAGE, "--to"),
+    "diff": (("POLICY", "missing.yaml"), USAGE, "missing.yaml"),
+    "groups": (("read",), USAGE, "'read'"),
+    "attach": (("--policy", "POLICY", "--wire", f"{PORT_C}:none0"), ENVIRONMENT, "none0"),
+    "apply": (("POLICY",), PROBLEM, "attach"),
+    "rollback": ((), PROBLEM, "attach"),
+    "history": (("extra",), USAGE, "'extra'"),
+    "mode": (("observe",), USAGE, "'observe'"),
+    "status": ((), PROBLEM, "attach"),
+    "counters": ((), PROBLEM, "attach"),
+    "events": ((), PROBLEM, "attach"),
+    "serve": ((), PROBLEM, "attach"),
+    "replay": (("missing.pcap", "--policy", "POLICY"), PROBLEM, "missing.pcap"),
+    "doctor": (("none0",), ENVIRONMENT, "none0"),
+    "guard": (("maybe",), USAGE, "'maybe'"),
+    "detach": (("--yes",), PROBLEM, "attach"),
+}
+# command: arguments, and keys of the object that it prints (of the first, if it prints a
+# list of them), in an order in which they can be said. CAPTURE: one request.
+PRINTED = {
+    "attach": (("--policy", "POLICY", "--wire", PAIR, "--adopt", "audit"), {"pairs", "generation"}),
+    "apply": (("OTHER",), {"generation", "mode", "digest"}),
+    "rollback": ((), {"generation", "digest"}),
+    "history": ((), {"changes"}),
+    "mode": (("monitor",), {"mode"}),
+    "status": ((), {"attached", "mode", "policy"}),
+    "counters": ((), {"packets", "requests", "rules"}),
+    "events": (None, None),    # a line for what happens meanwhile, tested with what raises it
+    "doctor": ((), {"attached", "findings"}),
+    "guard": (("show",), {"on", "ports"}),
+    "check": (("POLICY",), {"severity", "message"}),
+    "fmt": (("--check", "POLICY"), {"file", "changed"}),
+    "groups": ((), {"groups"}),
+    "diff": (("POLICY", "POLICY"), {"requests", "settings"}),
+    "explain": (("POLICY", "--from", "10.9.9.9", "--to", "plc", "--function", "17"),
+                {"verdict", "reason", "request"}),
+    "replay": (("CAPTURE", "--policy", "POLICY"), {"verdict", "frame"}),
+    "serve": (None, None),     # likewise
+    "detach": (("--yes",), {"result"}),
+}
+
+
+def commands():
+    """Names in the list that --help prints."""
+    text = run(BINARY, "--help").stdout
+    listed = text[text.index("Commands:"):text.index("'keyswitch COMMAND --help'")]
+    return re.findall(r"^  ([a-z]\S*) +\S", listed, re.M)
+
+
+def test_help():
+    """--help on stdout and 0; an unknown option is told on stderr with a way to help, and 2."""
+    names = commands()
+    assert len(names) >= 18, names
+    for name in names:
+        text = run(BINARY, name, "--help").stdout
+        for word in (f"Usage: keyswitch {name}", "--json", "--pin-dir", "--help"):
+            assert word in text, f"'{word}' is missing in 'keyswitch {name} --help'"
+        for argv in ((name, "--nonsense"), ("--json", name, "--nonsense")):
+            done = run(BINARY, *argv, check=False)
+            equal((done.returncode, done.stdout), (USAGE, ""), argv)
+            for word in ("'--nonsense'", f"keyswitch {name} --help"):
+                assert word in done.stderr, f"{argv}: {done.stderr}"
+
+
+def test_refusals():
+    """With --json too: nothing on stdout that could be taken for an answer."""
+    equal(sorted(REFUSED), sorted(commands()), "commands with a row")
+    with Plant() as plant:
+        ks = Keyswitch(plant)
+        for name, (args, code, word) in REFUSED.items():
+            argv = [name, *(ks.policy if arg == "POLICY" else arg for arg in args)]
+            for options in ((), ("--json",)):
+                done = ks.cmd(*options, *argv, check=False)
+                equal(done.returncode, code, f"exit code of {options} {argv}: {done.stderr}")
+                assert word in done.stderr or word in done.stdout, f"{argv}: {done.stderr}"
+                answer = done.stdout.strip()
+                report = name == "check" or (name == "fmt" and options)
+                assert report or not answer, f"{argv}: {answer}"
+        assert not ks.pins.exists() or not list(ks.pins.iterdir()), list(ks.pins.iterdir())
+
+
+def capture(path, plant):
+    """A datagram to the asset: one request."""
+    addresses = [socket.inet_aton(a) for a in (plant.client4, plant.server4)]
+    adu = bytes.fromhex("000100000006010300000001")
+    udp = struct.pack(">HHHH", 4000, 502, 8 + len(adu), 0) + adu
+    ip = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0) + b"".join(addresses)
+    frame = bytes(12) + b"\x08\0" + ip + udp
+    path.write_bytes(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 1 << 16, 1) +
+                     struct.pack("<4I", 1, 0, len(frame), len(frame)) + frame)
+    return path
+
+
+def first(text):
+    """The object in an answer: itself, the first of a list, or the first line."""
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        answer = json.loads(text.splitlines()[0])
+    return answer[0] if isinstance(answer, list) else answer
+
+
+def test_json():
+    equal(sorted(PRINTED), sorted(commands()), "commands with a row")
+    with Plant() as plant:
+        ks = Keyswitch(plant)
+        files = {"POLICY": ks.policy, "CAPTURE": capture(plant.dir / "one.pcap", plant),
+                 "OTHER": ks.write_policy("other.yaml", "version: 1\nassets: {{plc: {p.server4}}}\n")}
+        for name, (args, keys) in PRINTED.items():
+            if args is None:
+                continue
+            argv = [name, *(files.get(arg, arg) for arg in args)]
+            done = ks.cmd("--json", *argv, check=False)
+            equal(done.returncode, 0, f"exit code of {argv}: {done.stderr}")
+            missing = keys - first(done.stdout).keys()
+            assert not missing, f"{argv}: no {missing} in {done.stdout[:300]}"
