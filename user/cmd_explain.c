@@ -99,6 +99,8 @@ static void print_asked(const struct explained *e, const json_t *fields)
 		printf(" %s", json_string_value(json_object_get(fields, "io")));
 	if (extra)
 		printf(" (%s)", extra);
+	for (size_t i = 0; i < e->asked.q.n_values; i++)
+		printf("%s%u", i ? "," : " values ", e->asked.q.values[i]);
 	printf(e->asked.unit_chosen ? " (no --unit given)\n" : "\n");
 }
 
@@ -157,6 +159,7 @@ static void print_considered(const struct explained *e)
 		printf(" for ");
 		explain_elements(stdout, &e->asked.q, part, first);
 	}
+	explain_written(stdout, e);
 	puts(":");
 	for (size_t i = 0; i < e->x.n_considered; i++) {
 		printf("  rule '%s' (%s:%u): ", e->p->rules[i].name, e->path,
@@ -182,6 +185,9 @@ static int print_text(const struct explained *e)
 	if (explain_no_connection(e))
 		printf("  the connection itself is refused: %s (%s)\n",
 		       name_reason_text(KS_R_pair_denied), name_reason(KS_R_pair_denied));
+	if (e->x.alert)
+		printf("alert: also marked by rule '%s' (%s:%u)\n", explain_rule_name(e, e->x.alert),
+		       e->path, e->p->rules[e->x.alert - 1].at.line);
 	print_runs(e);
 	print_considered(e);
 	return EXIT_OK;
