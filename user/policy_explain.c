@@ -84,7 +84,7 @@ static bool holds_value(const struct asking *k, const struct request_part *part,
 	const struct policy_rule *r = &k->p->rules[rule];
 	struct written w;
 
-	if (!r->modbus || !r->modbus->values)
+	if (!part->modbus || !r->modbus || !r->modbus->values)
 		return true;
 	w = request_written(k->q, part, r->modbus, d->of.lo);
 	w.lo += step;

@@ -83,7 +83,8 @@ static bool explained(const struct policy *p, const struct request *q,
 	if (before != KS_R_ok)
 		return ok && x->reason == before;
 	ok &= x->reason == (ref->allow ? KS_R_ok : KS_R_policy_deny);
-	ok &= x->run && x->run->rule == ref->rule && x->run->allow == ref->allow;
+	ok &= x->run && x->run->rule == ref->rule && x->run->allow == ref->allow &&
+	      x->alert == ref->alert;
 	for (size_t i = 0; i < x->n_parts; i++)
 		ok &= runs_cover(&x->part[i]);
 	return ok && considered_holds(p, x);
@@ -121,7 +122,8 @@ static bool one_request(const struct policy *p, const struct compiled_policy *c,
 	asked = convert(&q, tag);
 	policy_explain(p, &asked, &x);
 	ok = CHECK(explained(p, &q, &ref, &x)) &&
-	     CHECK(!ref.known || (tab.allow == ref.allow && tab.rule == ref.rule));
+	     CHECK(!ref.known || (tab.allow == ref.allow && tab.rule == ref.rule &&
+				  tab.alert == ref.alert));
 	/* what passes is of a pair that may connect */
 	if (x.run && x.reason == KS_R_ok)
 		ok &= CHECK(policy_pair_flags(c, &q.client, &q.server) &
