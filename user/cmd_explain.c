@@ -120,9 +120,12 @@ static void print_runs(const struct explained *e)
 			if (explain_has_elements(&e->asked.q, &a->part))
 				putchar(' ');
 			explain_elements(stdout, &e->asked.q, &a->part, d->of);
-			printf(": %s by %s%s'\n", d->allow ? "allowed" : "denied",
+			printf(": %s by %s%s'", d->allow ? "allowed" : "denied",
 			       d->rule ? "rule '" : "'default: ", d->rule ?
 			       explain_rule_name(e, d->rule) : explain_default_name(e));
+			if (d->alert)
+				printf(", marked by rule '%s'", explain_rule_name(e, d->alert));
+			putchar('\n');
 		}
 	}
 }

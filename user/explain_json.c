@@ -219,6 +219,8 @@ static json_t *runs_json(const struct explained *e)
 				      explain_rule_name(e, d->rule));
 			json_object_set_new(o, "first", json_integer(d->of.lo));
 			json_object_set_new(o, "last", json_integer(d->of.hi));
+			if (d->alert)
+				set_text(o, "alert", explain_rule_name(e, d->alert));
 			json_array_append_new(list, o);
 		}
 	}

@@ -116,10 +116,12 @@ bool values_request(struct reading *r)
 	if (!read_numbers(r))
 		return false;
 	each = is_pair(l) ? 2 : 1;
-	if (l->n * each != size && (l->n > 1 || size % each || r->q->function == 22))
+	if (size % each)
+		return word_wrong(r, "value", "%zu registers of numbers that take two each, expected an even number of addresses",
+				  size);
+	if (l->n * each != size && (l->n > 1 || r->q->function == 22))
 		return word_wrong(r, "value", "%zu given, expected %zu%s", l->n, size / each,
-				  r->q->function == 22 ? ": the AND mask and the OR mask" :
-				  size % each ? ": registers in pairs" : ", or one for all");
+				  r->q->function == 22 ? ": the AND mask and the OR mask" : ", or one for all");
 	out = arena_alloc(&r->ps.p->mem, size * sizeof(*out));
 	for (size_t i = 0; i < size; i++) {
 		uint32_t bits = l->v[l->n == 1 ? 0 : i / each];
