@@ -178,7 +178,7 @@ static void request(const struct policy *p, const struct borders *b, struct requ
 	for (size_t i = 0; i < 64; i++)
 		q->written[i] = (uint16_t)(any(2) ? value(&b->bits, 65536) : value(&b->bits, 0) >> 16);
 	if (q->fc == 22)
-		q->written[0] &= 0x0f0f;
+		q->written[0] &= 0x000f; /* the reference asks for each number in between */
 	if (q->fc == 5 || q->fc == 6 || q->fc == 22)
 		q->n = 1;
 	for (size_t i = 0; i < 64 && (q->fc == 5 || q->fc == 15); i++)
