@@ -175,13 +175,13 @@ static void request(const struct policy *p, const struct borders *b, struct requ
 	q->instance = any(4) ? value(&b->instances, 0) : KS_NO_VALUE;
 	q->attribute = any(4) ? value(&b->attributes, 0) : KS_NO_VALUE;
 	q->tag = b->n_tags && any(4) ? b->tag[any((uint32_t)b->n_tags)] : "Other";
-	for (size_t i = 0; i < 64; i++)
+	for (size_t i = 0; i < 8; i++) /* no request here has more elements */
 		q->written[i] = (uint16_t)(any(2) ? value(&b->bits, 65536) : value(&b->bits, 0) >> 16);
 	if (q->fc == 22)
 		q->written[0] &= 0x000f; /* the reference asks for each number in between */
 	if (q->fc == 5 || q->fc == 6 || q->fc == 22)
 		q->n = 1;
-	for (size_t i = 0; i < 64 && (q->fc == 5 || q->fc == 15); i++)
+	for (size_t i = 0; i < 8 && (q->fc == 5 || q->fc == 15); i++)
 		q->written[i] &= 1;
 	q->route = b->n_routes && any(2) ? b->route[any((uint32_t)b->n_routes)] :
 		   any(2) ? "" : "9/9";
