@@ -25,6 +25,8 @@
  *           looked up in pol_ranges[first .. first + count): the address span where
  *           the function has one, else the sub-function (FC 8, 43, 90).
  *           FC 23: FC 3 over its read span and FC 16 over its write span.
+ *   value   a range of kind KS_K_VALUES: pol_values[first], and there the decision over
+ *           what is written, see struct ks_values
  *  CIP leaf
  *   class   pol_classes{key_class} -> class index, miss = 0 (any class not named)
  *   leaf    pol_leaves[class index * 128 + service] -> leaf class: pairs that no rule
@@ -44,9 +46,11 @@
  * Ranges of a slice are sorted by lo, disjoint, and cover 0..0xffffffff: entry i
  * holds [lo_i, lo_i+1 - 1]. allow_to and refused_rule make a span a single look:
  * a span that starts in an allowed entry is allowed if it ends at or below
- * allow_to, else refused by refused_rule.
+ * allow_to, else refused by refused_rule. KS_RULE_WALK there says that one look is not
+ * enough: values, limits of rate, events or alert rules lie in the way (bpf/span.h).
  */
 #define KS_NO_VALUE 0xffffffffu
+#define KS_RULE_WALK 0xffffffffu
 
 /*
  * Data-table elements as policy numbers them (the instance of PCCC): type, file,
@@ -58,16 +62,21 @@
 #define KS_PCCC_TYPE(code) (((code) & 0x1f) + 1)
 #define KS_PCCC_FILE_MAX 1023
 
-enum ks_decision_kind { KS_K_DENY = 0, KS_K_ALLOW = 1, KS_K_SLICE = 2 };
+enum ks_decision_kind { KS_K_DENY = 0, KS_K_ALLOW = 1, KS_K_SLICE = 2, KS_K_VALUES = 3 };
+
+#define KS_D_RATED	0x01	/* allowed as often as its rule's rate says */
+#define KS_D_LOGGED	0x02	/* allowed, and told by an event */
 
 struct ks_decision {
 	__u32 rule;		/* deciding rule (kinds deny, allow) */
-	__u32 first;		/* slice: index into pol_ranges */
+	__u32 first;		/* slice: index into pol_ranges; values: into pol_values */
 	__u32 count;		/* slice: entries, at least 1, at most KS_SLICE_MAX */
+	__u32 alert;		/* kinds deny, allow: first alert rule that marks it, 0 = none */
 	__u8 kind;
-	__u8 pad[3];
+	__u8 flags;		/* KS_D_* */
+	__u8 pad[2];
 };
-_Static_assert(sizeof(struct ks_decision) == 16, "ks_decision");
+_Static_assert(sizeof(struct ks_decision) == 20, "ks_decision");
 
 #define KS_SLICE_BITS	16	/* steps of the binary search */
 #define KS_SLICE_MAX	((1u << KS_SLICE_BITS) - 1)
@@ -78,7 +87,30 @@ struct ks_range {
 	__u32 refused_rule;	/* kind allow: rule of the first refused element after it */
 	struct ks_decision d;	/* kind slice only one level deep (CIP attribute) */
 };
-_Static_assert(sizeof(struct ks_range) == 28, "ks_range");
+_Static_assert(sizeof(struct ks_range) == 32, "ks_range");
+
+/* What the values of a rule are numbers of; of a coil 0 and 1. */
+enum ks_value_type {
+	KS_VT_NONE = 0, KS_VT_UINT16 = 1, KS_VT_INT16 = 2, KS_VT_UINT32 = 3, KS_VT_INT32 = 4,
+	KS_VT_FLOAT32 = 5
+};
+
+/* Where the bits of a value are: in the register itself, or in a pair of them. */
+enum ks_value_form { KS_VF_WORD = 0, KS_VF_HIGH_FIRST = 1, KS_VF_LOW_FIRST = 2 };
+
+/*
+ * Elements whose decision depends on what is written. The ranges of `known` are over the
+ * bits as they are: rules about signed numbers and floats became one or two ranges each.
+ */
+struct ks_values {
+	struct ks_decision known;
+	struct ks_decision unknown; /* no slice: what is not, or not as a whole pair, in the request */
+	__u8 form;		/* enum ks_value_form */
+	__u8 odd;		/* pairs begin at odd addresses */
+	__u8 type;		/* enum ks_value_type of the first such rule, for people */
+	__u8 pad;
+};
+_Static_assert(sizeof(struct ks_values) == 44, "ks_values");
 
 struct ks_pol_cfg {
 	__u32 generation;	/* 1, 2, ...; 0 = slot never filled */
@@ -183,7 +215,17 @@ struct ks_name_rec {
 /* pol_rules: [0] the default, [1..rules] */
 struct ks_rule_rec {
 	__u8 on_deny;		/* enum ks_on_deny, never KS_DENY_DEFAULT */
-	__u8 pad[3];
+	__u8 quiet;		/* no event tells of what it denies or marks */
+	__u8 pad[2];
+	__u32 buckets;		/* rate: pol_buckets[buckets + client class] */
+	__u64 interval;		/* rate: ns from one request to the next, 0 = no limit */
+	__u64 slack;		/* rate: by how much requests may come early */
+};
+_Static_assert(sizeof(struct ks_rule_rec) == 24, "ks_rule_rec");
+
+/* A limit of rate: when the next request is due if each kept to the interval. */
+struct ks_bucket {
+	__u64 due;		/* ns, p->now's clock */
 };
 
 struct ks_rule_hits {

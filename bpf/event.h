@@ -54,7 +54,9 @@ static __always_inline int event_due(struct pkt *p, __u32 reason, __u32 *hidden)
 	struct ks_rate *rate = bpf_map_lookup_elem(&rates, &reason);
 	struct ks_misc_count *m = event_misc();
 	struct ks_state_rec *st = pkt_state();
-	struct ks_flow *f = p->tracked ? table_lookup(p) : NULL;
+	/* what is allowed takes no room from what its connection is refused */
+	int flow = p->tracked && reason_of(reason_effect, reason) != KS_A_PASS;
+	struct ks_flow *f = flow ? table_lookup(p) : NULL;
 	__u32 second = p->now / KS_SECOND;
 	int due = 1;
 
@@ -150,7 +152,8 @@ KS_GLOBAL int event_send(struct xdp_md *ctx, __u32 reason, __u32 action)
 	e->reason = reason;
 	e->kind = reason_of(reason_kind, reason);
 	e->action = action;
-	e->verdict = p->mode == KS_MONITOR ? KS_V_WOULD_DENY : KS_V_DENY;
+	e->verdict = reason_of(reason_effect, reason) == KS_A_PASS ? KS_V_ALLOW :
+		     p->mode == KS_MONITOR ? KS_V_WOULD_DENY : KS_V_DENY;
 	e->port = p->role == KS_CLIENT ? cfg.client_port : cfg.server_port;
 	e->vlan[0] = p->vlan[0];
 	e->vlan[1] = p->vlan[1];

@@ -8,6 +8,7 @@
 
 #include "shadow.h"
 #include "verdict.h"
+#include "rate.h"
 #include "io.h"
 #include "modbus.h"
 
@@ -34,14 +35,71 @@ static __always_inline void judge_head(struct ks_work *w, const struct view *v)
 	}
 }
 
+/* The alert rule's own 'log: false' leaves its counter alone. */
+static __always_inline int judge_alerts(struct pkt *p, const struct ks_leaf *leaf)
+{
+	struct ks_rule_rec *rec = leaf->alert ? policy_entry(&pol_rules, p->slot, &leaf->alert) : NULL;
+
+	return rec && !rec->quiet;
+}
+
+/* An allowed request that a rule wants told; what else becomes of the packet is told by itself. */
+static __always_inline void judge_tell(struct xdp_md *ctx, struct ks_work *w)
+{
+	struct pkt *p = &w->pkt;
+	__u8 judged = p->judged, reported = p->reported;
+
+	p->judged = 1;
+	if (judge_alerts(p, &w->leaf))
+		event_send(ctx, KS_R_marked, KS_A_PASS);
+	else if (w->marks & KS_D_LOGGED)
+		event_send(ctx, KS_R_logged, KS_A_PASS);
+	p->judged = judged;
+	p->reported = reported;
+}
+
+/* A refusal, unless its rule is quiet and no alert rule marked it: then it is counted. */
+static __always_inline int judge_quiet(struct pkt *p, const struct ks_leaf *leaf,
+				       const struct ks_rule_rec *rule)
+{
+	struct ks_misc_count *m;
+
+	if (leaf->reason != KS_R_policy_deny || !rule || !rule->quiet || judge_alerts(p, leaf))
+		return 0;
+	m = event_misc();
+	if (m)
+		m->events_quiet++;
+	return 1;
+}
+
 /*
- * The leaf in the work area gets its verdict: w->refused if the dissector
- * refused it, else the policy's. Returns KS_GO or the reason.
+ * Asks the policy about the leaf in the work area, and for what it takes of limits of
+ * rate: w->refused. A dissector may have refused it already. Returns 0.
  */
-KS_GLOBAL int judge_decide(struct xdp_md *ctx)
+KS_GLOBAL int judge_ask(void)
+{
+	struct ks_work *w = pkt_work();
+	int reason;
+
+	if (!w || w->refused)
+		return 0;
+	w->leaf.asset = w->pkt.asset;
+	reason = policy_ask(w);
+	if (reason == KS_R_ok && w->n_rated)
+		reason = rate_take();
+	w->refused = reason == KS_R_ok ? 0 : reason;
+	return 0;
+}
+
+/*
+ * The leaf in the work area gets its verdict: w->refused, 0 = it is allowed. Counts and
+ * tells it. Returns KS_GO or the reason.
+ */
+KS_GLOBAL int judge_verdict(struct xdp_md *ctx)
 {
 	struct ks_work *w = pkt_work();
 	struct pkt *p = pkt_of(w);
+	struct ks_rule_rec *rule;
 	struct ks_leaf *leaf;
 	int reason;
 
@@ -49,20 +107,26 @@ KS_GLOBAL int judge_decide(struct xdp_md *ctx)
 		return KS_R_internal;
 	leaf = &w->leaf;
 	leaf->asset = p->asset;
-	reason = w->refused ? w->refused : policy_request();
+	reason = w->refused;
 	leaf->reason = reason;
 	leaf->verdict = reason == KS_R_ok ? KS_V_ALLOW :
 			p->mode == KS_MONITOR ? KS_V_WOULD_DENY : KS_V_DENY;
-	if (!p->again) {
+	if (!p->again || reason == KS_R_ok) { /* a limit of rate may let it go later */
 		verdict_count_request(p, leaf);
-		verdict_count_rule(p, leaf);
+		verdict_count_rule(p, leaf->rule, leaf->verdict);
+		if (leaf->alert)
+			verdict_count_rule(p, leaf->alert, leaf->verdict);
 		verdict_trace(leaf);
 	}
-	if (reason == KS_R_ok)
+	if (reason == KS_R_ok) {
+		if (w->marks | leaf->alert)
+			judge_tell(ctx, w);
 		return KS_GO;
-	p->reset |= !pkt_blind() && policy_on_deny(p, leaf) == KS_DENY_RESET;
+	}
+	rule = policy_refusal(p, leaf);
+	p->reset |= !pkt_blind() && rule && rule->on_deny == KS_DENY_RESET;
 	p->judged = p->reported = 1;
-	if (p->again)
+	if (p->again || judge_quiet(p, leaf, rule))
 		return reason;
 	event_send(ctx, reason, p->mode == KS_MONITOR ? KS_A_PASS :
 		   p->reset && p->tracked ? KS_A_KILL : KS_A_DROP);
@@ -72,8 +136,10 @@ KS_GLOBAL int judge_decide(struct xdp_md *ctx)
 /* Its verdict, and the shadow's: side by side, one in the other is too deep for 6.1's stack. */
 static __always_inline int judge_leaf(struct xdp_md *ctx, const struct pkt *p)
 {
-	int reason = judge_decide(ctx);
+	int reason;
 
+	judge_ask();
+	reason = judge_verdict(ctx);
 	if (p->shadow && !p->again)
 		shadow_judge();
 	return reason;
@@ -231,9 +297,9 @@ static __always_inline int judge_io(struct xdp_md *ctx, struct pkt *p)
 	w->leaf.asset = p->asset;
 	w->refused = 0;
 	conn_datagram_leaf(ctx);
-	if (w->leaf.service == KS_IO_STATIC && policy_request() != KS_R_ok)
+	if (w->leaf.service == KS_IO_STATIC && policy_request(0) != KS_R_ok)
 		w->leaf.service = KS_IO_RUN;
-	if (policy_request() == KS_R_ok)
+	if (policy_request(0) == KS_R_ok)
 		w->refused = conn_datagram(ctx);
 	if (w->leaf.service)
 		w->leaf.has |= KS_HAS_SERVICE;

@@ -126,6 +126,8 @@ struct pkt {
 	__u8 out_sack;		/* KS_OUT_ACK: with a block that says what came (RFC 2018) */
 	__u8 shadow;		/* slot + 1 of the policy judged beside, 0 = none */
 	__u16 numbering;	/* of assets under the policy in force */
+	__u8 taken;		/* entries of ks_work.taken */
+	__u8 settled;		/* of those: taken by messages that go on */
 	__u64 now;		/* ns */
 	union {
 		struct ks_key4 k4;
@@ -162,6 +164,27 @@ struct ks_walk_state {
 	__u8 pad[2];
 };
 
+#define KS_RATED_MAX	4	/* limits of rate that one request may meet */
+#define KS_TAKEN_MAX	64	/* requests of one packet whose tokens can be given back */
+
+/* How far the walk over the elements of a request has come (span.h). */
+struct ks_span_state {
+	__u32 first, count;	/* the slice */
+	__u32 at, hi;		/* elements still to be looked at */
+	__u32 lo;		/* the request's first one */
+	__u32 fc;		/* function that is judged */
+	__u32 start;		/* offset of the first value in the message */
+	__u32 little;		/* values are little-endian */
+	__u32 value, value_hi;	/* what is written at `at`: all from value on, once begun */
+	__u32 begun;
+	__u32 known;		/* `value` could be read */
+	__u32 index, end;	/* range that `at` is in, and its last element */
+	__u32 looked;		/* an element was looked at */
+	__u32 refused;		/* one was refused */
+	__u32 whole;		/* all were looked at */
+	__u32 rule;		/* of the first element, or of the refused one */
+};
+
 /* A sum being made of bytes in `seg`. */
 struct ks_sum_state {
 	__u64 sum;
@@ -189,6 +212,12 @@ struct ks_work {
 	struct ks_leaf leaf;		/* request being judged */
 	struct ks_tag_key tag;		/* tag path in lower case, for the lookup */
 	__u32 refused;			/* why the dissector refused the leaf, 0 = it did not */
+	struct ks_span_state span;
+	__u32 marks;			/* KS_D_* of what the leaf's elements met */
+	__u32 n_rated;			/* rules with a rate that allow it; above the maximum: too many */
+	__u32 rated[KS_RATED_MAX];
+	__u32 taken[KS_TAKEN_MAX];	/* pol_buckets of tokens that this packet took */
+	__u64 interval[KS_TAKEN_MAX];	/* and their worth */
 	__u64 head[KS_HEAD_MAX / 8];	/* first bytes of the message being judged */
 	__u32 head_len;
 	struct ks_option_walk options;

@@ -7,7 +7,7 @@
 #ifndef KEYSWITCH_POLICY_H
 #define KEYSWITCH_POLICY_H
 
-#include "policy_tables.h"
+#include "span.h"
 #include "pccc.h"
 
 /* The record of an address (16 bytes, IPv4 mapped), or NULL: in no table. */
@@ -116,13 +116,13 @@ KS_GLOBAL int policy_pair(__u32 port)
 	return KS_GO;
 }
 
-/* What becomes of the connection of a refused request (enum ks_on_deny). */
-static __always_inline __u8 policy_on_deny(struct pkt *p, const struct ks_leaf *leaf)
+/* What goes with a refusal: that of its rule, of the default where no rule refused. */
+static __always_inline struct ks_rule_rec *policy_refusal(struct pkt *p, const struct ks_leaf *leaf)
 {
-	__u32 rule = leaf->reason == KS_R_policy_deny ? leaf->rule : 0;
-	struct ks_rule_rec *rec = policy_entry(&pol_rules, p->slot, &rule);
+	__u32 rule = leaf->reason == KS_R_policy_deny || leaf->reason == KS_R_rate_limited ?
+		     leaf->rule : 0;
 
-	return rec ? rec->on_deny : KS_DENY_DROP;
+	return policy_entry(&pol_rules, p->slot, &rule);
 }
 
 /* Last range of the slice whose lo is not above element. */
@@ -155,12 +155,13 @@ static __always_inline struct ks_range *policy_range(struct pkt *p, __u32 first,
 
 /*
  * Judges the elements [lo, hi] by a decision; a slice may point at a second
- * one, judged on `next` (CIP attribute). Returns 1 = every element is allowed;
- * the leaf's rule is that of the first refused element, else of the first.
+ * one, judged on `next` (CIP attribute). Returns 1 = every element is allowed, or
+ * KS_LOOK; the leaf's rule is that of the first refused element, else of the first.
  */
 static __always_inline int policy_span(struct pkt *p, const struct ks_decision *d, __u32 lo, __u32 hi,
-				  __u32 next)
+				  __u32 next, __u32 fc)
 {
+	__u32 first = d->first, count = d->count;
 	struct ks_work *w = pkt_work();
 	struct ks_range *r = NULL;
 	int depth;
@@ -175,7 +176,11 @@ static __always_inline int policy_span(struct pkt *p, const struct ks_decision *
 	}
 	if (!w)
 		return 0;
+	if (d->kind == KS_K_VALUES ||
+	    (r && d->kind == KS_K_ALLOW && hi > r->allow_to && r->refused_rule == KS_RULE_WALK))
+		return span_later(w, first, count, lo, hi, fc);
 	w->leaf.rule = d->rule;
+	span_note(w, d);
 	if (d->kind != KS_K_ALLOW)
 		return 0;
 	if (r && hi > r->allow_to) {
@@ -193,16 +198,20 @@ static __always_inline int policy_function(struct pkt *p, __u32 row, __u8 fc, __
 
 	if (!d)
 		return 0;
-	return policy_span(p, d, lo, n ? lo + n - 1 : lo, 0);
+	return policy_span(p, d, lo, n ? lo + n - 1 : lo, 0, fc);
 }
 
-/* A Modbus request: a leaf of that protocol, or one that came inside CIP. */
-static __always_inline int policy_modbus(struct pkt *p, struct ks_leaf *leaf, __u8 unit, __u8 fc)
+/*
+ * A Modbus request: a leaf of that protocol, or one that came inside CIP. part 1: of FC 23
+ * (FC 16, then FC 3, V1.1b3 6.17) what it reads alone.
+ */
+static __always_inline int policy_modbus(struct pkt *p, struct ks_leaf *leaf, __u8 unit, __u8 fc,
+					 __u32 part)
 {
 	struct ks_profile_rec *prof = policy_entry(&pol_profiles, p->slot, &p->profile);
 	struct ks_units_rec *units;
 	__u32 row;
-	int allowed;
+	int allowed = 1;
 
 	if (!prof)
 		return KS_R_internal;
@@ -213,16 +222,17 @@ static __always_inline int policy_modbus(struct pkt *p, struct ks_leaf *leaf, __
 			return KS_R_internal;
 		row = units->row[unit];
 	}
-	if (leaf->has & KS_HAS_WRITE_SPAN) { /* FC 23: FC 3, then FC 16, V1.1b3 6.17 */
-		allowed = policy_function(p, row, 16, leaf->waddress, leaf->wquantity);
-		if (allowed)
+	if (leaf->has & KS_HAS_WRITE_SPAN) {
+		if (!part)
+			allowed = policy_function(p, row, 16, leaf->waddress, leaf->wquantity);
+		if (allowed == 1)
 			allowed = policy_function(p, row, 3, leaf->address, leaf->quantity);
 	} else if (leaf->has & KS_HAS_ADDRESS) {
 		allowed = policy_function(p, row, fc, leaf->address, leaf->quantity);
 	} else {
 		allowed = policy_function(p, row, fc, leaf->sub, 1);
 	}
-	return allowed ? KS_R_ok : KS_R_policy_deny;
+	return allowed == KS_LOOK ? KS_LOOK : allowed ? KS_R_ok : KS_R_policy_deny;
 }
 
 /* Lower case of eight ASCII bytes at once; bytes above 0x7f stay. */
@@ -308,6 +318,7 @@ static __always_inline int policy_cip(struct pkt *p, struct ks_leaf *leaf)
 	struct ks_leaf_class *lc = policy_entry(&pol_leaves, p->slot, &key);
 	struct ks_pol_cfg *pol = bpf_map_lookup_elem(&pol_cfg, &p->slot);
 	struct ks_decision *d;
+	int allowed;
 
 	if (!prof || !lc || !pol)
 		return KS_R_internal;
@@ -319,7 +330,8 @@ static __always_inline int policy_cip(struct pkt *p, struct ks_leaf *leaf)
 	d = policy_entry(&pol_cip, p->slot, &key);
 	if (!d)
 		return KS_R_internal;
-	return policy_span(p, d, lo, hi, attribute) ? KS_R_ok : KS_R_policy_deny;
+	allowed = policy_span(p, d, lo, hi, attribute, 0);
+	return allowed == KS_LOOK ? KS_LOOK : allowed ? KS_R_ok : KS_R_policy_deny;
 }
 
 /* Modbus inside CIP goes to no unit: to the device itself, as 255 does. */
@@ -329,20 +341,43 @@ static __always_inline int policy_enip(struct pkt *p, struct ks_leaf *leaf)
 
 	if (r != KS_R_ok || !(leaf->has & KS_HAS_MODBUS))
 		return r;
-	return policy_modbus(p, leaf, 255, leaf->sub);
+	return policy_modbus(p, leaf, 255, leaf->sub, 0);
 }
 
-/* The leaf in the work area: KS_R_ok or why not. */
-KS_GLOBAL int policy_request(void)
+/*
+ * The leaf in the work area: KS_R_ok or why not, or KS_LOOK: span_walk() has to look, and
+ * then part 1 is asked for, where there is one.
+ */
+KS_GLOBAL int policy_request(__u32 part)
 {
 	struct ks_work *w = pkt_work();
 	struct pkt *p = pkt_of(w);
 
 	if (!w)
 		return KS_R_internal;
+	if (!part) {
+		w->marks = w->n_rated = w->leaf.alert = 0;
+		w->leaf.value_type = KS_VT_NONE;
+	}
 	if (w->leaf.proto == KS_MODBUS)
-		return policy_modbus(p, &w->leaf, w->leaf.unit, w->leaf.function);
+		return policy_modbus(p, &w->leaf, w->leaf.unit, w->leaf.function, part);
 	return policy_enip(p, &w->leaf);
+}
+
+/* All of the leaf, its elements one by one where that matters: KS_R_ok or why not. */
+static __always_inline int policy_ask(struct ks_work *w)
+{
+	int reason = policy_request(0), more;
+
+	more = reason == KS_LOOK && w->span.fc == 16 && w->leaf.has & KS_HAS_WRITE_SPAN;
+	if (reason == KS_LOOK)
+		reason = span_walk() ? KS_R_ok : KS_R_policy_deny;
+	if (reason != KS_R_ok || !more)
+		return reason;
+	reason = policy_request(1);
+	if (reason == KS_LOOK)
+		reason = span_walk() ? KS_R_ok : KS_R_policy_deny;
+	return reason;
 }
 
 #endif

@@ -31,6 +31,9 @@
 	R(unlisted_allowed, PASS, 0, "OT port at an address that is no asset, allowed by 'unlisted'") \
 	R(outbound, PASS, 0, "connection opened from the protected side") \
 	R(from_server, PASS, 0, "traffic from the protected side outside tracked connections") \
+	/* of events about requests alone: their packets are counted as `ok` */ \
+	R(marked, PASS, KS_EV_ALERT, "request marked by an alert rule") \
+	R(logged, PASS, KS_EV_ALLOW, "request allowed by a rule that tells of it") \
 	/* frame and packet sanity (G0) */ \
 	R(frame_short, DROP, KS_EV_PACKET, "frame ends inside a header") \
 	R(vlan_depth, DROP, KS_EV_PACKET, "more than two VLAN tags") \
@@ -85,6 +88,7 @@
 	R(message_long, DROP, KS_EV_STREAM, "message longer than keyswitch inspects") \
 	/* messages */ \
 	R(policy_deny, DROP, KS_EV_DENY, "request denied by policy") \
+	R(rate_limited, DROP, KS_EV_DENY, "request allowed by a rule, above its rate") \
 	R(malformed, DROP, KS_EV_DENY, "message malformed") \
 	R(length_mismatch, DROP, KS_EV_DENY, "message length does not equal the length its function implies") \
 	R(function_opaque, DROP, KS_EV_DENY, "function code without a length rule, not listed as opaque") \

@@ -26,18 +26,19 @@ struct {
 	__type(value, struct ks_shadow_sum);
 } shadow_sums SEC(".maps");
 
-/* What policy_pair() and policy_request() write over. */
+/* What policy_pair() and policy_ask() write over. */
 struct shadow_kept {
-	__u32 slot, profile, rule;
+	__u32 slot, profile, rule, alert, value_at, value;
 	__u16 asset;
-	__u8 proto, how;
+	__u8 proto, how, value_type;
 };
 
 static __always_inline struct shadow_kept shadow_begin(struct pkt *p, const struct ks_leaf *leaf)
 {
 	struct shadow_kept kept = {
 		.slot = p->slot, .profile = p->profile, .asset = p->asset, .proto = p->proto,
-		.how = p->how, .rule = leaf->rule,
+		.how = p->how, .rule = leaf->rule, .alert = leaf->alert,
+		.value_at = leaf->value_at, .value = leaf->value, .value_type = leaf->value_type,
 	};
 
 	p->slot = p->shadow - 1;
@@ -53,6 +54,10 @@ static __always_inline void shadow_end(struct pkt *p, struct ks_leaf *leaf,
 	p->proto = kept->proto;
 	p->how = kept->how;
 	leaf->rule = kept->rule;
+	leaf->alert = kept->alert;
+	leaf->value_at = kept->value_at;
+	leaf->value = kept->value;
+	leaf->value_type = kept->value_type;
 }
 
 /* One more was judged by both; what differs gets its row. */
@@ -101,8 +106,9 @@ static __always_inline int shadow_takes(struct pkt *p, const struct ks_leaf *lea
 }
 
 /* The shadow's policy about the leaf, from its addresses on: KS_R_ok or why not. */
-static __always_inline int shadow_ask(struct pkt *p, struct ks_leaf *leaf, __u8 proto)
+static __always_inline int shadow_ask(struct ks_work *w, __u8 proto)
 {
+	struct pkt *p = &w->pkt;
 	int r = policy_pair(p->dport);
 
 	/* each request of a datagram gets its own verdict, as in udp_client() */
@@ -112,13 +118,14 @@ static __always_inline int shadow_ask(struct pkt *p, struct ks_leaf *leaf, __u8 
 		r = KS_R_unlisted;
 	if (r != KS_GO)
 		return r;
-	r = proto == KS_MODBUS ? shadow_takes(p, leaf) : 0;
-	return r ? r : policy_request();
+	r = proto == KS_MODBUS ? shadow_takes(p, &w->leaf) : 0;
+	return r ? r : policy_ask(w);
 }
 
 /*
  * The leaf in the work area has its verdict: what would the other policy say? Not of what
- * is refused whatever a policy allows (malformed, unframed, of no CIP connection).
+ * is refused whatever a policy allows (malformed, unframed, of no CIP connection), and
+ * without limits of rate: what they have left is the active policy's.
  */
 KS_GLOBAL int shadow_judge(void)
 {
@@ -132,7 +139,7 @@ KS_GLOBAL int shadow_judge(void)
 		return 0;
 	kept = shadow_begin(p, &w->leaf);
 	w->leaf.rule = 0;
-	key.candidate_reason = shadow_ask(p, &w->leaf, kept.proto);
+	key.candidate_reason = shadow_ask(w, kept.proto);
 	if (key.candidate_reason == KS_R_ok || key.candidate_reason == KS_R_policy_deny)
 		key.candidate = w->leaf.rule;
 	shadow_end(p, &w->leaf, &kept);

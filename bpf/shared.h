@@ -80,7 +80,10 @@ enum ks_action {
 	KS_A_PASS = 0, KS_A_DROP = 1, KS_A_TRIM = 2, KS_A_TX = 3, KS_A_KILL = 4, KS_A_JOIN = 5,
 	KS_A_MAX = 6
 };
-enum ks_event_kind { KS_EV_DENY = 1, KS_EV_STREAM = 2, KS_EV_PACKET = 3, KS_EV_FLOW = 4 };
+enum ks_event_kind {
+	KS_EV_DENY = 1, KS_EV_STREAM = 2, KS_EV_PACKET = 3, KS_EV_FLOW = 4, KS_EV_ALERT = 5,
+	KS_EV_ALLOW = 6
+};
 
 #define KS_FC_UMAS 90 /* Modbus function code that carries UMAS */
 
@@ -136,7 +139,7 @@ _Static_assert(sizeof(struct ks_route) == 40, "ks_route");
 /*
  * One judged request: a Modbus ADU, an encapsulation command without CIP, or a
  * CIP request that is no wrapper. Written by the dissectors (fields), then by
- * the decision (reason, verdict, rule). 172 bytes.
+ * the decision (reason, verdict, rule, alert, what was written). 188 bytes.
  */
 struct ks_leaf {
 	__u8 proto;		/* enum ks_proto */
@@ -166,10 +169,15 @@ struct ks_leaf {
 	__u16 sub_element;
 	__u8 file_type;		/* as on the wire */
 	__u8 tag_base;		/* bytes of tag without the indices at its end */
+	__u32 alert;		/* first alert rule that marks it, 0 = none */
+	__u32 value_at;		/* value_type: address of the element that was refused for it ... */
+	__u32 value;		/* ... and the bits that would be written there */
+	__u8 value_type;	/* enum ks_value_type: no rule with values refused it, else of what */
+	__u8 pad[3];
 	struct ks_route route;
 	__u8 tag[KS_TAG_MAX];	/* symbolic path as on the wire, members joined by '.', [i] */
 };
-_Static_assert(sizeof(struct ks_leaf) == 172, "ks_leaf");
+_Static_assert(sizeof(struct ks_leaf) == 188, "ks_leaf");
 
 #include "tracked.h"
 
@@ -247,6 +255,7 @@ struct ks_shadow_sum {
 struct ks_misc_count {
 	__u64 events_lost;	/* ring buffer full */
 	__u64 events_hidden;	/* held back by a rate limit */
+	__u64 events_quiet;	/* of requests whose rule says 'log: false' */
 	__u64 pairs_other;	/* requests counted in no named pair */
 	__u64 flow_ids;		/* ids given by this CPU */
 };
@@ -283,7 +292,7 @@ struct ks_event {
 	struct ks_leaf leaf;	/* leaf.proto == 0: no request in this event */
 	__u8 head[KS_HEAD_MAX];	/* first bytes of the message (or of the payload) */
 };
-_Static_assert(sizeof(struct ks_event) == 320, "ks_event");
+_Static_assert(sizeof(struct ks_event) == 336, "ks_event");
 
 /* ---- ports and replay ---- */
 

@@ -217,6 +217,8 @@ static __always_inline int tcp_stream(struct xdp_md *ctx, struct pkt *p, struct 
 	int reason = stream_segment(ctx, p);
 	int r = tcp_finish(p, f, reason);
 
+	if (r == KS_R_commit_conflict && p->taken)
+		rate_give(0); /* the same bytes will be judged again */
 	if (r != KS_GO)
 		return r;
 	if (reason == KS_R_message_after_prefix)

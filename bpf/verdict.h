@@ -49,7 +49,7 @@ static __always_inline void verdict_bump(__u64 *requests, __u64 verdict)
 		requests[verdict]++;
 }
 
-static __always_inline void verdict_count_rule(struct pkt *p, const struct ks_leaf *leaf)
+static __always_inline void verdict_count_rule(struct pkt *p, __u32 rule, __u8 verdict)
 {
 	struct ks_pol_cfg *pol = bpf_map_lookup_elem(&pol_cfg, &p->slot);
 	__u32 key = bpf_get_smp_processor_id();
@@ -57,10 +57,10 @@ static __always_inline void verdict_count_rule(struct pkt *p, const struct ks_le
 
 	if (!pol)
 		return;
-	key = key * (pol->rules + 1) + leaf->rule;
+	key = key * (pol->rules + 1) + rule;
 	hits = policy_entry(&pol_hits, p->slot, &key);
 	if (hits)
-		verdict_bump(hits->requests, leaf->verdict);
+		verdict_bump(hits->requests, verdict);
 }
 
 /* Per (asset, function) while there is room, else in the bucket `other`. */

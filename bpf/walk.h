@@ -69,8 +69,11 @@ static __always_inline long walk_next(struct walk *k)
 	k->p->again = 0;
 	if (k->s->refused != KS_GO && !k->p->follow) {
 		k->p->take.refused = k->s->total;
+		if (k->p->taken != k->p->settled)
+			rate_give(k->p->settled);
 		return 1;
 	}
+	k->p->settled = k->p->taken;
 	k->s->cur += k->s->total;
 	k->s->total = 0;
 	return k->single || k->s->cur == k->s->end;

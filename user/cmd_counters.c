@@ -68,8 +68,9 @@ static void print_rows(const json_t *all)
 	json_array_foreach(json_object_get(all, "packets"), i, row)
 		printf("  %12lld  %-10s  %-12s  %s\n", number(row, "packets"),
 		       text(row, "action"), text(row, "port"), text(row, "reason"));
-	printf("events\n  %12lld  lost\n  %12lld  suppressed\n", number(all, "events_lost"),
-	       number(all, "events_suppressed"));
+	printf("events\n  %12lld  lost\n  %12lld  suppressed\n  %12lld  quiet (log: false)\n",
+	       number(all, "events_lost"), number(all, "events_suppressed"),
+	       number(all, "events_quiet"));
 	if (number(all, "requests_uncounted"))
 		printf("requests beyond the counter table: %lld\n",
 		       number(all, "requests_uncounted"));
@@ -97,6 +98,7 @@ static int collect(const struct counters *c, json_t *all)
 	json_object_set_new(all, "events_lost", json_integer((json_int_t)misc.events_lost));
 	json_object_set_new(all, "events_suppressed",
 			    json_integer((json_int_t)misc.events_hidden));
+	json_object_set_new(all, "events_quiet", json_integer((json_int_t)misc.events_quiet));
 	json_object_set_new(all, "requests_uncounted",
 			    json_integer((json_int_t)misc.pairs_other));
 	return 0;

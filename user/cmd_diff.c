@@ -54,7 +54,10 @@ static void print_side(const json_t *o, const char *key)
 	const char *verdict = json_string_value(json_object_get(side, "verdict"));
 	const char *by = json_string_value(json_object_get(side, "by"));
 
-	printf("%s", !strcmp(verdict, "allow") ? "allowed" : "denied");
+	if (verdict)
+		printf("%s", !strcmp(verdict, "allow") ? "allowed" : "denied");
+	else
+		printf("%s", json_is_true(json_object_get(side, "marked")) ? "marked" : "not marked");
 	if (json_object_get(side, "line"))
 		printf(" by '%s'", by);
 	else if (by)
@@ -71,6 +74,7 @@ static void print_request(const json_t *o)
 	print_list(o, "objects", " ", "");
 	print_list(o, "functions", " with ", "");
 	print_list(o, "elements", " ", "");
+	print_list(o, "values", " values ", "");
 	print_list(o, "route", " (route ", ")");
 	printf(": ");
 	print_side(o, "was");

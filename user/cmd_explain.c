@@ -117,6 +117,8 @@ static void print_asked(const struct explained *e, const json_t *fields)
 		printf(" %s", json_string_value(json_object_get(fields, "io")));
 	if (extra)
 		printf(" (%s)", extra);
+	for (size_t i = 0; i < e->asked.q.n_values; i++)
+		printf("%s%u", i ? "," : " values ", e->asked.q.values[i]);
 	printf(e->asked.unit_chosen ? " (no --unit given)\n" : "\n");
 }
 
@@ -136,9 +138,12 @@ static void print_runs(const struct explained *e)
 			if (explain_has_elements(&e->asked.q, &a->part))
 				putchar(' ');
 			explain_elements(stdout, &e->asked.q, &a->part, d->of);
-			printf(": %s by %s%s'\n", d->allow ? "allowed" : "denied",
+			printf(": %s by %s%s'", d->allow ? "allowed" : "denied",
 			       d->rule ? "rule '" : "'default: ", d->rule ?
 			       explain_rule_name(e, d->rule) : explain_default_name(e));
+			if (d->alert)
+				printf(", marked by rule '%s'", explain_rule_name(e, d->alert));
+			putchar('\n');
 		}
 	}
 }
@@ -175,6 +180,7 @@ static void print_considered(const struct explained *e)
 		printf(" for ");
 		explain_elements(stdout, &e->asked.q, part, first);
 	}
+	explain_written(stdout, e);
 	puts(":");
 	for (size_t i = 0; i < e->x.n_considered; i++) {
 		printf("  rule '%s' (%s:%u): ", e->p->rules[i].name, e->path,
@@ -200,6 +206,9 @@ static int print_text(const struct explained *e)
 	if (explain_no_connection(e))
 		printf("  the connection itself is refused: %s (%s)\n",
 		       name_reason_text(KS_R_pair_denied), name_reason(KS_R_pair_denied));
+	if (e->x.alert)
+		printf("alert: also marked by rule '%s' (%s:%u)\n", explain_rule_name(e, e->x.alert),
+		       e->path, e->p->rules[e->x.alert - 1].at.line);
 	print_runs(e);
 	print_considered(e);
 	return EXIT_OK;

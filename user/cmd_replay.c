@@ -104,6 +104,7 @@ struct listing {
 
 static void print_line(const json_t *o)
 {
+	const char *alert = json_string_value(json_object_get(o, "alert_rule"));
 	const char *src, *dst, *proto, *verdict, *reason, *rule;
 	json_int_t frame, index, sport, dport;
 
@@ -115,7 +116,7 @@ static void print_line(const json_t *o)
 	printf("%lld.%lld %s %s:%lld > %s:%lld %s", (long long)frame, (long long)index, verdict,
 	       src, (long long)sport, dst, (long long)dport, proto);
 	leaf_phrase(stdout, o);
-	printf(" (%s, rule %s)\n", reason, rule);
+	printf(" (%s, rule %s%s%s)\n", reason, rule, alert ? ", alert " : "", alert ? alert : "");
 }
 
 static void print_leaf(const struct replay *r, const struct frame *f, uint32_t index)
@@ -126,6 +127,8 @@ static void print_leaf(const struct replay *r, const struct frame *f, uint32_t i
 	json_object_set_new(o, "verdict", json_string(name_verdict(leaf->verdict)));
 	json_object_set_new(o, "reason", json_string(name_reason(leaf->reason)));
 	json_object_set_new(o, "rule", json_string(replay_rule(r, leaf->rule)));
+	if (leaf->alert)
+		json_object_set_new(o, "alert_rule", json_string(replay_rule(r, leaf->alert)));
 	if (options.json) {
 		json_dumpf(o, stdout, JSON_COMPACT);
 		putchar('\n');

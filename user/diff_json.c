@@ -125,6 +125,7 @@ static void inner_json(const struct policy_diff *d, const struct diff_item *item
 		add_function(list, fc[i]);
 	json_object_set_new(o, "functions", list);
 	set_list(o, "elements", spans_json(d, item->spans));
+	set_list(o, "values", values_json(d, item));
 }
 
 static void cip_item_json(const struct policy_diff *d, const struct diff_item *item,
@@ -169,10 +170,11 @@ static const char *rule_name(const struct diff_side *side, uint32_t rule)
 }
 
 /* "denied", "allowed by rule 'x'" */
-static void set_side(json_t *o, const char *key, const struct diff_side *side, bool allow,
-		     uint32_t rule, bool said)
+static void set_side(json_t *o, const char *key, const struct diff_side *side, bool alert,
+		     bool allow, uint32_t rule, bool said)
 {
-	json_t *v = json_pack("{s:s}", "verdict", name_verdict(allow ? KS_V_ALLOW : KS_V_DENY));
+	json_t *v = alert ? json_pack("{s:b}", "marked", allow) :
+		    json_pack("{s:s}", "verdict", name_verdict(allow ? KS_V_ALLOW : KS_V_DENY));
 
 	if (said) {
 		json_object_set_new(v, "by", json_string(rule_name(side, rule)));
@@ -198,9 +200,10 @@ static void add_group(const struct policy_diff *d, const struct diff_group *g, j
 	json_array_foreach(lines, i, o) {
 		json_object_set(o, "from", from);
 		json_object_set(o, "to", to);
-		set_side(o, "was", &d->side[DIFF_OLD], !change->allow, change->was,
+		set_side(o, "was", &d->side[DIFF_OLD], change->alert, !change->allow, change->was,
 			 !change->allow);
-		set_side(o, "now", &d->side[DIFF_NEW], change->allow, change->now, true);
+		set_side(o, "now", &d->side[DIFF_NEW], change->alert, change->allow, change->now,
+			 change->allow || !change->alert);
 		json_array_append(list, o);
 	}
 	json_decref(lines);

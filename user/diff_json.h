@@ -30,6 +30,8 @@ json_t *servers_json(const struct policy_diff *d, uint32_t set);
 void modbus_item_json(const struct policy_diff *d, const struct diff_item *item,
 		      json_t *lines);
 void cells_json(const struct policy_diff *d, uint32_t set, bool whole, json_t *lines);
+/* What is written: "0-100", "-0.5..1"; an empty list: whatever it is. */
+json_t *values_json(const struct policy_diff *d, const struct diff_item *item);
 json_t *spans_json(const struct policy_diff *d, uint32_t set);
 void add_function(json_t *list, uint32_t fc);
 

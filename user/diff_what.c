@@ -73,6 +73,65 @@ json_t *spans_json(const struct policy_diff *d, uint32_t set)
 	return list;
 }
 
+/* Bits as a number of their type. */
+static void value_text(char text[32], uint32_t type, uint32_t bits)
+{
+	float real;
+
+	memcpy(&real, &bits, sizeof(real));
+	if (type == KS_VT_FLOAT32)
+		snprintf(text, 32, "%.9g", (double)real);
+	else if (type == KS_VT_INT16)
+		snprintf(text, 32, "%d", (int16_t)bits);
+	else if (type == KS_VT_INT32)
+		snprintf(text, 32, "%d", (int32_t)bits);
+	else
+		snprintf(text, 32, "%u", bits);
+}
+
+/* Bits of one sign: of negative floats the larger ones are the smaller numbers. */
+static void add_values(json_t *list, uint32_t type, uint32_t lo, uint32_t hi)
+{
+	bool turned = type == KS_VT_FLOAT32 && lo >> 31;
+	char a[32], b[32];
+
+	value_text(a, type, turned ? hi : lo);
+	value_text(b, type, turned ? lo : hi);
+	if (lo == hi)
+		add_text(list, "%s", a);
+	else
+		add_text(list, type == KS_VT_UINT16 || type == KS_VT_UINT32 ? "%s-%s" : "%s..%s", a, b);
+}
+
+/* The negative numbers of a range of bits, or the others: they lie behind each other. */
+static void add_signed(json_t *list, uint32_t type, bool negative, uint32_t lo, uint32_t hi)
+{
+	uint32_t half = type == KS_VT_INT16 ? 0x8000 : type > KS_VT_UINT32 ? 0x80000000 : 0;
+
+	if (negative && (!half || hi < half))
+		return;
+	if (!negative && half && lo >= half)
+		return;
+	add_values(list, type, negative && lo < half ? half : lo,
+		   !negative && half && hi >= half ? half - 1 : hi);
+}
+
+json_t *values_json(const struct policy_diff *d, const struct diff_item *item)
+{
+	json_t *list = json_array();
+	uint32_t n = 0;
+	const uint32_t *v = item->values ? set_of(d, item->values - 1, &n) : NULL;
+
+	if (v && v[0] & DIFF_VALUES_UNLIKE)
+		add_text(list, "some, which are other numbers now");
+	else if (v && v[0] & DIFF_VALUES_UNKNOWN)
+		add_text(list, "not written as a whole pair");
+	for (int negative = 1; negative >= 0; negative--)
+		for (uint32_t i = 1; i + 1 < n; i += 2)
+			add_signed(list, v[0] & 0xff, negative, v[i], v[i + 1]);
+	return list;
+}
+
 void add_function(json_t *list, uint32_t fc)
 {
 	const char *name = name_modbus(fc, KS_ANY);
@@ -144,6 +203,8 @@ void modbus_item_json(const struct policy_diff *d, const struct diff_item *item,
 		o = json_pack("{s:s, s:o}", "proto", "modbus", "requests", functions);
 		if (!subs)
 			set_list(o, "elements", spans_json(d, item->spans));
+		if (!subs)
+			set_list(o, "values", values_json(d, item));
 		set_list(o, "unit", units_json(d, item->units));
 		json_array_append_new(lines, o);
 	}

@@ -146,6 +146,9 @@ static json_t *details(struct event_source *src, const struct ks_event *e)
 			e->action == KS_A_KILL ? "reset" : "waits"));
 	refresh_names(src, e->generation);
 	json_object_set_new(o, "rule", json_string(names_rule(&src->names, e->leaf.rule)));
+	if (e->leaf.alert)
+		json_object_set_new(o, "alert_rule",
+				    json_string(names_rule(&src->names, e->leaf.alert)));
 	json_object_set_new(o, "asset", json_string(names_asset(&src->names, e->leaf.asset)));
 	return o;
 }
@@ -277,6 +280,8 @@ void event_print(FILE *out, const json_t *event)
 	fprintf(out, ": %s (%s", word(alert, "signature"), word(ks, "reason"));
 	if (*word(ks, "rule"))
 		fprintf(out, ", rule %s, asset %s", word(ks, "rule"), word(ks, "asset"));
+	if (*word(ks, "alert_rule"))
+		fprintf(out, ", alert %s", word(ks, "alert_rule"));
 	fputc(')', out);
 	if (hidden)
 		fprintf(out, ", %lld more not shown", (long long)hidden);

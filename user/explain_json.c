@@ -122,6 +122,13 @@ json_t *explain_fields(const struct policy_request *q)
 		return NULL;
 	json_object_set_new(o, "proto", json_string(name_proto(q->proto)));
 	leaf_fields(o, &leaf);
+	if (q->n_values) {
+		json_t *values = json_array();
+
+		for (size_t i = 0; i < q->n_values; i++)
+			json_array_append_new(values, json_integer(q->values[i]));
+		json_object_set_new(o, "values", values);
+	}
 	/* the session's key is no part of what is asked */
 	json_object_del(o, "umas_key");
 	if (q->proto == KS_IO)
@@ -212,6 +219,8 @@ static json_t *runs_json(const struct explained *e)
 				      explain_rule_name(e, d->rule));
 			json_object_set_new(o, "first", json_integer(d->of.lo));
 			json_object_set_new(o, "last", json_integer(d->of.hi));
+			if (d->alert)
+				set_text(o, "alert", explain_rule_name(e, d->alert));
 			json_array_append_new(list, o);
 		}
 	}
@@ -257,6 +266,13 @@ json_t *explain_json(const struct explained *e)
 	if (explain_no_connection(e))
 		set_text(o, "connection", name_reason(KS_R_pair_denied));
 	add_decision(e, o);
+	if (e->x.alert)
+		set_text(o, "alert", explain_rule_name(e, e->x.alert));
+	if (e->x.run->valued && e->x.run->value.known) {
+		explain_value(memo_open(&m), e->p->rules[e->x.run->value_rule].modbus->values,
+			      e->x.run->value.lo);
+		json_object_set_new(o, "value", memo_json(&m));
+	}
 	json_object_set_new(o, "element", json_integer(e->x.run->of.lo));
 	json_object_set_new(o, "decided", runs_json(e));
 	json_object_set_new(o, "considered", considered_json(e));

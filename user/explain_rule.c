@@ -8,6 +8,13 @@
 #include "list_text.h"
 #include "names.h"
 
+const char *explain_rate(const struct policy_rate *r, char text[RATE_TEXT_MAX])
+{
+	snprintf(text, RATE_TEXT_MAX, r->burst == r->count ? "%u/%s" : "%u/%s (%u at once)", r->count,
+		 r->per == 1 ? "s" : r->per == 60 ? "min" : "h", r->burst);
+	return text;
+}
+
 /* ---- selectors as lists ---- */
 
 static void list_sources(struct list *l, const struct policy *p, const struct policy_rule *r)
@@ -270,6 +277,70 @@ static void against_address(FILE *out, const struct policy_rule *r,
 		explain_table_form(out, part->function, (struct elements){ element, element });
 }
 
+/* Bits as a number of the rule's type. */
+void explain_value(FILE *out, const struct value_match *m, uint32_t bits)
+{
+	float real;
+
+	switch (m->type) {
+	case KS_VT_INT16:
+		fprintf(out, "%d", (int16_t)bits);
+		return;
+	case KS_VT_INT32:
+		fprintf(out, "%d", (int32_t)bits);
+		return;
+	case KS_VT_FLOAT32:
+		memcpy(&real, &bits, sizeof(real));
+		fprintf(out, "%.9g", (double)real);
+		return;
+	default:
+		fprintf(out, "%u", bits);
+	}
+}
+
+void explain_written(FILE *out, const struct explained *e)
+{
+	const struct decided *run = e->x.run;
+
+	if (!run->valued || !e->asked.q.n_values)
+		return;
+	fputs(", where ", out);
+	if (run->value.known)
+		explain_value(out, e->p->rules[run->value_rule].modbus->values, run->value.lo);
+	else
+		fputs("less than a value", out);
+	fputs(" is written", out);
+}
+
+static void against_value(FILE *out, const struct explained *e, const struct policy_rule *r,
+			  const struct request_part *part, uint32_t element)
+{
+	const struct value_match *m = r->modbus->values;
+	struct written w = request_written(&e->asked.q, part, r->modbus, element);
+	struct list l = { .out = out };
+
+	if (!e->asked.q.n_values) {
+		fputs("has 'values', and no --value was given", out);
+		return;
+	}
+	if (!w.known) {
+		fputs("has 'values' of two registers, which are not written together", out);
+		return;
+	}
+	begin(out, m->n, "value", "values");
+	for (size_t i = 0; i < m->n; i++)
+		list_add(&l, "%s", m->text[i]);
+	holds_not(&l);
+	if (w.lo == w.hi) {
+		explain_value(out, m, w.lo);
+	} else {
+		fputs("all that the masks may write, ", out);
+		explain_value(out, m, w.lo);
+		fputs(" to ", out);
+		explain_value(out, m, w.hi);
+	}
+}
+
 static void against_who(FILE *out, const struct explained *e, const struct policy_rule *r,
 			enum rule_says says)
 {
@@ -298,10 +369,13 @@ void explain_rule(FILE *out, const struct explained *e, size_t i)
 	const struct request_part *part = explain_about(e);
 	enum rule_says says = e->x.considered[i];
 	uint32_t element = e->x.run->of.lo;
+	char rate[RATE_TEXT_MAX];
 
 	switch (says) {
 	case RULE_DECIDES:
 		fputs(r->allow ? "allows it" : "denies it", out);
+		if (r->rate.count)
+			fprintf(out, ", at most %s", explain_rate(&r->rate, rate));
 		return;
 	case RULE_SHUTS:
 		fputs("has 'tags', so writes by symbol instance are refused from here on", out);
@@ -320,6 +394,12 @@ void explain_rule(FILE *out, const struct explained *e, size_t i)
 		return;
 	case RULE_OTHER_ADDRESS:
 		against_address(out, r, part, element);
+		return;
+	case RULE_OTHER_VALUE:
+		against_value(out, e, r, part, element);
+		return;
+	case RULE_MARKS:
+		fputs("marks it", out);
 		return;
 	case RULE_OTHER_ROUTE:
 		against_route(out, r, q->route);

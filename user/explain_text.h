@@ -52,6 +52,14 @@ void explain_table_form(FILE *out, uint32_t fc, struct elements of);
 enum ks_group explain_group(const struct policy_request *q, const struct request_part *part,
 			    uint32_t element);
 
+#define RATE_TEXT_MAX 48
+/* "10/s", "10/s (20 at once)" */
+const char *explain_rate(const struct policy_rate *r, char text[RATE_TEXT_MAX]);
+/* ", where 150 is written" of the element reported; nothing if no rule asks for it. */
+void explain_written(FILE *out, const struct explained *e);
+/* Bits as a number of the rule's type. */
+void explain_value(FILE *out, const struct value_match *m, uint32_t bits);
+
 /* The whole answer as one object; NULL when out of memory. */
 json_t *explain_json(const struct explained *e);
 

@@ -18,13 +18,14 @@
 #define KS_MAP_LIST(M) \
 	M(state) M(ports) M(tap_roles) M(tx_ports) M(flows4) M(flows6) M(mb_rings) M(eip_rings) \
 	M(mb_free) M(eip_free) M(orphans) M(closed) M(table_use) M(opens) M(conns) M(triads) M(conn_queue) M(clients) M(packets) M(requests) M(misc) M(shadow_hits) M(shadow_sums) M(rates) \
-	M(events) M(work) M(trace) M(trace_ctl) M(pol_cfg) M(pol_ports) KS_TABLE_LIST(M)
+	M(events) M(rate_locks) M(work) M(trace) M(trace_ctl) M(pol_cfg) M(pol_ports) KS_TABLE_LIST(M)
 
 /* Those of them that hold one inner map per policy slot. */
 #define KS_TABLE_LIST(M) \
 	M(pol_addrs) M(pol_prefixes) M(pol_pairs) M(pol_assets) M(pol_profiles) \
 	M(pol_units) M(pol_modbus) M(pol_ranges) M(pol_leaves) M(pol_cip) \
-	M(pol_classes) M(pol_tags) M(pol_routes) M(pol_route_rows) M(pol_rules) M(pol_names) M(pol_hits)
+	M(pol_classes) M(pol_tags) M(pol_routes) M(pol_route_rows) M(pol_rules) M(pol_names) M(pol_hits) \
+	M(pol_values) M(pol_buckets)
 
 #define KS_MAP_ENUM(name) MAP_##name,
 enum map_id { KS_MAP_LIST(KS_MAP_ENUM) MAPS };

@@ -49,6 +49,33 @@ static void span_fields(json_t *object, const struct ks_leaf *leaf)
 	}
 }
 
+/* The element that was refused for what would be written there. */
+static void value_fields(json_t *object, const struct ks_leaf *leaf)
+{
+	json_t *value = NULL;
+	float real;
+
+	switch (leaf->value_type) {
+	case KS_VT_NONE:
+		return;
+	case KS_VT_INT16:
+		value = json_integer((int16_t)leaf->value);
+		break;
+	case KS_VT_INT32:
+		value = json_integer((int32_t)leaf->value);
+		break;
+	case KS_VT_FLOAT32:
+		memcpy(&real, &leaf->value, sizeof(real));
+		value = json_real((double)real); /* NULL of what is no number */
+		break;
+	default:
+		value = json_integer(leaf->value);
+	}
+	set(object, "value_address", leaf->value_at);
+	json_object_set_new(object, "value", value ? value : json_null());
+	json_object_set_new(object, "value_type", json_string(name_value_type(leaf->value_type)));
+}
+
 /* The sub-function of UMAS comes with the session key that was shown. */
 static void sub_fields(json_t *object, const struct ks_leaf *leaf)
 {
@@ -116,6 +143,7 @@ static void enip_fields(json_t *object, const struct ks_leaf *leaf)
 	if (leaf->has & KS_HAS_MODBUS)
 		set(object, "modbus_function", leaf->sub);
 	span_fields(object, leaf);
+	value_fields(object, leaf);
 	pccc_fields(object, leaf);
 }
 
@@ -131,6 +159,7 @@ void leaf_fields(json_t *object, const struct ks_leaf *leaf)
 		set(object, "function", leaf->function);
 	sub_fields(object, leaf);
 	span_fields(object, leaf);
+	value_fields(object, leaf);
 }
 
 void leaf_eve(json_t *object, const struct ks_leaf *leaf)
@@ -146,6 +175,7 @@ void leaf_eve(json_t *object, const struct ks_leaf *leaf)
 		set(object, "function", leaf->function);
 	sub_fields(object, leaf);
 	span_fields(object, leaf);
+	value_fields(object, leaf);
 }
 
 /* false if the key is absent */
@@ -232,6 +262,19 @@ static void phrase_service(FILE *out, const json_t *fields)
 		fprintf(out, " %s", name);
 }
 
+static void phrase_value(FILE *out, const json_t *fields)
+{
+	const json_t *value = json_object_get(fields, "value");
+
+	if (json_is_integer(value))
+		fprintf(out, ", writes %lld", (long long)json_integer_value(value));
+	else if (json_is_real(value))
+		fprintf(out, ", writes %.9g", json_real_value(value));
+	else if (value)
+		fputs(", writes what is no number", out);
+	phrase_number(out, fields, "value_address", "at");
+}
+
 void leaf_phrase(FILE *out, const json_t *fields)
 {
 	const char *tag = json_string_value(json_object_get(fields, "tag"));
@@ -261,4 +304,5 @@ void leaf_phrase(FILE *out, const json_t *fields)
 	phrase_number(out, fields, "quantity", "quantity");
 	phrase_number(out, fields, "write_address", "write address");
 	phrase_number(out, fields, "write_quantity", "quantity");
+	phrase_value(out, fields);
 }

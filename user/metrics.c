@@ -151,6 +151,8 @@ static int singles(FILE *out, const struct counters *c, const struct serve_count
 	       "Events that found the ring buffer full.", misc.events_lost);
 	single(out, "keyswitch_events_suppressed_total", "counter",
 	       "Events held back by a rate limit.", misc.events_hidden);
+	single(out, "keyswitch_events_quiet_total", "counter",
+	       "Refusals that no event tells of, by rules with 'log: false'.", misc.events_quiet);
 	single(out, "keyswitch_requests_uncounted_total", "counter",
 	       "Requests beyond the table of counted functions.", misc.pairs_other);
 	single(out, "keyswitch_flows", "gauge", "Tracked TCP connections.", flows.flows);

@@ -98,10 +98,20 @@ const char *name_event_kind(uint32_t kind)
 {
 	static const char *const names[] = {
 		[KS_EV_DENY] = "deny", [KS_EV_STREAM] = "stream", [KS_EV_PACKET] = "packet",
-		[KS_EV_FLOW] = "flow",
+		[KS_EV_FLOW] = "flow", [KS_EV_ALERT] = "alert", [KS_EV_ALLOW] = "allow",
 	};
 
 	return pick(names, COUNT(names), kind);
+}
+
+const char *name_value_type(uint32_t type)
+{
+	static const char *const names[] = {
+		[KS_VT_UINT16] = "uint16", [KS_VT_INT16] = "int16", [KS_VT_UINT32] = "uint32",
+		[KS_VT_INT32] = "int32", [KS_VT_FLOAT32] = "float32",
+	};
+
+	return pick(names, COUNT(names), type);
 }
 
 const char *name_modbus_exact(uint32_t function, uint32_t sub)

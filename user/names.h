@@ -25,6 +25,7 @@ const char *name_proto(uint32_t proto);
 const char *name_mode(uint32_t mode);
 const char *name_role(uint32_t role);
 const char *name_event_kind(uint32_t kind);
+const char *name_value_type(uint32_t type);
 
 /*
  * What a request asks for, as a counter label: "read_coils", "fc_65",

@@ -111,6 +111,16 @@ struct address_sel {
 	struct span span;
 };
 
+/* `values`: bounds of what is written. */
+struct value_match {
+	enum ks_value_type type;
+	enum ks_value_form form;
+	struct spans bits;	/* of the register or the pair; sorted, apart, without places */
+	const char **text;	/* bounds as written */
+	size_t n;
+	struct pos at;
+};
+
 struct modbus_match {
 	bool umas;		/* given as `umas`: function code 90 alone */
 	struct spans units;
@@ -118,6 +128,7 @@ struct modbus_match {
 	size_t n_functions;	/* 0 = any */
 	struct address_sel *addresses;
 	size_t n_addresses;	/* 0 = any */
+	struct value_match *values; /* NULL = any */
 };
 
 enum service_kind { SV_GROUP, SV_CODE, SV_NAMED };
@@ -162,6 +173,16 @@ enum policy_io {
 	POLICY_IO_STATIC,	/* datagrams of no connection as well */
 };
 
+/* `rate`: count requests in `per` seconds, `burst` of them at once. */
+struct policy_rate {
+	uint32_t count;		/* 0 = no limit */
+	uint32_t per;
+	uint32_t burst;
+};
+
+/* `log`: whether events tell what the rule says. */
+enum policy_log { POLICY_LOG_UNSAID, POLICY_LOG_YES, POLICY_LOG_NO };
+
 struct policy_rule {
 	const char *name;
 	struct pos at;		/* of the name */
@@ -171,6 +192,9 @@ struct policy_rule {
 	size_t n_to;		/* 0 = any */
 	struct pos to_at;
 	bool allow;
+	bool alert;		/* marks requests and decides none; allow is false */
+	struct policy_rate rate; /* allow */
+	enum policy_log log;
 	enum policy_io io;	/* shorthand: group io only */
 	enum ks_on_deny on_deny; /* KS_DENY_DEFAULT: as the policy says */
 	struct modbus_match *modbus; /* NULL with cip given: no Modbus request */
@@ -257,6 +281,9 @@ struct compiled_policy {
 	size_t n_modbus_rows;
 	struct ks_range *ranges;	/* pol_ranges */
 	size_t n_ranges;
+	struct ks_values *values;	/* pol_values */
+	size_t n_values;
+	size_t n_buckets;		/* pol_buckets, empty */
 	uint32_t *class_keys;		/* pol_classes: key_class -> class index */
 	uint32_t *class_index;
 	size_t n_classes;		/* keys; class indices are 0..n_classes */
@@ -276,7 +303,7 @@ struct compiled_policy {
 	struct ks_name_rec *names;	/* [0] "default", rules, assets */
 	size_t n_names;
 
-	uint8_t *rule_used;		/* [0..rules]: decides at least one element */
+	uint8_t *rule_used;		/* [0..rules]: decides, or marks, at least one element */
 };
 
 /*

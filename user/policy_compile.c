@@ -41,6 +41,29 @@ static void fill_settings(struct compiler *k)
 		enum ks_on_deny own = i ? p->rules[i - 1].on_deny : KS_DENY_DEFAULT;
 
 		c->rules[i].on_deny = (uint8_t)(own == KS_DENY_DEFAULT ? p->on_deny : own);
+		c->rules[i].quiet = i && p->rules[i - 1].log == POLICY_LOG_NO;
+	}
+}
+
+/* A bucket for each rule with a rate and each client class. */
+static void fill_rates(struct compiler *k)
+{
+	struct compiled_policy *c = k->c;
+
+	for (size_t i = 0; i < k->p->n_rules; i++) {
+		const struct policy_rate *r = &k->p->rules[i].rate;
+		struct ks_rule_rec *rec = &c->rules[i + 1];
+
+		if (!r->count)
+			continue;
+		rec->interval = r->per * 1000000000ull / r->count;
+		rec->slack = (r->burst - 1) * rec->interval;
+		rec->buckets = (uint32_t)c->n_buckets;
+		c->n_buckets += k->class_sets.n;
+		if (c->n_buckets > POLICY_BUCKETS_MAX) {
+			compile_limit(k, POLICY_BUCKETS_MAX, "limits of rate for kinds of clients");
+			return;
+		}
 	}
 }
 
@@ -117,6 +140,7 @@ static void open_pools(struct compiler *k)
 	pool_init(&k->cip_keys, &k->tmp, sizeof(uint32_t));
 	pool_init(&k->pair_keys, &k->tmp, sizeof(uint32_t));
 	pool_init(&k->ranges, out, sizeof(struct ks_range));
+	pool_init(&k->values, out, sizeof(struct ks_values));
 	pool_init(&k->modbus_rows, out, sizeof(struct ks_decision));
 	pool_init(&k->unit_rows, out, sizeof(uint32_t));
 	pool_init(&k->cip_rows, out, sizeof(struct ks_decision));
@@ -138,6 +162,8 @@ static void take_pools(struct compiler *k)
 	c->n_modbus_rows = k->modbus_rows.n;
 	c->ranges = (void *)k->ranges.data;
 	c->n_ranges = k->ranges.used;
+	c->values = (void *)k->values.data;
+	c->n_values = k->values.used;
 	c->route_rows = (void *)k->route_rows.data;
 	c->n_route_rows = k->route_rows.used;
 	c->cip = (void *)k->cip_rows.data;
@@ -158,6 +184,7 @@ struct compiled_policy *policy_compile(const struct policy *p, struct diags *d)
 	fill_names(&k);
 	open_pools(&k);
 	compile_addresses(&k);
+	fill_rates(&k);
 	compile_plans(&k);
 	compile_tags(&k);
 	compile_routes(&k);

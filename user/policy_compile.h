@@ -22,21 +22,37 @@
 #define POLICY_LEAVES_MAX	4096u
 #define POLICY_CLASSES_MAX	4096u
 #define POLICY_ROUTES_MAX	1024u
+#define POLICY_VALUES_MAX	(1u << 18)	/* decisions over values */
+#define POLICY_BUCKETS_MAX	(1u << 20)	/* rules with a rate times client classes */
 
 struct compiler;
 struct scratch;
 void *scratch(struct compiler *k, struct scratch *s, size_t bytes);
 
-/* One stretch of elements with the decision of the rule that wants it. */
+/*
+ * One stretch of elements with the decision of the rule that wants it. Where it does not
+ * decide all of them (alert rules, rules with values) the stretches behind it count too.
+ */
 struct stretch {
 	uint32_t lo, hi;
 	struct ks_decision d;
+	const struct value_match *values; /* NULL: whatever is written */
 };
 
 struct stretches {
 	struct stretch *v;
 	size_t n, cap;
+	uint32_t fc;		/* Modbus: function whose elements they are */
 };
+
+/* Kind of a stretch that only marks; no table has it. */
+#define STRETCH_ALERT	0xff
+
+/* A stretch that decides whatever it holds. */
+static inline bool stretch_is_plain(const struct stretch *s)
+{
+	return s->d.kind != STRETCH_ALERT && !s->values;
+}
 
 /* A rule's part of one Modbus function that it does not select as a whole. */
 struct partial {
@@ -68,7 +84,10 @@ struct compiler {
 	struct arena tmp;	/* gone when the compilation ends */
 	bool failed;
 
-	struct scratch sort_room, sweep_room, row_room;
+	struct scratch sort_room[2], sweep_room[2], row_room;
+	unsigned int depth;	/* of compile_slice(): 1 = over values */
+	struct stretches over_values;
+	struct pool values;
 
 	/* addr: */
 	struct pool class_sets;	/* entry = client class, elements = atoms; entry 0 empty */
@@ -141,18 +160,32 @@ struct ks_decision compile_slice(struct compiler *k, const struct stretches *s,
 
 static inline struct ks_decision rule_decision(const struct compiler *k, uint32_t rule)
 {
+	const struct policy_rule *r = &k->p->rules[rule];
+
 	return (struct ks_decision){
 		.rule = rule + 1,
-		.kind = k->p->rules[rule].allow ? KS_K_ALLOW : KS_K_DENY,
+		.kind = r->alert ? STRETCH_ALERT : r->allow ? KS_K_ALLOW : KS_K_DENY,
+		.flags = (uint8_t)((r->rate.count ? KS_D_RATED : 0) |
+				   (r->allow && r->log == POLICY_LOG_YES ? KS_D_LOGGED : 0)),
 	};
 }
+
+/*
+ * policy_compile_values.c: what several stretches say about the same elements together,
+ * the last of them being plain. `by` are numbers of stretches of s, in order.
+ */
+struct ks_decision compile_together(struct compiler *k, const struct stretches *s,
+				    const struct numbers *by);
 
 static inline struct ks_decision default_decision(bool allow)
 {
 	return (struct ks_decision){ .kind = allow ? KS_K_ALLOW : KS_K_DENY };
 }
 
-void stretch_add(struct compiler *k, struct stretches *s, uint32_t lo, uint32_t hi,
-		 struct ks_decision d);
+struct stretch *stretch_add(struct compiler *k, struct stretches *s, uint32_t lo, uint32_t hi,
+			    struct ks_decision d);
+/* A rule's part of the elements, with the values that it asks for. */
+void stretch_add_rule(struct compiler *k, struct stretches *s, uint32_t lo, uint32_t hi,
+		      uint32_t rule);
 
 #endif

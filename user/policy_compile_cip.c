@@ -119,7 +119,7 @@ static struct ks_decision inner_decision(struct row_builder *b, uint32_t leaf,
 			continue;
 		add_dimension(k, &b->inner, &plan->attributes,
 			      rule_decision(k, rules->v[i]));
-		closed = !plan->attributes.n;
+		closed = !plan->attributes.n && !k->p->rules[rules->v[i]].alert;
 	}
 	if (!closed)
 		stretch_add(k, &b->inner, 0, WHOLE_MAX, last);
@@ -193,7 +193,8 @@ static void apply_rule(struct row_builder *b, const struct numbers *rules, size_
 	uint32_t rule = rules->v[i];
 	const struct rule_plan *plan = &k->plans[rule];
 	const uint64_t *set = k->leaf_sets + plan->selection * k->leaf_words;
-	bool shuts = k->p->rules[rule].cip && k->p->rules[rule].cip->n_tags;
+	bool shuts = k->p->rules[rule].cip && k->p->rules[rule].cip->n_tags &&
+		     !k->p->rules[rule].alert;
 
 	for (size_t w = 0; w < k->leaf_words; w++) {
 		uint64_t hit = set[w] & b->open[w];
@@ -201,7 +202,7 @@ static void apply_rule(struct row_builder *b, const struct numbers *rules, size_
 		for (; hit; hit &= hit - 1) {
 			uint32_t leaf = (uint32_t)(64 * w) + (uint32_t)__builtin_ctzll(hit);
 
-			if (!plan->instances.n && !plan->attributes.n) {
+			if (!plan->instances.n && !plan->attributes.n && !k->p->rules[rule].alert) {
 				close_leaf(b, leaf, rule_decision(k, rule));
 				continue;
 			}

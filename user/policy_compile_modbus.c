@@ -19,12 +19,13 @@ static bool is_whole(const struct intervals *l)
 	return false;
 }
 
+/* plain: what the rule selects it decides, whatever is written. */
 static void plan_function(struct compiler *k, struct rule_plan *plan, uint32_t fc,
-			  const struct intervals *l)
+			  const struct intervals *l, bool plain)
 {
 	struct partial part = { .fc = fc, .first = (uint32_t)k->n_spans };
 
-	if (is_whole(l)) {
+	if (plain && is_whole(l)) {
 		plan->whole[fc / 64] |= 1ull << fc % 64;
 		return;
 	}
@@ -54,7 +55,7 @@ static void plan_modbus(struct compiler *k, const struct policy_rule *r,
 		struct intervals l = { .mem = &mem };
 
 		modbus_elements(r->modbus ? r->modbus : &everything, fc, &l);
-		plan_function(k, plan, fc, &l);
+		plan_function(k, plan, fc, &l, !r->alert && !(r->modbus && r->modbus->values));
 	}
 	arena_free(&mem);
 }
@@ -170,8 +171,8 @@ static void apply_partial(struct row_builder *b, uint32_t rule)
 		if (b->unit_zero && !rule_takes_unit(r, 0, p->fc))
 			continue;
 		for (uint32_t s = p->first; s < p->first + p->count; s++)
-			stretch_add(b->k, &b->part[p->fc], b->k->spans[s].lo,
-				    b->k->spans[s].hi, rule_decision(b->k, rule));
+			stretch_add_rule(b->k, &b->part[p->fc], b->k->spans[s].lo,
+					 b->k->spans[s].hi, rule);
 	}
 }
 
@@ -196,8 +197,10 @@ uint32_t compile_modbus_row(struct compiler *k, const struct numbers *rules,
 	uint32_t row;
 
 	/* keep the room of the stretch lists from row to row */
-	for (uint32_t fc = 0; fc < MODBUS_CODES; fc++)
+	for (uint32_t fc = 0; fc < MODBUS_CODES; fc++) {
 		b->part[fc].n = 0;
+		b->part[fc].fc = fc;
+	}
 	memset(b->row, 0, sizeof(b->row));
 	b->k = k;
 	b->unit_zero = unit_zero;

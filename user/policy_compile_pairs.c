@@ -153,6 +153,11 @@ static bool may_allow(const struct compiler *k, const struct ks_decision *d)
 {
 	const struct ks_range *r;
 
+	if (d->kind == KS_K_VALUES) {
+		const struct ks_values *v = (const struct ks_values *)k->values.data + d->first;
+
+		return may_allow(k, &v->known) || may_allow(k, &v->unknown);
+	}
 	if (d->kind != KS_K_SLICE)
 		return d->kind == KS_K_ALLOW;
 	r = (const struct ks_range *)k->ranges.data + d->first;

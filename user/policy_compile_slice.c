@@ -17,11 +17,21 @@ void *scratch(struct compiler *k, struct scratch *s, size_t bytes)
 	return s->p;
 }
 
-void stretch_add(struct compiler *k, struct stretches *s, uint32_t lo, uint32_t hi,
-		 struct ks_decision d)
+struct stretch *stretch_add(struct compiler *k, struct stretches *s, uint32_t lo, uint32_t hi,
+			    struct ks_decision d)
 {
 	s->v = make_room(&k->tmp, s->v, &s->cap, s->n, sizeof(*s->v));
-	s->v[s->n++] = (struct stretch){ lo, hi, d };
+	s->v[s->n] = (struct stretch){ lo, hi, d, NULL };
+	return &s->v[s->n++];
+}
+
+void stretch_add_rule(struct compiler *k, struct stretches *s, uint32_t lo, uint32_t hi,
+		      uint32_t rule)
+{
+	const struct policy_rule *r = &k->p->rules[rule];
+
+	stretch_add(k, s, lo, hi, rule_decision(k, rule))->values =
+		r->modbus ? r->modbus->values : NULL;
 }
 
 struct sweep {
@@ -32,6 +42,7 @@ struct sweep {
 	size_t n_heap;
 	struct ks_range *out;
 	size_t n_out;
+	struct numbers by;	/* stretches that decide together */
 };
 
 static int compare_lo(const void *pa, const void *pb)
@@ -44,7 +55,7 @@ static int compare_lo(const void *pa, const void *pb)
 /* Stretch numbers by lo, in the upper half of a 64-bit sort key. */
 static void sort_by_lo(struct sweep *w)
 {
-	uint64_t *keys = scratch(w->k, &w->k->sort_room, w->s->n * sizeof(*keys));
+	uint64_t *keys = scratch(w->k, &w->k->sort_room[w->k->depth], w->s->n * sizeof(*keys));
 
 	for (size_t i = 0; i < w->s->n; i++)
 		keys[i] = (uint64_t)w->s->v[i].lo << 32 | i;
@@ -80,8 +91,7 @@ static void heap_pop(struct sweep *w)
 
 static bool same_decision(const struct ks_decision *a, const struct ks_decision *b)
 {
-	return a->kind == b->kind && a->rule == b->rule && a->first == b->first &&
-	       a->count == b->count;
+	return !memcmp(a, b, sizeof(*a));
 }
 
 static void emit(struct sweep *w, uint32_t lo, const struct ks_decision *d)
@@ -91,6 +101,34 @@ static void emit(struct sweep *w, uint32_t lo, const struct ks_decision *d)
 	w->out[w->n_out++] = (struct ks_range){ .lo = lo, .d = *d };
 }
 
+/* Of the open stretches those up to the first plain one, in order. */
+static struct ks_decision decide_together(struct sweep *w, uint64_t at)
+{
+	const struct stretch *v = w->s->v;
+	uint32_t plain = UINT32_MAX;
+
+	for (size_t i = 0; i < w->n_heap; i++)
+		if (v[w->heap[i]].hi >= at && w->heap[i] < plain && stretch_is_plain(&v[w->heap[i]]))
+			plain = w->heap[i];
+	w->by.n = 0;
+	for (size_t i = 0; i < w->n_heap; i++)
+		if (v[w->heap[i]].hi >= at && w->heap[i] <= plain)
+			numbers_add(&w->k->tmp, &w->by, w->heap[i]);
+	numbers_sort_unique(&w->by);
+	return compile_together(w->k, w->s, &w->by);
+}
+
+/* Behind the first of them to end. */
+static uint64_t together_end(const struct sweep *w)
+{
+	uint64_t end = (uint64_t)UINT32_MAX + 1;
+
+	for (size_t i = 0; i < w->by.n; i++)
+		if ((uint64_t)w->s->v[w->by.v[i]].hi + 1 < end)
+			end = (uint64_t)w->s->v[w->by.v[i]].hi + 1;
+	return end;
+}
+
 /* The borders between which one stretch rules; the last stretch covers what is left. */
 static void run_sweep(struct sweep *w)
 {
@@ -98,19 +136,31 @@ static void run_sweep(struct sweep *w)
 	uint64_t at = 0;
 	size_t next = 0;
 
-	while (at <= UINT32_MAX) {
+	while (at <= UINT32_MAX && !w->k->failed) {
+		struct ks_decision d;
 		uint64_t end;
 
 		while (next < w->s->n && v[w->by_lo[next]].lo <= at)
 			heap_push(w, w->by_lo[next++]);
 		while (v[w->heap[0]].hi < at)
 			heap_pop(w);
-		emit(w, (uint32_t)at, &v[w->heap[0]].d);
+		d = v[w->heap[0]].d;
 		end = (uint64_t)v[w->heap[0]].hi + 1;
+		if (!stretch_is_plain(&v[w->heap[0]])) {
+			d = decide_together(w, at);
+			end = together_end(w);
+		}
+		emit(w, (uint32_t)at, &d);
 		if (next < w->s->n && v[w->by_lo[next]].lo < end)
 			end = v[w->by_lo[next]].lo;
 		at = end;
 	}
+}
+
+/* One look at the range that a span begins in would miss what this one says. */
+static bool wants_a_look(const struct ks_decision *d)
+{
+	return d->kind == KS_K_VALUES || d->flags || d->alert;
 }
 
 /* How far an allowed run reaches, and who refuses what comes behind it. */
@@ -120,22 +170,28 @@ static void fill_runs(struct sweep *w)
 
 	for (size_t i = w->n_out; i--;) {
 		struct ks_range *r = &w->out[i];
+		bool look = wants_a_look(&r->d);
 
 		if (r->d.kind == KS_K_ALLOW) {
-			r->allow_to = to;
-			r->refused_rule = refused;
-		} else {
-			to = r->lo - 1;	/* unused for lo 0: nothing stands before it */
-			refused = r->d.rule;
+			r->allow_to = !look ? to : i + 1 < w->n_out ? r[1].lo - 1 : UINT32_MAX;
+			r->refused_rule = look ? KS_RULE_WALK : refused;
 		}
+		if (r->d.kind == KS_K_ALLOW && !look)
+			continue;
+		to = r->lo - 1;	/* unused for lo 0: nothing stands before it */
+		refused = look ? KS_RULE_WALK : r->d.rule;
 	}
 }
 
 static void mark_used(struct sweep *w, uint32_t used_to)
 {
-	for (size_t i = 0; i < w->n_out && w->out[i].lo <= used_to; i++)
-		if (w->out[i].d.kind != KS_K_SLICE)
-			w->k->c->rule_used[w->out[i].d.rule] = 1;
+	for (size_t i = 0; i < w->n_out && w->out[i].lo <= used_to; i++) {
+		if (w->out[i].d.kind > KS_K_ALLOW)
+			continue;
+		w->k->c->rule_used[w->out[i].d.rule] = 1;
+		if (w->out[i].d.alert)
+			w->k->c->rule_used[w->out[i].d.alert] = 1;
+	}
 }
 
 struct ks_decision compile_slice(struct compiler *k, const struct stretches *s,
@@ -146,7 +202,7 @@ struct ks_decision compile_slice(struct compiler *k, const struct stretches *s,
 	uint32_t entry;
 
 	/* every stretch begins and ends at most once: no more than 2n borders */
-	w.out = scratch(k, &k->sweep_room,
+	w.out = scratch(k, &k->sweep_room[k->depth],
 			2 * s->n * (sizeof(*w.out) + sizeof(uint32_t)));
 	w.by_lo = (uint32_t *)(w.out + 2 * s->n);
 	w.heap = w.by_lo + s->n;
@@ -154,8 +210,8 @@ struct ks_decision compile_slice(struct compiler *k, const struct stretches *s,
 	run_sweep(&w);
 	mark_used(&w, used_to);
 	fill_runs(&w);
-	/* a slice in a slice is about attributes: it cannot stand for its parent */
-	if (w.n_out == 1 && w.out[0].d.kind != KS_K_SLICE) {
+	/* a slice in a slice is about attributes, values too: they cannot stand for their parent */
+	if (w.n_out == 1 && w.out[0].d.kind <= KS_K_ALLOW) {
 		d = w.out[0].d;
 	} else if (w.n_out > KS_SLICE_MAX) {
 		compile_limit(k, KS_SLICE_MAX, "ranges for one function of one client and asset");

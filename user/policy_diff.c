@@ -22,6 +22,7 @@ struct pairing {
 	struct numbers result;		/* ... and its items, entry of lists, same index */
 	struct pool lists;
 	struct pool present;		/* items of the present server ... */
+	bool alerts;			/* some rule marks requests: that is compared, too */
 	struct numbers *clients;	/* ... and the clients that have them, same index */
 	size_t n_present;
 	struct diff_group *found;	/* one server each */
@@ -106,7 +107,7 @@ static uint32_t put_items(struct pairing *x, const struct items *items)
 static uint32_t compare_access(struct pairing *x, enum diff_kind kind,
 			       const struct diff_view view[DIFF_SIDES])
 {
-	uint32_t key[7] = { kind }, id;
+	uint32_t key[8] = { kind, [7] = view->alerts }, id;
 	struct items items = { .mem = &x->tmp };
 
 	for (int s = 0; s < DIFF_SIDES; s++) {
@@ -150,10 +151,13 @@ static void compare_pair(struct pairing *x, uint32_t client, uint32_t server)
 	for (enum diff_kind kind = DIFF_MODBUS; kind <= DIFF_CIP; kind++) {
 		struct diff_view view[DIFF_SIDES];
 
-		for (int s = 0; s < DIFF_SIDES; s++)
-			view[s] = (struct diff_view){ d->side[s].c,
-						      access_of(x, s, from, to, kind) };
-		note_client(x, compare_access(x, kind, view), client);
+		for (int alerts = 0; alerts <= x->alerts; alerts++) {
+			for (int s = 0; s < DIFF_SIDES; s++)
+				view[s] = (struct diff_view){ d->side[s].c,
+							      access_of(x, s, from, to, kind),
+							      alerts };
+			note_client(x, compare_access(x, kind, view), client);
+		}
 	}
 }
 
@@ -244,11 +248,14 @@ void policy_diff(struct policy_diff *d, const struct diff_side *was,
 	pool_init(&d->items, &d->mem, sizeof(struct diff_item));
 	pool_init(&x.lists, &x.tmp, sizeof(uint32_t));
 	pool_init(&x.assets, &x.tmp, sizeof(struct ks_asset_rec));
-	pool_init(&x.known, &x.tmp, 7 * sizeof(uint32_t));
+	pool_init(&x.known, &x.tmp, 8 * sizeof(uint32_t));
 	diff_regions(d);
 	diff_names(d);
-	for (enum diff_sides s = 0; s < DIFF_SIDES; s++)
+	for (enum diff_sides s = 0; s < DIFF_SIDES; s++) {
 		sort_pairs(&x, s);
+		for (size_t i = 0; i < d->side[s].p->n_rules; i++)
+			x.alerts |= d->side[s].p->rules[i].alert;
+	}
 	for (uint32_t server = 0; server < d->servers.n; server++)
 		compare_server(&x, server);
 	make_groups(&x);

@@ -53,7 +53,8 @@ struct diff_server {
 #define DIFF_NO_RULE(rule) ((rule) >= DIFF_LISTED)
 
 struct diff_change {
-	uint32_t allow;		/* now */
+	uint32_t alert;		/* not the verdict, but whether an alert rule marks it */
+	uint32_t allow;		/* now; alert: it is marked now */
 	uint32_t was, now;	/* deciding rules; was: 0 if it is allowed now */
 };
 
@@ -75,10 +76,19 @@ struct diff_item {
 	uint32_t units;		/* MODBUS: unit ids */
 	uint32_t functions;	/* MODBUS, INNER: function codes */
 	uint32_t spans;		/* MODBUS, INNER: lo, hi pairs of elements */
+	uint32_t values;	/* likewise: entry + 1 of sets, 0 = whatever is written */
 	uint32_t routes;	/* all but MODBUS: route numbers */
 	uint32_t cells;		/* all but MODBUS: DIFF_CELL() */
 	uint32_t boxes;		/* all but MODBUS */
 };
+
+/*
+ * The first number of a set of values; behind it lo, hi pairs of bits. UNKNOWN: what is no
+ * whole pair. UNLIKE: some, the policies take them as numbers of different kinds.
+ */
+#define DIFF_VALUES(type, form, odd)	((uint32_t)(type) | (uint32_t)(form) << 8 | (uint32_t)(odd) << 16)
+#define DIFF_VALUES_UNKNOWN	(1u << 24)
+#define DIFF_VALUES_UNLIKE	(1u << 25)
 
 /* A class (index into classes, 0 = any that has no number) and a service. */
 #define DIFF_CELL(class, service) ((class) << 7 | (service))

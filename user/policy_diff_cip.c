@@ -111,10 +111,10 @@ static bool joined(struct diff_box *a, const struct diff_box *b)
 static void collect_box(struct comparison *k, const struct diff_box *box,
 			const struct verdict v[DIFF_SIDES])
 {
-	struct diff_change change = change_of(&v[DIFF_OLD], &v[DIFF_NEW]);
+	struct diff_change change = change_of(k->view, &v[DIFF_OLD], &v[DIFF_NEW]);
 	struct stack *s = k->stack;
 
-	if (v[DIFF_OLD].allow == v[DIFF_NEW].allow)
+	if (!views_differ(k->view, v))
 		return;
 	while (s < k->stack + k->n && memcmp(&s->change, &change, sizeof(change)))
 		s++;

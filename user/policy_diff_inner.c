@@ -34,12 +34,13 @@ static void compare_inner(struct comparison *k, uint32_t fc, const struct verdic
 			v[s] = modbus_verdict(k->view[s].c, k->rows->modbus[s], NULL, fc,
 					      (uint32_t)at);
 			hi = v[s].hi < hi ? v[s].hi : hi;
+			v[s].before = cip[s].alert;
+			if (cip[s].alert)
+				v[s].alert = cip[s].alert;
 			if (!cip[s].allow)
 				v[s] = cip[s];
 		}
-		if (v[DIFF_OLD].allow != v[DIFF_NEW].allow)
-			pieces_add(out, change_of(&v[DIFF_OLD], &v[DIFF_NEW]), (uint32_t)at,
-				   (uint32_t)hi);
+		compare_elements(k->d, k->view, v, fc, (uint32_t)at, (uint32_t)hi, out);
 		at = hi + 1;
 	}
 }
@@ -59,6 +60,7 @@ void inner_box(struct comparison *k, const struct diff_box *box,
 				.kind = DIFF_INNER, .change = p.piece[i].change,
 				.functions = pool_put(&k->d->sets, &code, 1),
 				.spans = piece_set(k->d, &p.piece[i], code),
+				.values = p.piece[i].values,
 				.cells = pool_put(&k->d->sets, &cell, 1),
 				.boxes = pool_put(&k->d->boxes, box, 1),
 			};
@@ -79,7 +81,7 @@ static bool is_whole(struct policy_diff *d, const struct diff_item *item)
 	pool_get(&d->sets, item->functions, &n);
 	while (inner_functions(service)[codes])
 		codes++;
-	return n == codes && m == 2 && !span[0] && span[1] == KS_NO_VALUE && !box->lo &&
+	return !item->values && n == codes && m == 2 && !span[0] && span[1] == KS_NO_VALUE && !box->lo &&
 	       box->hi == KS_NO_VALUE && !box->attr_lo && box->attr_hi == KS_NO_VALUE;
 }
 

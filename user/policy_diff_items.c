@@ -39,33 +39,42 @@ const struct ks_decision *decision_at(const struct compiled_policy *c,
 struct verdict verdict_at(const struct compiled_policy *c, const struct ks_decision *d,
 			  uint32_t at)
 {
-	struct verdict v;
+	struct verdict v = { 0 };
 
 	d = decision_at(c, d, at, &v.hi);
 	v.allow = d->kind == KS_K_ALLOW;
 	v.rule = d->rule;
+	v.alert = d->alert;
+	if (d->kind == KS_K_VALUES)
+		v.values = &c->values[d->first];
 	return v;
 }
 
 /* ---- collecting ---- */
 
-struct diff_change change_of(const struct verdict *was, const struct verdict *now)
+struct diff_change change_of(const struct diff_view *view, const struct verdict *was,
+			     const struct verdict *now)
 {
+	if (view->alerts)
+		return (struct diff_change){ .alert = 1, .allow = now->alert != 0,
+					     .was = now->alert ? 0 : was->alert, .now = now->alert };
 	return (struct diff_change){
 		.allow = now->allow, .was = now->allow ? 0 : was->rule, .now = now->rule,
 	};
 }
 
-void pieces_add(struct pieces *p, struct diff_change change, uint32_t lo, uint32_t hi)
+void pieces_add(struct pieces *p, struct diff_change change, uint32_t values, uint32_t lo,
+		uint32_t hi)
 {
 	struct numbers *v;
 	size_t i = 0;
 
-	while (i < p->n && memcmp(&p->piece[i].change, &change, sizeof(change)))
+	while (i < p->n && (memcmp(&p->piece[i].change, &change, sizeof(change)) ||
+			    p->piece[i].values != values))
 		i++;
 	if (i == p->n) {
 		p->piece = arena_grow(p->mem, p->piece, p->n, sizeof(*p->piece));
-		p->piece[p->n++] = (struct piece){ .change = change };
+		p->piece[p->n++] = (struct piece){ .change = change, .values = values };
 	}
 	v = &p->piece[i].v;
 	if (v->n && v->v[v->n - 1] + 1 == lo) {

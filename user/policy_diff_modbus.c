@@ -54,8 +54,8 @@ struct verdict modbus_verdict(const struct compiled_policy *c, uint32_t row,
 	return v;
 }
 
-static void compare_function(const struct diff_view view[DIFF_SIDES], const uint32_t row[DIFF_SIDES],
-			     uint32_t fc, struct pieces *out)
+static void compare_function(struct policy_diff *d, const struct diff_view view[DIFF_SIDES],
+			     const uint32_t row[DIFF_SIDES], uint32_t fc, struct pieces *out)
 {
 	uint64_t at = 0, last = function_last(fc);
 
@@ -71,9 +71,7 @@ static void compare_function(const struct diff_view view[DIFF_SIDES], const uint
 					      (uint32_t)at);
 			hi = v[s].hi < hi ? v[s].hi : hi;
 		}
-		if (v[DIFF_OLD].allow != v[DIFF_NEW].allow)
-			pieces_add(out, change_of(&v[DIFF_OLD], &v[DIFF_NEW]), (uint32_t)at,
-				   (uint32_t)hi);
+		compare_elements(d, view, v, fc, (uint32_t)at, (uint32_t)hi, out);
 		at = hi + 1;
 	}
 }
@@ -88,12 +86,13 @@ static void compare_rows(struct policy_diff *d, const struct diff_view view[DIFF
 
 		if (function_is_compound(fc))
 			continue;
-		compare_function(view, row, fc, &p);
+		compare_function(d, view, row, fc, &p);
 		for (size_t i = 0; i < p.n; i++) {
 			struct diff_item item = {
 				.kind = DIFF_MODBUS, .change = p.piece[i].change, .units = units,
 				.functions = pool_put(&d->sets, &fc, 1),
 				.spans = piece_set(d, &p.piece[i], fc),
+				.values = p.piece[i].values,
 			};
 
 			items_add(d, out, &item);

@@ -20,6 +20,7 @@ struct access {
 struct diff_view {
 	const struct compiled_policy *c;
 	struct access a;
+	bool alerts;		/* compared is what alert rules mark */
 };
 
 /* A decision, and the last element up to which it holds. */
@@ -27,7 +28,21 @@ struct verdict {
 	bool allow;
 	uint32_t rule;
 	uint32_t hi;
+	uint32_t alert;		/* first alert rule that marks it, 0 = none */
+	uint32_t before;	/* likewise, whatever is written */
+	const struct ks_values *values; /* it depends on what is written; NULL: it does not */
 };
+
+static inline bool view_says(const struct diff_view *view, const struct verdict *v)
+{
+	return view->alerts ? v->alert != 0 : v->allow;
+}
+
+static inline bool views_differ(const struct diff_view view[DIFF_SIDES],
+				const struct verdict v[DIFF_SIDES])
+{
+	return view_says(view, &v[DIFF_OLD]) != view_says(view, &v[DIFF_NEW]);
+}
 
 /* Numbers of rows have no use for the values above DIFF_LISTED: those mean `why`. */
 struct verdict verdict_of_why(uint32_t why);
@@ -40,6 +55,7 @@ const struct ks_decision *decision_at(const struct compiled_policy *c,
 
 struct piece {
 	struct diff_change change;
+	uint32_t values;	/* as in struct diff_item */
 	struct numbers v;	/* lo, hi pairs */
 };
 
@@ -50,9 +66,15 @@ struct pieces {
 	size_t n;
 };
 
-struct diff_change change_of(const struct verdict *was, const struct verdict *now);
+struct diff_change change_of(const struct diff_view *view, const struct verdict *was,
+			     const struct verdict *now);
 /* Spans come in ascending order; neighbours are joined. */
-void pieces_add(struct pieces *p, struct diff_change change, uint32_t lo, uint32_t hi);
+void pieces_add(struct pieces *p, struct diff_change change, uint32_t values, uint32_t lo,
+		uint32_t hi);
+/* policy_diff_values.c: what changes of elements that each policy decides in one way */
+void compare_elements(struct policy_diff *d, const struct diff_view view[DIFF_SIDES],
+		      const struct verdict v[DIFF_SIDES], uint32_t fc, uint32_t lo, uint32_t hi,
+		      struct pieces *out);
 /* Entry of d->sets; all elements of the function are 0 to KS_NO_VALUE. */
 uint32_t piece_set(struct policy_diff *d, const struct piece *p, uint32_t fc);
 

@@ -106,6 +106,33 @@ static const struct policy_rule *rule_named(const struct policy *p, const char *
 	return NULL;
 }
 
+static const char *rate_text(const struct policy_rate *r, char text[64])
+{
+	if (!r->count)
+		return "none";
+	snprintf(text, 64, "%u/%s, %u at once", r->count,
+		 r->per == 1 ? "s" : r->per == 60 ? "min" : "h", r->burst);
+	return text;
+}
+
+/* How often a rule of both allows, and whether events tell of it. */
+static void compare_telling(struct policy_diff *d, const struct policy_rule *was,
+			    const struct policy_rule *now)
+{
+	char what[KS_NAME_MAX + 32], a[64], b[64];
+	bool told[] = { was->log == POLICY_LOG_YES || (!was->allow && was->log != POLICY_LOG_NO),
+			now->log == POLICY_LOG_YES || (!now->allow && now->log != POLICY_LOG_NO) };
+
+	if (was->allow && now->allow) {
+		snprintf(what, sizeof(what), "rate of rule '%s'", now->name);
+		add_setting(d, what, rate_text(&was->rate, a), rate_text(&now->rate, b));
+	}
+	if (was->allow != now->allow || was->alert != now->alert)
+		return;
+	snprintf(what, sizeof(what), "log of rule '%s'", now->name);
+	add_setting(d, what, told[0] ? "true" : "false", told[1] ? "true" : "false");
+}
+
 /* What becomes of connections, where a rule of both says it for itself. */
 static void compare_rules(struct policy_diff *d, const struct policy *was,
 			  const struct policy *now)
@@ -119,6 +146,8 @@ static void compare_rules(struct policy_diff *d, const struct policy *was,
 	for (size_t i = 0; i < now->n_rules; i++) {
 		const struct policy_rule *old = rule_named(was, now->rules[i].name);
 
+		if (old)
+			compare_telling(d, old, &now->rules[i]);
 		if (!old || old->allow || now->rules[i].allow)
 			continue;
 		snprintf(what, sizeof(what), "on_deny of rule '%s'", now->rules[i].name);

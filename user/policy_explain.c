@@ -73,7 +73,40 @@ static uint32_t next_border(const struct intervals *set, uint32_t at, uint32_t h
 	return hi;
 }
 
-static struct decided decide(const struct asking *k, const struct request_part *part, uint32_t at)
+/*
+ * Whether the rule holds what is written to the element: `step` values behind the least
+ * that it may be, where the request leaves that open (FC 22). What cannot be known is held
+ * by rules that deny or mark, not by those that allow.
+ */
+static bool holds_value(const struct asking *k, const struct request_part *part, uint32_t rule,
+			uint32_t step, struct decided *d)
+{
+	const struct policy_rule *r = &k->p->rules[rule];
+	struct written w;
+
+	if (!part->modbus || !r->modbus || !r->modbus->values)
+		return true;
+	w = request_written(k->q, part, r->modbus, d->of.lo);
+	w.lo += step;
+	d->of.hi = d->of.lo;
+	if (!d->valued) {
+		d->valued = true;
+		d->value_rule = rule;
+		d->value = w;
+	}
+	switch (values_say(r->modbus->values, w.known, w.lo)) {
+	case VALUE_HELD:
+		return true;
+	case VALUE_OTHER:
+		return false;
+	case VALUE_UNKNOWN:
+		break;
+	}
+	return !r->allow;
+}
+
+static struct decided decide_value(const struct asking *k, const struct request_part *part,
+				   uint32_t at, uint32_t step)
 {
 	struct decided d = { .of = { at, part->of.hi } };
 
@@ -81,8 +114,12 @@ static struct decided decide(const struct asking *k, const struct request_part *
 		const struct candidate *c = &k->candidate[i];
 
 		d.of.hi = next_border(&c->set, at, d.of.hi);
-		if (!set_holds(&c->set, at))
+		if (!set_holds(&c->set, at) || !holds_value(k, part, c->rule, step, &d))
 			continue;
+		if (k->p->rules[c->rule].alert) {
+			d.alert = d.alert ? d.alert : c->rule + 1;
+			continue;
+		}
 		d.shut = c->shuts;
 		d.rule = c->shuts ? 0 : c->rule + 1;
 		d.allow = !c->shuts && k->p->rules[c->rule].allow;
@@ -92,9 +129,39 @@ static struct decided decide(const struct asking *k, const struct request_part *
 	return d;
 }
 
+/* How many values from `bits` on all rules take alike. */
+static uint32_t alike_values(const struct asking *k, uint32_t bits, uint32_t hi)
+{
+	for (size_t i = 0; i < k->n; i++) {
+		const struct policy_rule *r = &k->p->rules[k->candidate[i].rule];
+
+		if (r->modbus && r->modbus->values)
+			hi = values_border(r->modbus->values, bits, hi);
+	}
+	return hi - bits + 1;
+}
+
+/* Where several values may be written each of them has to be allowed. */
+static struct decided decide(const struct asking *k, const struct request_part *part, uint32_t at)
+{
+	struct decided first = decide_value(k, part, at, 0), d = first;
+	uint32_t lo = first.value.lo, hi = first.value.hi, step = 0;
+
+	while (first.valued && first.value.known && d.allow) {
+		step += alike_values(k, lo + step, hi);
+		if (lo + step > hi)
+			break;
+		d = decide_value(k, part, at, step);
+		d.alert = first.alert ? first.alert : d.alert;
+		first.alert = d.alert;
+	}
+	return d.allow ? first : d;
+}
+
 static bool same_decision(const struct decided *a, const struct decided *b)
 {
-	return a->rule == b->rule && a->allow == b->allow && a->shut == b->shut;
+	return a->rule == b->rule && a->allow == b->allow && a->shut == b->shut &&
+	       a->alert == b->alert;
 }
 
 /* Returns whether every element is allowed. */
@@ -154,8 +221,11 @@ static void decide_parts(struct asking *k, struct explanation *x)
 	x->reason = KS_R_ok;
 	for (size_t i = 0; i < x->n_parts; i++) {
 		struct part_answer *a = &x->part[i];
+		bool allow = decide_part(k, a);
 
-		if (decide_part(k, a))
+		for (size_t n = 0; !x->alert && n < a->n && (!n || a->run[n - 1].allow); n++)
+			x->alert = a->run[n].alert;
+		if (allow)
 			continue;
 		x->reason = KS_R_policy_deny;
 		x->n_parts = i + 1;
@@ -166,6 +236,20 @@ static void decide_parts(struct asking *k, struct explanation *x)
 	}
 	x->about = x->n_parts - 1;
 	x->run = x->part[x->about].run;
+}
+
+/* What a rule that takes the element says to what is written there. */
+static enum rule_says value_against(const struct asking *k, const struct request_part *part,
+				    uint32_t rule, const struct decided *run)
+{
+	struct decided d = { .of = { run->of.lo, run->of.lo } };
+	uint32_t step = 0;
+
+	if (run->valued && part->function == 22 && run->value.known)
+		step = run->value.lo - (k->q->values[1] & ~(uint32_t)k->q->values[0] & UINT16_MAX);
+	if (!holds_value(k, part, rule, step, &d))
+		return RULE_OTHER_VALUE;
+	return k->p->rules[rule].alert ? RULE_MARKS : RULE_DECIDES;
 }
 
 /* Every rule up to the one that decides the element reported. */
@@ -181,6 +265,8 @@ static void consider_rules(struct asking *k, struct explanation *x)
 
 		if (says == RULE_DECIDES && !set_holds(&set, element))
 			says = element_against(part);
+		if (says == RULE_DECIDES)
+			says = value_against(k, part, (uint32_t)i, x->run);
 		x->considered = arena_grow(k->mem, x->considered, i, sizeof(says));
 		x->considered[x->n_considered++] = says;
 		if (says == RULE_DECIDES || says == RULE_SHUTS)

@@ -8,7 +8,7 @@
 #define KEYSWITCH_POLICY_EXPLAIN_H
 
 #include "../bpf/reasons.h"
-#include "policy_says.h"
+#include "policy_written.h"
 
 /* Elements next to each other that one rule decides. */
 struct decided {
@@ -16,6 +16,10 @@ struct decided {
 	uint32_t rule;		/* 1-based, 0 = the default */
 	bool allow;
 	bool shut;		/* RULE_SHUTS of some rule, reported as the default */
+	uint32_t alert;		/* first alert rule that marks them, 1-based, 0 = none */
+	bool valued;		/* what is written was asked for, by this rule first: */
+	uint32_t value_rule;
+	struct written value;	/* of the first of the elements */
 };
 
 struct part_answer {
@@ -34,6 +38,7 @@ struct explanation {
 	/* reported, as the data path does: the first refused, else the last part's first */
 	size_t about;		/* part */
 	const struct decided *run;
+	uint32_t alert;		/* first alert rule that marks the request up to there */
 	enum rule_says *considered; /* of rules 0 .. n - 1, the last one decides if any does */
 	size_t n_considered;
 };

@@ -110,11 +110,11 @@ static void lint_tags(const struct policy *p, struct diags *d)
 	for (size_t i = 0; i < p->n_rules; i++) {
 		const struct policy_rule *r = &p->rules[i];
 
-		if (!r->allow && r->cip && r->cip->n_tags)
+		if (!r->allow && !r->alert && r->cip && r->cip->n_tags)
 			diag_warning(d, r->cip->tags_at[0],
 				     "rule '%s' denies tags by name: members, elements and aliases of them are other names; allow what may pass instead",
 				     r->name);
-		if (!r->allow && r->cip && r->cip->n_files)
+		if (!r->allow && !r->alert && r->cip && r->cip->n_files)
 			diag_warning(d, r->cip->files[0].span.at,
 				     "rule '%s' denies data files by name: commands with other forms of address reach them too; allow what may pass instead",
 				     r->name);
@@ -127,7 +127,7 @@ static void lint_routes(const struct policy *p, struct diags *d)
 	for (size_t i = 0; i < p->n_rules; i++) {
 		const struct policy_rule *r = &p->rules[i];
 
-		if (!r->allow && r->cip && r->cip->routes.n)
+		if (!r->allow && !r->alert && r->cip && r->cip->routes.n)
 			diag_warning(d, r->cip->routes.at[0],
 				     "rule '%s' denies routes by name: other routes may lead to the same module; allow what may pass instead",
 				     r->name);

@@ -25,6 +25,9 @@ struct hearing {
 
 static bool may_allow(const struct compiled_policy *c, const struct ks_decision *d)
 {
+	if (d->kind == KS_K_VALUES)
+		return may_allow(c, &c->values[d->first].known) ||
+		       may_allow(c, &c->values[d->first].unknown);
 	if (d->kind != KS_K_SLICE)
 		return d->kind == KS_K_ALLOW;
 	for (uint32_t i = 0; i < d->count; i++)
@@ -178,6 +181,11 @@ static const struct policy_rule *covering(const struct policy *p, size_t rule, s
 	return NULL;
 }
 
+static const char *rule_verb(const struct policy_rule *r)
+{
+	return r->alert ? "marks" : r->allow ? "allows" : "denies";
+}
+
 static void report_unreached(const struct policy *p, size_t rule, size_t *work,
 			     struct diags *d)
 {
@@ -192,12 +200,12 @@ static void report_unreached(const struct policy *p, size_t rule, size_t *work,
 	if (!by)
 		diag_warning(d, r->at, "rule '%s' is never reached: earlier rules decide all of it",
 			     r->name);
-	else if (by->allow == r->allow)
+	else if (by->allow == r->allow && by->alert == r->alert)
 		diag_warning(d, r->at, "rule '%s' is never reached: shadowed by rule '%s' (line %u), which %s all of it already",
-			     r->name, by->name, by->at.line, by->allow ? "allows" : "denies");
+			     r->name, by->name, by->at.line, rule_verb(by));
 	else
 		diag_warning(d, r->at, "rule '%s' is never reached: contradicts rule '%s' (line %u), which %s all of it first",
-			     r->name, by->name, by->at.line, by->allow ? "allows" : "denies");
+			     r->name, by->name, by->at.line, rule_verb(by));
 }
 
 void lint_reach(const struct hearing *h, const struct policy *p,

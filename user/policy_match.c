@@ -112,6 +112,9 @@ static void add_selected(const struct modbus_match *m, const struct function_sel
 
 	if (kind != ELEMENT_ADDRESS && m->n_addresses)
 		return;
+	if (m->values && (!function_writes_values(fc) ||
+			  (value_form_is_pair(m->values) && function_table(fc) == TABLE_COILS)))
+		return;
 	if (kind == ELEMENT_SUB && s && s->kind == FN_GROUP) {
 		add_group_subs(s->code, fc, out);
 		return;
@@ -244,7 +247,7 @@ bool rule_selects_cip(const struct policy_rule *r, uint32_t service,
 bool rule_shuts_symbols(const struct policy_rule *r, uint32_t service,
 			uint32_t key_class)
 {
-	return r->cip && r->cip->n_tags && key_class == CLASS_SYMBOL &&
+	return r->cip && !r->alert && r->cip->n_tags && key_class == CLASS_SYMBOL &&
 	       ks_cip_group(service, key_class) == KS_G_write;
 }
 

@@ -28,6 +28,18 @@ static inline bool function_is_compound(uint32_t fc)
 {
 	return fc == 23;
 }
+/* Its values can be read: coils and registers. FC 23 is judged as FC 16. */
+static inline bool function_writes_values(uint32_t fc)
+{
+	return fc == 5 || fc == 6 || fc == 15 || fc == 16 || fc == 22;
+}
+
+/* A value that takes two registers. */
+static inline bool value_form_is_pair(const struct value_match *m)
+{
+	return m->form != KS_VF_WORD;
+}
+
 /* The last element that a request can name. */
 uint32_t function_last(uint32_t fc);
 /* The dissector derives the exact length; others pass only where listed as opaque. */

@@ -84,6 +84,9 @@ int read_word(struct parser *ps, const struct ynode *n, const char *const *words
 /* `on_deny`, of the policy or of a rule; `otherwise` where it is wrong. */
 enum ks_on_deny read_on_deny_word(struct parser *ps, const struct ynode *n,
 				  enum ks_on_deny otherwise);
+/* policy_parse_rate.c */
+void read_rate(struct parser *ps, const struct ynode *n, struct policy_rate *out);
+void read_burst(struct parser *ps, const struct ynode *n, struct policy_rate *out);
 bool text_number(const char *text, size_t len, uint32_t *out);
 bool read_number(struct parser *ps, const struct ynode *n, uint32_t lo, uint32_t hi,
 		 const char *what, uint32_t *out);
@@ -133,6 +136,13 @@ struct cip_match *read_pccc_match(struct parser *ps, const struct ynode *n);
 bool read_function(struct parser *ps, const struct ynode *n, bool group,
 		   struct function_sel *out);
 bool read_address(struct parser *ps, const struct ynode *n, struct address_sel *out);
+/* policy_parse_values.c: `values`, arg is the struct modbus_match; and without Modbus */
+void match_values(struct parser *ps, const struct ynode *n, void *arg);
+void check_values(struct parser *ps, const struct modbus_match *m);
+void refuse_values(struct parser *ps, const struct ynode *map);
+/* "-5", "0x10"; "2.5e3" */
+bool text_integer(const char *text, size_t len, int64_t *out);
+bool text_float(const char *text, size_t len, float *out);
 bool read_umas_function(struct parser *ps, const struct ynode *n, bool group,
 			struct function_sel *out);
 /* Whether requests are judged as this UMAS function; false after a diagnostic. */

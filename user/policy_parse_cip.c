@@ -281,6 +281,7 @@ struct cip_match *read_cip_match(struct parser *ps, const struct ynode *n)
 
 	if (!want_map(ps, n, "a mapping, '{}' for every CIP request"))
 		return m;
+	refuse_values(ps, n);
 	read_map(ps, n, cip_keys, m, "cip");
 	check_tags(ps, m);
 	return m;

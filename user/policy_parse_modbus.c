@@ -225,6 +225,7 @@ static const struct ykey modbus_keys[] = {
 	{ "unit", match_unit, false },
 	{ "functions", match_functions, false },
 	{ "addresses", match_addresses, false },
+	{ "values", match_values, false },
 	{ NULL, NULL, false },
 };
 
@@ -266,5 +267,7 @@ struct modbus_match *read_modbus_match(struct parser *ps, const struct ynode *n)
 	read_map(ps, n, modbus_keys, m, "modbus");
 	if (ps->d->errors == before)
 		check_tables(ps, m);
+	if (ps->d->errors == before && m->values)
+		check_values(ps, m);
 	return m;
 }

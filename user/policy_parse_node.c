@@ -359,8 +359,8 @@ void read_map(struct parser *ps, const struct ynode *map, const struct ykey *key
 		const struct ynode *key = map->item[2 * i];
 		size_t k = 0;
 
-		if (key->kind != Y_SCALAR)
-			continue;	/* said so by the YAML reader */
+		if (key->kind != Y_SCALAR || key->broken)
+			continue;	/* said so already */
 		while (keys[k].name && !node_is(key, keys[k].name))
 			k++;
 		if (!keys[k].name)

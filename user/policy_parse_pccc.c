@@ -184,7 +184,9 @@ struct cip_match *read_pccc_match(struct parser *ps, const struct ynode *n)
 	struct cip_match *m = arena_alloc(&ps->p->mem, sizeof(*m));
 
 	m->pccc = true;
-	if (want_map(ps, n, "a mapping, '{}' for every PCCC command"))
-		read_map(ps, n, pccc_keys, m, "pccc");
+	if (!want_map(ps, n, "a mapping, '{}' for every PCCC command"))
+		return m;
+	refuse_values(ps, n);
+	read_map(ps, n, pccc_keys, m, "pccc");
 	return m;
 }

@@ -117,6 +117,7 @@ static bool (*const word_readers[WORDS])(struct reading *r, const struct ynode *
 	[WORD_FUNCTION] = word_function, [WORD_UMAS] = word_umas,
 	[WORD_SERVICE] = word_service, [WORD_PCCC] = word_pccc, [WORD_IO] = word_io,
 	[WORD_UNIT] = word_unit, [WORD_ADDRESS] = word_address,
+	[WORD_VALUE] = word_value, [WORD_VALUE_TYPE] = word_value_type,
 	[WORD_WRITE_ADDRESS] = word_write_address, [WORD_CLASS] = word_class,
 	[WORD_INSTANCE] = word_instance, [WORD_ATTRIBUTE] = word_attribute,
 	[WORD_TAG] = word_tag, [WORD_ELEMENTS] = word_elements, [WORD_FILE] = word_file, [WORD_ROUTE] = word_route,
@@ -155,10 +156,10 @@ static bool read_words(struct reading *r)
 #define BIT(sym) (1u << WORD_##sym)
 
 static const unsigned int kind_words[WORD_KINDS] = {
-	[WORD_FUNCTION] = BIT(UNIT) | BIT(ADDRESS) | BIT(WRITE_ADDRESS),
+	[WORD_FUNCTION] = BIT(UNIT) | BIT(ADDRESS) | BIT(WRITE_ADDRESS) | BIT(VALUE) | BIT(VALUE_TYPE),
 	[WORD_UMAS] = BIT(UNIT),
 	[WORD_SERVICE] = BIT(CLASS) | BIT(INSTANCE) | BIT(ATTRIBUTE) | BIT(TAG) | BIT(ELEMENTS) |
-			 BIT(ROUTE) | BIT(FUNCTION) | BIT(ADDRESS),
+			 BIT(ROUTE) | BIT(FUNCTION) | BIT(ADDRESS) | BIT(VALUE) | BIT(VALUE_TYPE),
 	[WORD_PCCC] = BIT(FILE) | BIT(ROUTE),
 	[WORD_IO] = BIT(ROUTE),
 };
@@ -314,7 +315,7 @@ bool request_read(const struct policy *p, const struct request_words *words,
 				  words->to, out->q.server.family, out->q.client.family);
 	kind = request_kind(&r);
 	good &= kind != WORDS && read_words(&r);
-	good = good && put_together(&r, kind);
+	good = good && put_together(&r, kind) && values_request(&r);
 	choose_unit(&r, out);
 	*mem = scratch.mem;
 	return good;

@@ -9,6 +9,14 @@
 #include "policy_parse.h"
 #include "request.h"
 
+/* --value: bits, still one an option's number, and what they are numbers of. */
+struct value_list {
+	uint32_t *v;
+	size_t n;
+	enum ks_value_type type;	/* KS_VT_NONE: not said */
+	bool low_first;
+};
+
 struct reading {
 	struct parser ps;
 	const struct policy *p;
@@ -21,6 +29,7 @@ struct reading {
 	struct file_sel file;
 	uint32_t class;
 	int io;
+	struct value_list value;
 };
 
 static inline bool given(const struct reading *r, enum request_word w)
@@ -31,6 +40,11 @@ static inline bool given(const struct reading *r, enum request_word w)
 /* Says what is wrong with an option's word; false. */
 bool word_wrong(struct reading *r, const char *option, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* policy_parse_request_values.c: single words; then all of them against what is written */
+bool word_value(struct reading *r, const struct ynode *n);
+bool word_value_type(struct reading *r, const struct ynode *n);
+bool values_request(struct reading *r);
 
 /* The words of one kind -> r->q; false after a diagnostic. */
 bool modbus_request(struct reading *r);

@@ -38,9 +38,10 @@ struct rule_reader {
 	struct pos action_at;
 	struct pos io_at;
 	struct pos on_deny_at;
+	struct pos rate_at, burst_at, log_at;
 	struct pos umas_at;
 	struct pos pccc_at;
-	bool named, action, io, modbus, umas, cip, pccc;
+	bool named, action, io, modbus, umas, cip, pccc, rate;
 };
 
 static void rule_name(struct parser *ps, const struct ynode *n, void *arg)
@@ -182,13 +183,41 @@ enum ks_on_deny read_on_deny_word(struct parser *ps, const struct ynode *n,
 
 static void rule_action(struct parser *ps, const struct ynode *n, void *arg)
 {
-	static const char *const words[] = { "deny", "allow", NULL };
-	static const char *const later[] = { "alert", NULL };
+	static const char *const words[] = { "deny", "allow", "alert", NULL };
 	struct rule_reader *rr = arg;
+	int w = read_word(ps, n, words, NULL);
 
 	rr->action = true;
 	rr->action_at = n->at;
-	rr->r->allow = read_word(ps, n, words, later) == 1;
+	rr->r->allow = w == 1;
+	rr->r->alert = w == 2;
+}
+
+static void rule_rate(struct parser *ps, const struct ynode *n, void *arg)
+{
+	struct rule_reader *rr = arg;
+
+	rr->rate = true;
+	rr->rate_at = n->at;
+	read_rate(ps, n, &rr->r->rate);
+}
+
+static void rule_burst(struct parser *ps, const struct ynode *n, void *arg)
+{
+	struct rule_reader *rr = arg;
+
+	rr->burst_at = n->at;
+	read_burst(ps, n, &rr->r->rate);
+}
+
+static void rule_log(struct parser *ps, const struct ynode *n, void *arg)
+{
+	static const char *const words[] = { "false", "true", NULL };
+	struct rule_reader *rr = arg;
+	int w = read_word(ps, n, words, NULL);
+
+	rr->log_at = n->at;
+	rr->r->log = w < 0 ? POLICY_LOG_UNSAID : w ? POLICY_LOG_YES : POLICY_LOG_NO;
 }
 
 static void rule_on_deny(struct parser *ps, const struct ynode *n, void *arg)
@@ -251,6 +280,9 @@ static const struct ykey rule_keys[] = {
 	{ "to", rule_to, false },
 	{ "action", rule_action, false },
 	{ "on_deny", rule_on_deny, false },
+	{ "rate", rule_rate, false },
+	{ "burst", rule_burst, false },
+	{ "log", rule_log, false },
 	{ "modbus", rule_modbus, false },
 	{ "umas", rule_umas, false },
 	{ "cip", rule_cip, false },
@@ -276,6 +308,31 @@ static void check_parts(struct parser *ps, const struct rule_reader *rr)
 			   "'pccc' beside 'cip', expected a rule for each: PCCC is a service of CIP");
 }
 
+/* What goes with one action and not with another. */
+static void check_action(struct parser *ps, struct rule_reader *rr)
+{
+	struct policy_rule *r = rr->r;
+
+	if (r->on_deny != KS_DENY_DEFAULT && r->allow && !rr->rate)
+		diag_error(ps->d, rr->on_deny_at,
+			   "'on_deny' in a rule that allows, expected it beside 'action: deny' or 'rate'");
+	else if (r->on_deny != KS_DENY_DEFAULT && r->alert)
+		diag_error(ps->d, rr->on_deny_at,
+			   "'on_deny' in a rule that only marks, expected it beside 'action: deny'");
+	if (rr->rate && (!r->allow || rr->io))
+		diag_error(ps->d, rr->rate_at,
+			   "'rate' in a rule that %s, expected it beside 'action: allow'",
+			   rr->io ? "is about implicit I/O" : r->alert ? "only marks" : "denies");
+	if (rr->burst_at.line && !rr->rate)
+		diag_error(ps->d, rr->burst_at,
+			   "'burst' without 'rate', expected it beside 'rate'");
+	if (r->rate.count && !r->rate.burst)
+		r->rate.burst = r->rate.count;
+	if (rr->io && rr->log_at.line)
+		diag_error(ps->d, rr->log_at,
+			   "'log' beside 'io', expected it in a rule with 'action': one that allowed every datagram would tell of each");
+}
+
 static void read_rule(struct parser *ps, const struct ynode *n)
 {
 	struct policy *p = ps->p;
@@ -289,12 +346,10 @@ static void read_rule(struct parser *ps, const struct ynode *n)
 					.on_deny = KS_DENY_DEFAULT };
 	read_map(ps, n, rule_keys, &rr, "rule");
 	check_parts(ps, &rr);
-	if (rr.r->on_deny != KS_DENY_DEFAULT && rr.r->allow)
-		diag_error(ps->d, rr.on_deny_at,
-			   "'on_deny' in a rule that allows, expected it beside 'action: deny'");
-	else if (!rr.io && !rr.action)
+	check_action(ps, &rr);
+	if (!rr.io && !rr.action)
 		diag_error(ps->d, n->at,
-			   "rule without 'action', expected 'action: allow', 'action: deny' or 'io: run'");
+			   "rule without 'action', expected 'action: allow', 'action: deny', 'action: alert' or 'io: run'");
 }
 
 void read_rules(struct parser *ps, const struct ynode *n, void *arg)

@@ -122,7 +122,9 @@ struct modbus_match *read_umas_match(struct parser *ps, const struct ynode *n)
 	struct modbus_match *m = arena_alloc(&ps->p->mem, sizeof(*m));
 
 	m->umas = true;
-	if (want_map(ps, n, "a mapping, '{}' for every UMAS request"))
-		read_map(ps, n, umas_keys, m, "umas");
+	if (!want_map(ps, n, "a mapping, '{}' for every UMAS request"))
+		return m;
+	refuse_values(ps, n);
+	read_map(ps, n, umas_keys, m, "umas");
 	return m;
 }

@@ -26,18 +26,22 @@ struct policy_request {
 	const char *route;		/* form of struct ks_route.text, "" = none */
 	bool has_file;			/* PCCC: `own` are elements of this file */
 	uint32_t type, file;		/* KS_PCCC_TYPE; 0: the command says none */
+	const uint16_t *values;		/* Modbus: what is written, one an element; FC 22: both masks */
+	size_t n_values;		/* 0: not said */
 };
 
 /* What a rule has to do with a request, or the first of its selectors that stands against it. */
 enum rule_says {
 	RULE_DECIDES,
 	RULE_SHUTS,		/* a rule with tags refuses writes by symbol instance */
+	RULE_MARKS,		/* an alert rule: the search goes on */
 	RULE_OTHER_FROM,
 	RULE_OTHER_TO,
 	RULE_OTHER_PROTOCOL,
 	RULE_OTHER_UNIT,
 	RULE_OTHER_FUNCTION,
 	RULE_OTHER_ADDRESS,
+	RULE_OTHER_VALUE,	/* of some element, else RULE_DECIDES */
 	RULE_OTHER_ROUTE,
 	RULE_OTHER_IO,
 	RULE_OTHER_CLASS,

@@ -18,6 +18,8 @@
 	W(UNIT, "unit", "N", "Modbus unit id (the first that the asset lists, else 1)") \
 	W(ADDRESS, "address", "N[-M]", "Modbus addresses, also as 4x101; of function 23 those read") \
 	W(WRITE_ADDRESS, "write-address", "N[-M]", "Addresses that function 23 writes") \
+	W(VALUE, "value", "V[,V...]", "What is written, one for each address, or one for all; of function 22 both masks") \
+	W(VALUE_TYPE, "value-type", "TYPE[,low-first]", "Values are int16, or of two registers: uint32, int32, float32 (uint16)") \
 	W(CLASS, "class", "NAME|N", "CIP class") \
 	W(INSTANCE, "instance", "N", "CIP instance (none)") \
 	W(ATTRIBUTE, "attribute", "N", "CIP attribute (none)") \

@@ -165,6 +165,8 @@ int tables_fill(const struct instance *in, const struct table_kinds *kinds, uint
 		{ MAP_pol_route_rows, NULL, p->route_rows, p->n_route_rows },
 		{ MAP_pol_rules, NULL, p->rules, p->cfg->rules + 1 },
 		{ MAP_pol_names, NULL, p->names, p->n_names },
+		{ MAP_pol_values, NULL, p->values, p->n_values },
+		{ MAP_pol_buckets, NULL, NULL, p->n_buckets },
 		{ MAP_pol_hits, NULL, NULL, (size_t)in->cpus * (p->cfg->rules + 1) },
 	};
 	int err = clear_header(in, slot);

@@ -24,6 +24,21 @@ static void convert_file(const struct request *q, struct policy_request *out)
 	out->own = (struct elements){ q->element, last > 0xffff ? 0xffff : last };
 }
 
+static uint16_t asked_values[1 << 16];	/* of the last request converted */
+
+/* One for each element that is written. */
+static void convert_values(const struct request *q, struct policy_request *out)
+{
+	uint32_t fc = out->function, n = fc == 23 ? q->wn : fc == 22 ? 2 : q->n;
+
+	if (fc != 5 && fc != 6 && fc != 15 && fc != 16 && fc != 22 && fc != 23)
+		return;
+	for (uint32_t i = 0; i < n && i < 1 << 16; i++)
+		asked_values[i] = q->written[i % 64];
+	out->values = asked_values;
+	out->n_values = n;
+}
+
 static struct policy_request convert(const struct request *q, char tag[KS_TAG_MAX + 1])
 {
 	struct policy_request out = {
@@ -43,6 +58,7 @@ static struct policy_request convert(const struct request *q, char tag[KS_TAG_MA
 		out.written = (struct elements){ q->wlo, q->wlo + q->wn - 1 };
 	}
 	convert_file(q, &out);
+	convert_values(q, &out);
 	return out;
 }
 

@@ -185,6 +185,7 @@ static void border_request(const struct policy *p, struct request *q)
 		border_cip(r->cip, q);
 	if (any(3))
 		q->route = "";
+	random_values(q);
 	if (q->cip && q->class == 0x67 && q->service == 0x4b)
 		q->service = 0x4c;	/* Execute_PCCC is judged as the command in it */
 }

@@ -9,6 +9,7 @@
 #define KEYSWITCH_POLICY_EVAL_H
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../../bpf/groups.h"
@@ -30,6 +31,7 @@ struct request {
 	uint32_t type, file, element, elements; /* type as on the wire, NO_TYPE = none */
 	bool inner;			/* class 0x44: also the Modbus request fc, lo, n */
 	const char *route;		/* as struct ks_route.text, "" = none */
+	uint16_t written[64];		/* values, of element i number i % 64; FC 22: the masks */
 };
 
 struct answer {
@@ -38,6 +40,7 @@ struct answer {
 	uint32_t rule;
 	uint32_t asset;
 	bool spoofed;
+	uint32_t alert;		/* first alert rule, 0 = none */
 };
 
 /* ---- reference ---- */
@@ -183,6 +186,10 @@ static bool ref_modbus_match(const struct policy_rule *r, uint8_t unit, uint32_t
 		return false;
 	if (m->umas && fc != 90)
 		return false;
+	if (m->values && fc != 5 && fc != 6 && fc != 15 && fc != 16 && fc != 22)
+		return false;
+	if (m->values && m->values->form != KS_VF_WORD && (fc == 5 || fc == 15))
+		return false;
 	return ref_span(&m->units, unit) && ref_function(m, fc, element) &&
 	       ref_address(m, fc, element);
 }
@@ -199,6 +206,88 @@ static bool ref_default_modbus(enum ks_default d, uint32_t fc, uint32_t sub)
 	       (fc == 90 && ks_modbus_group(90, sub) != KS_G_other);
 }
 
+/* ---- reference: what is written ---- */
+
+/* Numbers as the policy's text has them, compared as numbers. */
+static bool ref_bound(const struct value_match *m, const char *text, double v)
+{
+	bool real = m->type == KS_VT_FLOAT32;
+	const char *rest = strstr(text, "..");
+	double lo = real ? (double)strtof(text, NULL) : (double)strtoll(text, NULL, 0), hi = lo;
+
+	if (!rest && !real && text[0] != '-' && strchr(text, '-'))
+		rest = strchr(text, '-') - 1;
+	if (rest)
+		hi = real ? (double)strtof(rest + 2, NULL) : (double)strtoll(rest + 2, NULL, 0);
+	return v >= lo && v <= hi;
+}
+
+static double ref_number(const struct value_match *m, uint32_t bits)
+{
+	float f;
+
+	memcpy(&f, &bits, sizeof(f));
+	switch (m->type) {
+	case KS_VT_INT16:
+		return (int16_t)bits;
+	case KS_VT_INT32:
+		return (int32_t)bits;
+	case KS_VT_FLOAT32:
+		return (double)f;
+	default:
+		return bits;
+	}
+}
+
+static bool ref_bounds(const struct value_match *m, uint32_t bits)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (ref_bound(m, m->text[i], ref_number(m, bits)))
+			return true;
+	return false;
+}
+
+/* Where the address range begins by which the rule takes the element. */
+static uint32_t ref_range(const struct modbus_match *m, uint32_t fc, uint32_t element)
+{
+	for (size_t i = 0; i < m->n_addresses; i++) {
+		const struct address_sel *a = &m->addresses[i];
+
+		if (element >= a->span.lo && element <= a->span.hi &&
+		    (a->table == TABLE_OWN || a->table == ref_table(fc)))
+			return a->span.lo;
+	}
+	return 0;
+}
+
+/* A write of n registers from lo on; mask: FC 22, one of the values that it may leave. */
+struct ref_write {
+	const struct request *q;
+	uint32_t fc, lo, n, mask;
+};
+
+/* Does the rule take what is written there? Nobody knows: if it does not allow. */
+static bool ref_takes(const struct policy_rule *r, const struct ref_write *w, uint32_t element)
+{
+	const struct value_match *m = r->modbus ? r->modbus->values : NULL;
+	const uint16_t *v = w->q->written;
+	uint32_t first = element - w->lo, a, b;
+
+	if (!m)
+		return true;
+	if (m->form == KS_VF_WORD)
+		return ref_bounds(m, w->fc == 22 ? w->mask : v[first % 64]);
+	if (w->fc == 22)
+		return !r->allow;
+	if ((element - ref_range(r->modbus, w->fc, element)) % 2)
+		first--;
+	if (first == 0xffffffff || first + 1 >= w->n)
+		return !r->allow;
+	a = v[first % 64];
+	b = v[(first + 1) % 64];
+	return ref_bounds(m, m->form == KS_VF_HIGH_FIRST ? a * 65536 + b : b * 65536 + a);
+}
+
 /* Rules that could speak at all, in order; looked for once a request. */
 struct ref_list {
 	uint32_t rule[256];
@@ -206,15 +295,21 @@ struct ref_list {
 	uint32_t asset;
 };
 
-static bool ref_modbus_element(const struct policy *p, const struct ref_list *l,
-			       const struct request *q, uint32_t fc, uint32_t element,
-			       uint32_t *rule)
+static bool ref_modbus_value(const struct policy *p, const struct ref_list *l,
+			     const struct ref_write *w, uint32_t element, uint32_t *rule,
+			     uint32_t *alert)
 {
+	uint32_t fc = w->fc;
+
 	for (size_t i = 0; i < l->n; i++) {
 		const struct policy_rule *r = &p->rules[l->rule[i]];
 
-		if (!ref_modbus_match(r, q->unit, fc, element))
+		if (!ref_modbus_match(r, w->q->unit, fc, element) || !ref_takes(r, w, element))
 			continue;
+		if (r->alert) {
+			*alert = *alert ? *alert : l->rule[i] + 1;
+			continue;
+		}
 		*rule = l->rule[i] + 1;
 		return r->allow;
 	}
@@ -222,17 +317,48 @@ static bool ref_modbus_element(const struct policy *p, const struct ref_list *l,
 	return ref_default_modbus(p->dflt, fc, element);
 }
 
+static bool ref_has_values(const struct policy *p, const struct ref_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (p->rules[l->rule[i]].modbus && p->rules[l->rule[i]].modbus->values)
+			return true;
+	return false;
+}
+
+/* Of FC 22 every number from the smallest to the largest that it may leave. */
+static bool ref_modbus_element(const struct policy *p, const struct ref_list *l,
+			       struct ref_write w, uint32_t element, uint32_t *rule,
+			       uint32_t *alert)
+{
+	uint32_t least = w.q->written[1] & ~w.q->written[0] & 0xffff, first;
+	bool allow;
+
+	w.mask = least;
+	allow = ref_modbus_value(p, l, &w, element, rule, alert);
+	first = *rule;
+	if (w.fc != 22 || !ref_has_values(p, l))
+		return allow;
+	while (allow && w.mask < (least | w.q->written[0])) {
+		w.mask++;
+		allow = ref_modbus_value(p, l, &w, element, rule, alert);
+	}
+	if (allow)
+		*rule = first;
+	return allow;
+}
+
 /* First refused element, else the first. */
 static bool ref_modbus_span(const struct policy *p, const struct ref_list *l,
 			    const struct request *q, uint32_t fc, uint32_t lo, uint32_t n,
-			    uint32_t *rule)
+			    uint32_t *rule, uint32_t *alert)
 {
+	const struct ref_write w = { .q = q, .fc = fc, .lo = lo, .n = n };
 	uint32_t first;
-	bool allow = ref_modbus_element(p, l, q, fc, lo, rule);
+	bool allow = ref_modbus_element(p, l, w, lo, rule, alert);
 
 	first = *rule;
 	for (uint32_t i = 1; allow && i < n; i++)
-		allow = ref_modbus_element(p, l, q, fc, lo + i, rule);
+		allow = ref_modbus_element(p, l, w, lo + i, rule, alert);
 	if (allow)
 		*rule = first;
 	return allow;
@@ -358,7 +484,8 @@ static bool ref_route(const struct policy_rule *r, const struct policy_asset *a,
 }
 
 static bool ref_cip_element(const struct policy *p, const struct ref_list *l,
-			    const struct request *q, uint32_t element, uint32_t *rule)
+			    const struct request *q, uint32_t element, uint32_t *rule,
+			    uint32_t *alert)
 {
 	enum ks_group g = ks_cip_group(q->service, q->class);
 
@@ -367,12 +494,14 @@ static bool ref_cip_element(const struct policy *p, const struct ref_list *l,
 
 		if (!ref_route(r, &p->assets[l->asset - 1], q->route))
 			continue;
-		if (ref_cip_match(r, q, element)) {
+		if (ref_cip_match(r, q, element) && r->alert) {
+			*alert = *alert ? *alert : l->rule[i] + 1;
+		} else if (ref_cip_match(r, q, element)) {
 			*rule = l->rule[i] + 1;
 			return r->allow;
 		}
 		/* a rule with tags closes the way around them */
-		if (r->cip && r->cip->n_tags && q->class == 0x6b && g == KS_G_write) {
+		if (r->cip && !r->alert && r->cip->n_tags && q->class == 0x6b && g == KS_G_write) {
 			*rule = 0;
 			return false;
 		}
@@ -387,21 +516,21 @@ static bool ref_cip_element(const struct policy *p, const struct ref_list *l,
 
 /* First refused element, else the first; and what is Modbus inside has to be allowed too. */
 static bool ref_cip(const struct policy *p, const struct ref_list *l,
-		    const struct request *q, uint32_t *rule)
+		    const struct request *q, uint32_t *rule, uint32_t *alert)
 {
 	struct request modbus = *q;
 	uint32_t first;
-	bool allow = ref_cip_element(p, l, q, q->element, rule);
+	bool allow = ref_cip_element(p, l, q, q->element, rule, alert);
 
 	first = *rule;
 	for (uint32_t i = 1; allow && q->has_file && i < q->elements; i++)
 		if (q->element + i <= 0xffff)
-			allow = ref_cip_element(p, l, q, q->element + i, rule);
+			allow = ref_cip_element(p, l, q, q->element + i, rule, alert);
 	if (allow)
 		*rule = first;
 	modbus.unit = 255;
 	if (allow && q->inner)
-		allow = ref_modbus_span(p, l, &modbus, q->fc, q->lo, q->n, rule);
+		allow = ref_modbus_span(p, l, &modbus, q->fc, q->lo, q->n, rule, alert);
 	return allow;
 }
 
@@ -418,14 +547,14 @@ static inline struct answer ref_answer(const struct policy *p, const struct requ
 		if (ref_from(p, &p->rules[i], &q->client) && ref_to(&p->rules[i], a.asset))
 			l.rule[l.n++] = (uint32_t)i;
 	if (q->cip) {
-		a.allow = ref_cip(p, &l, q, &a.rule);
+		a.allow = ref_cip(p, &l, q, &a.rule, &a.alert);
 	} else if (q->fc == 23) {
-		a.allow = ref_modbus_span(p, &l, q, 16, q->wlo, q->wn, &a.rule) &&
-			  ref_modbus_span(p, &l, q, 3, q->lo, q->n, &a.rule);
+		a.allow = ref_modbus_span(p, &l, q, 16, q->wlo, q->wn, &a.rule, &a.alert) &&
+			  ref_modbus_span(p, &l, q, 3, q->lo, q->n, &a.rule, &a.alert);
 	} else if (ref_has_address(q->fc)) {
-		a.allow = ref_modbus_span(p, &l, q, q->fc, q->lo, q->n, &a.rule);
+		a.allow = ref_modbus_span(p, &l, q, q->fc, q->lo, q->n, &a.rule, &a.alert);
 	} else {
-		a.allow = ref_modbus_element(p, &l, q, q->fc, q->sub, &a.rule);
+		a.allow = ref_modbus_span(p, &l, q, q->fc, q->sub, 1, &a.rule, &a.alert);
 	}
 	return a;
 }
@@ -484,9 +613,79 @@ static const struct ks_range *tab_range(const struct compiled_policy *c,
 	return &c->ranges[lo];
 }
 
-static bool tab_span(const struct compiled_policy *c, const struct ks_decision *d,
-		     uint32_t lo, uint32_t hi, uint32_t next, uint32_t *rule)
+/* A request on its way through the tables, and what it has met. */
+struct tab_walk {
+	const struct compiled_policy *c;
+	const struct request *q;
+	uint32_t fc, lo, hi;
+	uint32_t *rule, *alert;
+};
+
+static bool tab_decided(struct tab_walk *t, const struct ks_decision *d, bool first)
 {
+	if (!*t->alert)
+		*t->alert = d->alert;
+	if (first || d->kind != KS_K_ALLOW)
+		*t->rule = d->rule;
+	return d->kind == KS_K_ALLOW;
+}
+
+/* Values from bits on, as a table over them has it. */
+static bool tab_known(struct tab_walk *t, const struct ks_decision *d, uint32_t bits,
+		      uint32_t last, bool first)
+{
+	const struct ks_range *r;
+
+	if (d->kind != KS_K_SLICE)
+		return tab_decided(t, d, first);
+	r = tab_range(t->c, d, bits);
+	while (tab_decided(t, &r->d, first)) {
+		if (r + 1 == t->c->ranges + d->first + d->count || r[1].lo > last)
+			return true;
+		r++;
+		first = false;
+	}
+	return false;
+}
+
+static bool tab_written(struct tab_walk *t, const struct ks_values *v, uint32_t at)
+{
+	const uint16_t *w = t->q->written;
+	uint32_t i = at - t->lo, start = at - ((at ^ v->odd) & 1), a, b;
+
+	if (t->fc == 22 && v->form == KS_VF_WORD) {
+		a = w[1] & ~w[0] & 0xffff;
+		return tab_known(t, &v->known, a, a | w[0], at == t->lo);
+	}
+	if (v->form == KS_VF_WORD)
+		return tab_known(t, &v->known, w[i % 64], w[i % 64], at == t->lo);
+	if (t->fc == 22 || start < t->lo || start + 1 > t->hi)
+		return tab_decided(t, &v->unknown, at == t->lo);
+	a = w[(start - t->lo) % 64];
+	b = w[(start - t->lo + 1) % 64];
+	a = v->form == KS_VF_HIGH_FIRST ? a << 16 | b : b << 16 | a;
+	return tab_known(t, &v->known, a, a, at == t->lo);
+}
+
+/* Range by range, and where values count element by element. */
+static bool tab_elements(struct tab_walk *t, const struct ks_decision *d)
+{
+	for (uint64_t at = t->lo; at <= t->hi; at++) {
+		const struct ks_range *r = tab_range(t->c, d, (uint32_t)at);
+
+		if (r->d.kind == KS_K_VALUES ?
+		    !tab_written(t, &t->c->values[r->d.first], (uint32_t)at) :
+		    !tab_decided(t, &r->d, at == t->lo))
+			return false;
+	}
+	return true;
+}
+
+static bool tab_span(struct tab_walk t, const struct ks_decision *d, uint32_t next)
+{
+	const struct compiled_policy *c = t.c;
+	const struct ks_decision *all = d;
+	uint32_t lo = t.lo, hi = t.hi, *rule = t.rule;
 	const struct ks_range *r = NULL;
 
 	for (int depth = 0; depth < 2 && d->kind == KS_K_SLICE; depth++) {
@@ -495,7 +694,12 @@ static bool tab_span(const struct compiled_policy *c, const struct ks_decision *
 		if (d->kind == KS_K_SLICE)
 			lo = hi = next;
 	}
+	if (d->kind == KS_K_VALUES ||
+	    (d->kind == KS_K_ALLOW && r && hi > r->allow_to && r->refused_rule == KS_RULE_WALK))
+		return tab_elements(&t, all);
 	*rule = d->rule;
+	if (!*t.alert)
+		*t.alert = d->alert;
 	if (d->kind != KS_K_ALLOW)
 		return false;
 	if (!r || hi <= r->allow_to)
@@ -505,17 +709,18 @@ static bool tab_span(const struct compiled_policy *c, const struct ks_decision *
 }
 
 static bool tab_modbus(const struct compiled_policy *c, const struct ks_profile_rec *prof,
-		       const struct request *q, uint32_t *rule)
+		       const struct request *q, uint32_t *rule, uint32_t *alert)
 {
 	uint32_t row = prof->units ? c->units[prof->units].row[q->unit] : prof->mb_row;
 	const struct ks_decision *d = c->modbus + row * 128;
+	struct tab_walk t = { c, q, q->fc, q->lo, q->lo + q->n - 1, rule, alert };
+	struct tab_walk write = { c, q, 16, q->wlo, q->wlo + q->wn - 1, rule, alert };
 
 	if (q->fc == 23)
-		return tab_span(c, &d[16], q->wlo, q->wlo + q->wn - 1, 0, rule) &&
-		       tab_span(c, &d[3], q->lo, q->lo + q->n - 1, 0, rule);
-	if (ref_has_address(q->fc))
-		return tab_span(c, &d[q->fc], q->lo, q->lo + q->n - 1, 0, rule);
-	return tab_span(c, &d[q->fc], q->sub, q->sub, 0, rule);
+		return tab_span(write, &d[16], 0) && tab_span(t, &d[3], 0);
+	if (!ref_has_address(q->fc))
+		t.lo = t.hi = q->sub;
+	return tab_span(t, &d[q->fc], 0);
 }
 
 /* The data path's numbering of data-table elements. */
@@ -549,7 +754,7 @@ static uint32_t tab_cip_row(const struct compiled_policy *c, const struct ks_pro
 }
 
 static bool tab_cip(const struct compiled_policy *c, const struct ks_profile_rec *prof,
-		    const struct request *q, uint32_t *rule)
+		    const struct request *q, uint32_t *rule, uint32_t *alert)
 {
 	uint32_t index = 0, instance = q->instance, last, leaf;
 	struct request modbus = *q;
@@ -571,10 +776,11 @@ static bool tab_cip(const struct compiled_policy *c, const struct ks_profile_rec
 	last = instance;
 	if (ref_pccc(q->class))
 		tab_file(q, &instance, &last);
-	allow = tab_span(c, &c->cip[tab_cip_row(c, prof, q->route) * c->cfg->leaves + leaf], instance, last,
-			 q->attribute, rule);
+	allow = tab_span((struct tab_walk){ c, q, 0, instance, last, rule, alert },
+			 &c->cip[tab_cip_row(c, prof, q->route) * c->cfg->leaves + leaf],
+			 q->attribute);
 	modbus.unit = 255;
-	return allow && q->inner ? tab_modbus(c, prof, &modbus, rule) : allow;
+	return allow && q->inner ? tab_modbus(c, prof, &modbus, rule, alert) : allow;
 }
 
 /* The profile of the pair, NULL when the server is no asset. */
@@ -604,7 +810,8 @@ static inline struct answer tab_answer(const struct compiled_policy *c, const st
 	const struct ks_profile_rec *prof = tab_profile(c, q, &a);
 
 	if (prof)
-		a.allow = q->cip ? tab_cip(c, prof, q, &a.rule) : tab_modbus(c, prof, q, &a.rule);
+		a.allow = q->cip ? tab_cip(c, prof, q, &a.rule, &a.alert)
+				 : tab_modbus(c, prof, q, &a.rule, &a.alert);
 	return a;
 }
 

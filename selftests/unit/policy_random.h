@@ -128,11 +128,86 @@ static void put_spans(struct text *t, const char *key, uint32_t max)
 	put(t, "]\n");
 }
 
+/* What values are numbers of, and where pairs begin: one way a policy, they must not mix. */
+static uint32_t value_way;
+
+static const char *const value_functions[] = {
+	"write", "16", "6", "write_single_coil", "15", "22", "write_multiple_registers",
+};
+
+static const char *const words[] = {
+	"0-100", "0", "1", "5", "90..110", "0x64", "101-65535", "65535", "0-65535", "3-4",
+};
+
+static const char *const signed_words[] = {
+	"-50..50", "-1", "-32768..-2", "0..32767", "7", "-3..0x10",
+};
+
+static const char *const pairs[] = {
+	"0-100", "65536", "65536..131072", "0x10001", "4294967295", "100-4000000000", "1",
+};
+
+static const char *const signed_pairs[] = {
+	"-100..100", "-65537", "-1", "65536-65540", "-2147483648..-5",
+};
+
+static const char *const floats[] = {
+	"0..1", "-1.5..2.5", "1e3", "-0.5", "0", "100..1e9", "-1e9..-100", "0.1..0.7",
+};
+
+static void put_bounds(struct text *t)
+{
+	static const char *const names[] = { "uint32", "int32", "float32" };
+	uint32_t type = any(value_way ? 3 : 2);
+
+	put(t, "      values: ");
+	if (!value_way && !type) {
+		PUT_LIST(t, words);
+		put(t, "\n");
+		return;
+	}
+	put(t, "{type: %s, %sbounds: ", value_way ? names[type] : "int16",
+	    value_way == 2 ? "words: low-first, " : "");
+	if (!value_way)
+		PUT_LIST(t, signed_words);
+	else if (type == 0)
+		PUT_LIST(t, pairs);
+	else if (type == 1)
+		PUT_LIST(t, signed_pairs);
+	else
+		PUT_LIST(t, floats);
+	put(t, "}\n");
+}
+
+/* Of pairs all ranges of a policy begin at even addresses, or all at odd ones. */
+static void put_valued(struct text *t)
+{
+	uint32_t lo = 2 * any(10) + (value_way == 2);
+
+	put(t, "    modbus:\n");
+	if (any(4) == 0)
+		put_spans(t, "unit", 4);
+	if (value_way || any(3)) {
+		put(t, "      functions: [%s%s", value_way ? "write" : PICK(value_functions),
+		    any(2) ? "" : ", 16");
+		put(t, "]\n");
+	}
+	if (value_way)
+		put(t, "      addresses: [%u-%u]\n", lo, lo + 1 + 2 * any(4));
+	else if (any(2))
+		put_spans(t, "addresses", 24);
+	put_bounds(t);
+}
+
 /* Tables are said only with functions of all of them, so that the policy is valid. */
 static void put_modbus(struct text *t)
 {
 	bool open = any(3) == 0, empty = true;
 
+	if (any(3) == 0) {
+		put_valued(t);
+		return;
+	}
 	put(t, "    modbus:\n");
 	if (any(3) == 0) {
 		put_spans(t, "unit", 4);
@@ -279,7 +354,17 @@ static void put_rule(struct text *t, uint32_t number, uint32_t hosts, uint32_t g
 		put(t, "    io: %s\n", PICK(io));
 		return;
 	}
-	put(t, "    action: %s\n", any(3) ? "allow" : "deny");
+	if (any(5) == 0) {
+		put(t, "    action: alert\n");
+	} else if (any(3)) {
+		put(t, "    action: allow\n");
+		if (any(5) == 0)
+			put(t, "    rate: %u/s\n", 1 + any(100));
+	} else {
+		put(t, "    action: deny\n");
+	}
+	if (any(6) == 0)
+		put(t, "    log: %s\n", any(2) ? "true" : "false");
 	if (kind < 5 && kind != 1) {
 		if (any(4))
 			put_modbus(t);
@@ -327,6 +412,7 @@ static inline void write_policy(struct text *t)
 	uint32_t hosts = 1 + any(NAMES), groups = 1 + any(3), rules = any(12), assets;
 
 	t->n = 0;
+	value_way = any(3);
 	put(t, "version: 1\ndefault: %s\n", PICK(defaults));
 	if (any(3) == 0)
 		put(t, "local: [10.2.0.99]\n");
@@ -397,6 +483,27 @@ static inline void random_inner(struct request *q)
 	q->elements = 1 + any(any(4) ? 4 : 70000);
 }
 
+/* Near the bounds of put_bounds(), as words and as halves of pairs. */
+static inline void random_values(struct request *q)
+{
+	static const uint16_t near[] = {
+		0, 0, 0, 1, 1, 2, 3, 5, 7, 50, 51, 89, 90, 99, 100, 101, 110, 111, 0x64, 0x7fff,
+		0x8000, 0xfffe, 0xffff, 0xffff, 0xff9c, 0xff9b, 0x3f80, 0x3f00, 0xbf00, 0x3dcc,
+		0xcccd, 0x3f33, 0x3333, 0x3334, 0xbfc0, 0x4020, 0x447a, 0x7fc0, 0x7f80, 0xc2c8,
+	};
+	static const uint16_t and_masks[] = { 0, 0, 1, 3, 7, 0xf, 0x40, 0x100, 0xff, 0x8000, 0x7f };
+
+	for (size_t i = 0; i < 64; i++)
+		q->written[i] = PICK(near);
+	if (q->fc == 5 || q->fc == 15)
+		for (size_t i = 0; i < 64; i++)
+			q->written[i] &= 1;
+	if (q->fc == 22)
+		q->written[0] = PICK(and_masks);
+	if (q->fc == 5 || q->fc == 6 || q->fc == 22)
+		q->n = 1;
+}
+
 static inline void random_request(struct request *q)
 {
 	static const char *const clients[] = {
@@ -444,6 +551,7 @@ static inline void random_request(struct request *q)
 	q->route = PICK(ways);
 	if (q->cip && any(3) == 0)
 		random_inner(q);
+	random_values(q);
 }
 
 /* KEYSWITCH_SEED, or one of its own; printed, so that a run can be repeated. */

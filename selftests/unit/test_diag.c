@@ -170,7 +170,7 @@ TEST(diag_json_has_line_column_length_and_source)
 	CHECK(json_integer_value(json_object_get(o, "length")) == 4);
 	CHECK(!strcmp(json_string_value(json_object_get(o, "source")), "    action: alow # x"));
 	CHECK(!strcmp(json_string_value(json_object_get(o, "message")),
-		      "'alow', expected 'deny' or 'allow'; did you mean 'allow'?"));
+		      "'alow', expected 'deny', 'allow' or 'alert'; did you mean 'allow'?"));
 	json_decref(list);
 	diags_free(&d);
 }

@@ -81,10 +81,16 @@ static void others(void)
 	SIZE(struct ks_shadow_key);
 	SIZE(struct ks_leaf);
 	PLACE(struct ks_leaf, tag_base);
+	PLACE(struct ks_leaf, alert);
 	SIZE(struct ks_asset_rec);
 	SIZE(struct ks_addr_rec);
 	SIZE(struct ks_profile_rec);
 	SIZE(struct ks_decision);
+	SIZE(struct ks_range);
+	SIZE(struct ks_values);
+	SIZE(struct ks_rule_rec);
+	SIZE(struct ks_bucket);
+	SIZE(struct ks_misc_count);
 }
 
 TEST(layout_is_that_of_its_number)

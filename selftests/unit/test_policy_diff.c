@@ -22,7 +22,7 @@ struct loaded {
 };
 
 struct shares {
-	unsigned int asked, changed, listed_kind[DIFF_INNER + 1];
+	unsigned int asked, changed, with_values, listed_kind[DIFF_INNER + 1];
 };
 
 static bool load(struct loaded *l, const char *text, size_t n)
@@ -126,11 +126,64 @@ static uint32_t instance_of(const struct policy_diff *d, const struct policy_req
 	return q->has_file ? KS_PCCC_ELEMENT(q->type, q->file, element) : KS_NO_VALUE;
 }
 
+/* The least and the largest number written to the element, as a set of values takes it. */
+static bool written_bits(const struct policy_request *q, uint32_t fc, uint32_t element,
+			 uint32_t code, uint32_t bits[2])
+{
+	const uint32_t lo = q->function == 23 ? q->written.lo : q->own.lo;
+	const uint32_t hi = q->function == 23 ? q->written.hi : q->own.hi;
+	uint32_t start = element - ((element ^ code >> 16) & 1);
+	const uint16_t *v = q->values;
+
+	if (fc == 22) {
+		bits[0] = v[1] & ~v[0] & 0xffff;
+		bits[1] = bits[0] | v[0];
+		return !(code >> 8 & 0xff);
+	}
+	bits[0] = bits[1] = v[element - lo];
+	if (!(code >> 8 & 0xff))
+		return true;
+	if (start < lo || start >= hi)
+		return false;
+	bits[0] = bits[1] = (code >> 8 & 0xff) == KS_VF_HIGH_FIRST ?
+			    (uint32_t)v[start - lo] << 16 | v[start + 1 - lo] :
+			    (uint32_t)v[start + 1 - lo] << 16 | v[start - lo];
+	return true;
+}
+
+static bool is_unlike(const struct policy_diff *d, const struct diff_item *i)
+{
+	return i->values &&
+	       *(uint32_t *)pool_get(&d->sets, i->values - 1, NULL) & DIFF_VALUES_UNLIKE;
+}
+
+static bool values_have(const struct policy_diff *d, const struct diff_item *i,
+			const struct policy_request *q, uint32_t fc, uint32_t element)
+{
+	uint32_t n, bits[2], *v;
+	bool known;
+
+	if (!i->values || (q->n_values && is_unlike(d, i)))
+		return true;
+	if (!q->n_values || fc == 3)
+		return false; /* of FC 23 that is what it reads */
+	v = pool_get(&d->sets, i->values - 1, &n);
+	known = written_bits(q, fc, element, *v, bits);
+	if (*v & DIFF_VALUES_UNKNOWN)
+		return !known;
+	for (uint32_t k = 1; known && k < n; k += 2)
+		if (bits[1] >= v[k] && bits[0] <= v[k + 1])
+			return true;
+	return false;
+}
+
 static bool item_has(const struct policy_diff *d, const struct diff_item *i,
 		     const struct policy_request *q, uint32_t fc, uint32_t element)
 {
 	uint32_t cell;
 
+	if (!values_have(d, i, q, fc, element))
+		return false;
 	if (i->kind == DIFF_MODBUS)
 		return q->proto == KS_MODBUS && set_has(d, i->units, q->unit) &&
 		       set_has(d, i->functions, fc) && spans_have(d, i->spans, element);
@@ -142,6 +195,9 @@ static bool item_has(const struct policy_diff *d, const struct diff_item *i,
 	return i->kind != DIFF_INNER ||
 	       (set_has(d, i->functions, q->function) && spans_have(d, i->spans, element));
 }
+
+/* Which changes are looked for: of verdicts, or of what alert rules mark. */
+static bool look_for_alerts;
 
 /* The one item that lists an element. */
 static const struct diff_item *listed(const struct policy_diff *d, const struct policy_request *q,
@@ -156,9 +212,9 @@ static const struct diff_item *listed(const struct policy_diff *d, const struct 
 		    !set_has(d, d->groups[g].servers, server))
 			continue;
 		item = pool_get(&d->items, d->groups[g].item, NULL);
-		if (!item_has(d, item, q, fc, element))
+		if (item->change.alert != look_for_alerts || !item_has(d, item, q, fc, element))
 			continue;
-		CHECK(!found);
+		CHECK(!found || is_unlike(d, item) || fc == 22);
 		found = item;
 	}
 	return found;
@@ -237,13 +293,31 @@ static bool right_change(const struct diff_item *i, const struct explanation *wa
 	       i->change.was == (i->change.allow ? 0 : why_of(was));
 }
 
+/* A request of one element whose mark changes is listed, and no other is. */
+static bool right_alert(const struct policy_diff *d, const struct policy_request *q,
+			const struct explanation *a, const struct explanation *b)
+{
+	const struct diff_item *item;
+	bool changed = !!a->alert != !!b->alert;
+
+	look_for_alerts = true;
+	item = listed_request(d, q);
+	look_for_alerts = false;
+	if (item && is_unlike(d, item))
+		return true;
+	return CHECK(changed == !!item) &&
+	       CHECK(!item || (item->change.allow == !!b->alert && item->change.now == b->alert &&
+			       item->change.was == (b->alert ? 0 : a->alert)));
+}
+
 static bool one_request(const struct policy_diff *d, const struct policy *was,
 			const struct policy *now, const struct request *q, struct shares *s)
 {
 	char tag[KS_TAG_MAX + 1];
 	struct policy_request asked = convert(q, tag);
 	const struct diff_item *item = listed_request(d, &asked);
-	bool single = asked.function != 23 && asked.own.lo == asked.own.hi, changed, ok;
+	bool single = asked.function != 23 && asked.function != 22 &&
+		      asked.own.lo == asked.own.hi, changed, ok;
 	struct explanation a, b;
 
 	policy_explain(was, &asked, &a);
@@ -252,8 +326,12 @@ static bool one_request(const struct policy_diff *d, const struct policy *was,
 	if (!a.asset && !b.asset && a.reason != KS_R_spoofed && b.reason != KS_R_spoofed) {
 		ok = CHECK(changed == (was->unlisted != now->unlisted)) && CHECK(!item);
 	} else if (a.asset || b.asset) {
-		ok = CHECK(!changed || item) && CHECK(!single || changed == !!item) &&
-		     CHECK(!single || !item || right_change(item, &a, &b));
+		bool unlike = item && is_unlike(d, item);
+
+		ok = CHECK(!changed || item) && CHECK(!single || unlike || changed == !!item) &&
+		     CHECK(!single || unlike || !item || right_change(item, &a, &b)) &&
+		     (!single || right_alert(d, &asked, &a, &b));
+		s->with_values += changed && item && item->values && !unlike;
 		s->asked++;
 		s->changed += changed;
 		if (changed && item)
@@ -301,7 +379,7 @@ static void edit_policy(struct text *out, const struct text *in)
 		put(out, "%.*s", (int)(end - rule), rule);
 	put(out, "%s", end);
 	deny = way == 1 ? strstr(out->buf + (rule - in->buf), "action: allow") : NULL;
-	if (deny)
+	if (deny && strncmp(deny + 13, "\n    rate", 9)) /* a rule that denies has none */
 		memcpy(deny, "action: deny ", 13);
 }
 
@@ -363,6 +441,7 @@ TEST(diff_lists_what_changes_fixed_seed)
 {
 	struct shares s = run_seed(20261127);
 
+	CHECK_AT(s.with_values > 3, s.with_values);
 	for (int k = 0; k <= DIFF_INNER; k++)
 		CHECK_AT(s.listed_kind[k] > 0, k);
 }

@@ -83,7 +83,8 @@ static bool explained(const struct policy *p, const struct request *q,
 	if (before != KS_R_ok)
 		return ok && x->reason == before;
 	ok &= x->reason == (ref->allow ? KS_R_ok : KS_R_policy_deny);
-	ok &= x->run && x->run->rule == ref->rule && x->run->allow == ref->allow;
+	ok &= x->run && x->run->rule == ref->rule && x->run->allow == ref->allow &&
+	      x->alert == ref->alert;
 	for (size_t i = 0; i < x->n_parts; i++)
 		ok &= runs_cover(&x->part[i]);
 	return ok && considered_holds(p, x);
@@ -121,7 +122,8 @@ static bool one_request(const struct policy *p, const struct compiled_policy *c,
 	asked = convert(&q, tag);
 	policy_explain(p, &asked, &x);
 	ok = CHECK(explained(p, &q, &ref, &x)) &&
-	     CHECK(!ref.known || (tab.allow == ref.allow && tab.rule == ref.rule));
+	     CHECK(!ref.known || (tab.allow == ref.allow && tab.rule == ref.rule &&
+				  tab.alert == ref.alert));
 	/* what passes is of a pair that may connect */
 	if (x.run && x.reason == KS_R_ok)
 		ok &= CHECK(policy_pair_flags(c, &q.client, &q.server) &
@@ -205,7 +207,12 @@ static const char plant[] =
 	"  - {name: obj, from: 10.8.0.0/24, to: cnc, action: allow, cip: {classes: [assembly, 0x300], instances: [1-4, 9], attributes: 3, route: [direct, 1/3]}}\n"
 	"  - {name: file, from: staff, action: allow, pccc: {functions: [write], files: [\"N7:0-20\", B3]}}\n"
 	"  - {name: all, from: net, action: allow}\n"
-	"  - {name: io, from: staff, io: idle-only}\n";
+	"  - {name: io, from: staff, io: idle-only}\n"
+	"  - {name: eye, from: eng, to: cnc, action: alert, modbus: {functions: [6, 16], addresses: [300-303], values: 4-65535}}\n"
+	"  - {name: val, from: eng, to: cnc, action: allow, rate: 5/min, burst: 9, modbus: {functions: [write], addresses: [300-301], values: [0-5, 9]}}\n"
+	"  - {name: real, from: eng, to: cnc, action: allow, modbus: {functions: [write], addresses: [310-313], values: {type: float32, words: low-first, bounds: -0.5..1.5}}}\n"
+	"  - {name: not, from: eng, to: cnc, action: deny, modbus: {functions: [write], addresses: [320-321], values: {type: int32, bounds: -1}}}\n"
+	"  - {name: yes, from: eng, to: cnc, action: allow, modbus: {functions: [write], addresses: [320-321]}}\n";
 
 static struct policy *read_plant(struct diags *d)
 {
@@ -230,7 +237,7 @@ static struct request_words words_of(const char *const *argv)
 	return w;
 }
 
-#define WORDS_MAX 12
+#define WORDS_MAX 14
 
 struct sentence {
 	const char *argv[WORDS_MAX];
@@ -293,6 +300,34 @@ static const struct sentence sentences[] = {
 	  "write_single_coil is in group 'write': process data is changed" },
 	{ { "eng", "cnc", "service", "write_tag", "class", "symbol" }, "default",
 	  "rule 'tag' has 'tags', so writes by symbol instance need a rule before it" },
+	{ { "eng", "cnc", "function", "6", "address", "300", "value", "7" }, "eye", "marks it" },
+	{ { "eng", "cnc", "function", "6", "address", "300", "value", "3" }, "eye",
+	  "value 4-65535 does not hold 3" },
+	{ { "eng", "cnc", "function", "6", "address", "300", "value", "7" }, "val",
+	  "values 0-5, 9 do not hold 7" },
+	{ { "eng", "cnc", "function", "6", "address", "300", "value", "9" }, "val",
+	  "allows it, at most 5/min (9 at once)" },
+	{ { "eng", "cnc", "function", "6", "address", "300", "value", "-1", "value-type", "int16" },
+	  "val", "values 0-5, 9 do not hold 65535" },
+	{ { "eng", "cnc", "function", "16", "address", "300-301", "value", "5,6" }, "val",
+	  "values 0-5, 9 do not hold 6" },
+	{ { "eng", "cnc", "function", "6", "address", "300" }, "val",
+	  "has 'values', and no --value was given" },
+	{ { "eng", "cnc", "function", "22", "address", "300", "value", "3,8" }, "val",
+	  "values 0-5, 9 do not hold all that the masks may write, 8 to 11" },
+	{ { "eng", "cnc", "function", "23", "address", "0", "write-address", "300", "value", "6" },
+	  "val", "values 0-5, 9 do not hold 6" },
+	{ { "eng", "cnc", "function", "16", "address", "310-311", "value", "-0.75", "value-type",
+	    "float32,low-first" }, "real", "value -0.5..1.5 does not hold -0.75" },
+	{ { "eng", "cnc", "function", "16", "address", "310-313", "value", "1.5", "value-type",
+	    "float32,low-first" }, "real", "allows it" },
+	{ { "eng", "cnc", "function", "16", "address", "311-312", "value", "0" }, "real",
+	  "has 'values' of two registers, which are not written together" },
+	{ { "eng", "cnc", "function", "6", "address", "320", "value", "0" }, "not", "denies it" },
+	{ { "eng", "cnc", "function", "16", "address", "320-321", "value", "-1", "value-type",
+	    "int32" }, "not", "denies it" },
+	{ { "eng", "cnc", "function", "16", "address", "320-321", "value", "0,1" }, "not",
+	  "value -1 does not hold 1" },
 	{ { "10.2.0.2", "plc", "function", "17" }, NULL,
 	  "10.2.0.2 is of the protected side (protected: 10.2.0.0/16), so as a client it is spoofed" },
 	{ { "eng", "10.3.0.1", "function", "17" }, NULL, "10.3.0.1 is no asset ('unlisted: deny')" },
@@ -425,6 +460,28 @@ static const struct refusal refusals[] = {
 	{ { "hmi", "cnc", "pccc", "change_mode", "file", "N7:1" },
 	  "--file: elements of 'change_mode' are not known, expected none" },
 	{ { "hmi", "cnc", "io", "fast" }, "--io: 'fast', expected 'run', 'idle' or 'static'" },
+	{ { "hmi", "cnc", "function", "3", "address", "1", "value", "1" },
+	  "--value: given beside a request that writes no values, expected none" },
+	{ { "hmi", "cnc", "function", "6", "address", "1", "value", "65536" },
+	  "--value: '65536' is no uint16 (see --value-type), expected a number of that type" },
+	{ { "hmi", "cnc", "function", "6", "address", "1", "value", "-32769", "value-type", "int16" },
+	  "--value: '-32769' is no int16, expected a number of that type" },
+	{ { "hmi", "cnc", "function", "16", "address", "1-3", "value", "1,2" },
+	  "--value: 2 given, expected 3, or one for all" },
+	{ { "hmi", "cnc", "function", "22", "address", "1", "value", "1" },
+	  "--value: 1 given, expected 2: the AND mask and the OR mask" },
+	{ { "hmi", "cnc", "function", "16", "address", "1-3", "value", "1", "value-type", "uint32" },
+	  "--value: 3 registers of numbers that take two each, expected an even number of addresses" },
+	{ { "hmi", "cnc", "function", "5", "address", "1", "value", "2" },
+	  "--value: '2' of a coil, expected 0 or 1" },
+	{ { "hmi", "cnc", "function", "6", "address", "1", "value", "1,,2" },
+	  "--value: '1,,2', expected a number, or several with ',' between" },
+	{ { "hmi", "cnc", "function", "6", "address", "1", "value-type", "int16" },
+	  "--value-type: given without --value, expected both" },
+	{ { "hmi", "cnc", "function", "6", "address", "1", "value", "1", "value-type", "int16,low-first" },
+	  "--value-type: 'int16,low-first', expected a type, and ',low-first' only behind 'uint32', 'int32' or 'float32'" },
+	{ { "hmi", "cnc", "function", "6", "address", "1", "value", "1", "value-type", "real" },
+	  "--value-type: 'real', expected 'uint16', 'int16', 'uint32', 'int32' or 'float32'" },
 };
 
 TEST(request_refusals)

@@ -13,7 +13,7 @@
 static bool agree(const struct answer *a, const struct answer *b)
 {
 	return a->known == b->known && a->asset == b->asset && a->spoofed == b->spoofed &&
-	       (!a->known || (a->allow == b->allow && a->rule == b->rule));
+	       (!a->known || (a->allow == b->allow && a->rule == b->rule && a->alert == b->alert));
 }
 
 static void show(const struct text *t, const struct request *q, const struct answer *ref,
@@ -28,10 +28,13 @@ static void show(const struct text *t, const struct request *q, const struct ans
 	       q->instance, q->attribute, q->tag, q->route);
 	printf("  inner %d file %d type %#x %u:%u+%u\n", q->inner, q->has_file, q->type, q->file,
 	       q->element, q->elements);
-	printf("  reference: asset %u allow %d rule %u spoofed %d\n", ref->asset, ref->allow,
-	       ref->rule, ref->spoofed);
-	printf("  tables:    asset %u allow %d rule %u spoofed %d\n", tab->asset, tab->allow,
-	       tab->rule, tab->spoofed);
+	printf("  writes");
+	for (size_t i = 0; i < 8; i++)
+		printf(" %#x", q->written[i]);
+	printf("\n  reference: asset %u allow %d rule %u alert %u spoofed %d\n", ref->asset, ref->allow,
+	       ref->rule, ref->alert, ref->spoofed);
+	printf("  tables:    asset %u allow %d rule %u alert %u spoofed %d\n", tab->asset, tab->allow,
+	       tab->rule, tab->alert, tab->spoofed);
 }
 
 /* ---- what every table must satisfy ---- */
@@ -40,8 +43,15 @@ static void check_slice(const struct compiled_policy *c, const struct ks_decisio
 {
 	uint32_t to = UINT32_MAX, refused = 0;
 
-	CHECK(d->kind <= KS_K_SLICE);
-	CHECK(d->rule <= c->cfg->rules);
+	CHECK(d->kind <= KS_K_VALUES);
+	CHECK(d->rule <= c->cfg->rules && d->alert <= c->cfg->rules);
+	if (d->kind == KS_K_VALUES) {
+		if (CHECK(d->first < c->n_values && depth)) {
+			CHECK(c->values[d->first].unknown.kind <= KS_K_ALLOW);
+			check_slice(c, &c->values[d->first].known, 1);
+		}
+		return;
+	}
 	if (d->kind != KS_K_SLICE)
 		return;
 	CHECK(depth < 2 && d->count >= 1 && d->count <= KS_SLICE_MAX);
@@ -51,7 +61,13 @@ static void check_slice(const struct compiled_policy *c, const struct ks_decisio
 		const struct ks_range *r = &c->ranges[d->first + i];
 
 		CHECK(!i || r->lo > r[-1].lo);
-		if (r->d.kind == KS_K_ALLOW) {
+		if (r->d.kind == KS_K_VALUES || r->d.flags || r->d.alert) {
+			CHECK(r->d.kind != KS_K_ALLOW ||
+			      (r->refused_rule == KS_RULE_WALK &&
+			       r->allow_to == (i + 1 < d->count ? r[1].lo - 1 : UINT32_MAX)));
+			to = r->lo - 1;
+			refused = KS_RULE_WALK;
+		} else if (r->d.kind == KS_K_ALLOW) {
 			CHECK(r->allow_to == to && r->refused_rule == refused);
 		} else {
 			to = r->lo - 1;
@@ -115,7 +131,7 @@ static bool compare_requests(const struct text *t, const struct policy *p,
 		}
 		/* addresses beyond 65535 do not count as a use of a rule */
 		if (ref.known && q.lo < 65000)
-			CHECK(c->rule_used[ref.rule]);
+			CHECK(c->rule_used[ref.rule] && c->rule_used[ref.alert ? ref.alert : ref.rule]);
 		if (ref.known && ref.allow)
 			check_flags(c, &q);
 	}

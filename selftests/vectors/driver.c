@@ -51,6 +51,14 @@ static int fail(const char *what, int err)
 
 /* ---- instances and policies ---- */
 
+/* The alert rule that marks a request, and which value it was refused for: "100/7". */
+static void print_met(const struct ks_leaf *leaf)
+{
+	printf(":%s:", leaf->proto && leaf->alert ? d.policy->names[leaf->alert].name : "-");
+	if (leaf->proto && leaf->value_type)
+		printf("%u/%u", leaf->value_at, leaf->value);
+}
+
 static int on_event(void *ctx, void *data, size_t size)
 {
 	const struct ks_event *e = data;
@@ -63,6 +71,7 @@ static int on_event(void *ctx, void *data, size_t size)
 		rule = d.policy->names[e->leaf.rule].name;
 	printf(" event=%s:%s:%s:%s:%u", name_event_kind(e->kind), name_reason(e->reason),
 	       e->leaf.proto ? name_verdict(e->leaf.verdict) : "-", rule, e->head_len);
+	print_met(&e->leaf);
 	return 0;
 }
 
@@ -227,9 +236,11 @@ static int print_leaves(void)
 		struct ks_leaf leaf;
 
 		err = bpf_map_lookup_elem(d.in.fd[MAP_trace], &i, &leaf);
-		if (!err)
-			printf(" leaf=%s:%s:%s", name_verdict(leaf.verdict),
-			       name_reason(leaf.reason), d.policy->names[leaf.rule].name);
+		if (err)
+			break;
+		printf(" leaf=%s:%s:%s", name_verdict(leaf.verdict), name_reason(leaf.reason),
+		       d.policy->names[leaf.rule].name);
+		print_met(&leaf);
 	}
 	return err;
 }

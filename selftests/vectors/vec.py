@@ -22,8 +22,9 @@ N), less=N (it acknowledges N less), gap=N (answered: what is missing begins N b
 tx=ack (answered), acked=N on the client's side (so much of the payload is taken, where it
 is not all), on the server's (its acknowledgement grows by N), win=N (window then), opt=BYTES (options
 changed to these), rule=NAME (of what is allowed only replay tells it), event=REASON (of
-the event, where it is another one or none), events=N, leaves=N, replay=REASON and
-monitor=REASON where those runs differ.
+the event, where it is another one or none), alert=NAME (of the rule that marks it), value=AT/V
+(it is refused for V at address AT), events=N, leaves=N, replay=REASON and monitor=REASON
+where those runs differ.
 
 Runs: enforce (verdicts in force), replay (the instance of `keyswitch replay`),
 monitor (as attached). Only the connection's own numbers are modelled here.
@@ -345,7 +346,7 @@ def told(step, got, reason, action, reasons):
     want = words.get("event", reason if kinds else "")
     if want and want not in names and case.events < 10:
         return f"no event of '{want}', but {sorted(names)}"
-    if not kinds and reasons[reason]["effect"] == "PASS" and names:
+    if not kinds and reasons[reason]["effect"] == "PASS" and names - {want}:
         return f"events {sorted(names)}"
     return None
 
@@ -354,7 +355,12 @@ def judged(step, got):
     words = step.facts["words"]
     rules = [x[2] for x in got.leaves] if step.facts["run"] == "replay" else \
         [e[3] for e in got.events]
-    told_rule = step.facts["run"] == "replay" or step.expect[0] != "ok"
+    replay = step.facts["run"] == "replay"
+    told_rule = replay or step.expect[0] != "ok" or "event" in words
+    met = [x[3:5] for x in got.leaves] if replay else [e[5:7] for e in got.events]
+    for at, name in enumerate(("alert", "value")):
+        if name in words and told_rule and words[name] not in [m[at] for m in met]:
+            return f"{name} {[m[at] for m in met]}"
     if "rule" in words and told_rule and words["rule"] not in rules:
         return f"rules {rules}"
     if "leaves" in words and step.facts["run"] == "replay" and len(got.leaves) != \

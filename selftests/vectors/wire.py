@@ -155,6 +155,20 @@ def write_many(address, *values, **kw):
     return mb(16, address, len(values), tail=tail, **kw)
 
 
+def write_coils(address, bits, **kw):
+    """bits: a string of 0 and 1, the first coil first."""
+    data = bytearray((len(bits) + 7) // 8)
+    for i, bit in enumerate(bits):
+        data[i // 8] |= int(bit) << i % 8
+    return mb(15, address, len(bits), tail=bytes([len(data)]) + bytes(data), **kw)
+
+
+def real(value, low_first=False):
+    """The two registers of a float32."""
+    pair = struct.unpack(">HH", struct.pack(">f", value))
+    return pair[::-1] if low_first else pair
+
+
 def read_write(address, quantity, waddress, *values, **kw):
     tail = struct.pack(f">B{len(values)}H", 2 * len(values), *values)
     return mb(23, address, quantity, waddress, len(values), tail=tail, **kw)

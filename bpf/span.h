@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Elements of a request that one look does not decide: what is written there counts, or
+ * rules with a rate, a log or an alert lie in the way. Walks over them range by range,
+ * where values count register by register or coil by coil. Only requests that meet such a
+ * range come here (compiled.h, KS_RULE_WALK and KS_K_VALUES).
+ */
+#ifndef KEYSWITCH_SPAN_H
+#define KEYSWITCH_SPAN_H
+
+#include "policy_tables.h"
+#include "cip_modbus.h"
+#include "modbus.h"
+#include "ring.h"
+
+/* Looks at most: above what FC 15 writes (2,040 coils). Beyond it the request is refused. */
+#define KS_SPAN_MAX 4096
+
+#define KS_LOOK (-2) /* in place of allowed or not: span_walk() has to look at each element */
+
+/* key: policy slot, value: decisions over what is written. Written by apply. */
+POLICY_TABLE(pol_values, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_values);
+
+/* A rule that allows the request, or a part of it, as often as its rate says. */
+static __always_inline void span_rated(struct ks_work *w, __u32 rule)
+{
+	__u64 n = w->n_rated;
+	int i;
+
+	for (i = 0; i < KS_RATED_MAX; i++)
+		if ((__u32)i < w->n_rated && w->rated[i] == rule)
+			return;
+	w->n_rated++;
+	if (n >= KS_RATED_MAX)
+		return;
+	BOUND_OFFSET(n, KS_RATED_MAX);
+	w->rated[n] = rule;
+}
+
+/* What a decision says beside allow or deny. */
+static __always_inline void span_note(struct ks_work *w, const struct ks_decision *d)
+{
+	if (!(d->flags | d->alert))
+		return;
+	w->marks |= d->flags;
+	if (!w->leaf.alert)
+		w->leaf.alert = d->alert;
+	if (d->flags & KS_D_RATED)
+		span_rated(w, d->rule);
+}
+
+/* Index of the last range of the slice whose lo is not above element. */
+KS_GLOBAL int span_find(__u32 first, __u32 count, __u32 element)
+{
+	struct ks_work *w = pkt_work();
+	void *ranges = w ? bpf_map_lookup_elem(&pol_ranges, &w->pkt.slot) : NULL;
+	__u32 at, half, hit = first;
+	struct ks_range *r;
+	int i;
+
+	if (!ranges)
+		return first;
+	for (i = 0; i <= KS_SLICE_BITS && count; i++) {
+		half = count / 2;
+		at = first + half;
+		r = bpf_map_lookup_elem(ranges, &at);
+		if (!r)
+			break;
+		if (r->lo <= element) {
+			hit = at;
+			first = at + 1;
+			count -= half + 1;
+		} else {
+			count = half;
+		}
+	}
+	return hit;
+}
+
+/* The last element of range number `at` in the slice. */
+static __always_inline __u32 span_end(struct ks_work *w, __u32 at, __u32 first, __u32 count)
+{
+	struct ks_range *next;
+
+	if (++at - first >= count)
+		return 0xffffffff;
+	next = policy_entry(&pol_ranges, w->pkt.slot, &at);
+	return next ? next->lo - 1 : 0xffffffff;
+}
+
+/* Two bytes of the message that is judged, the first one high. */
+KS_GLOBAL int span_two(__u32 off)
+{
+	struct ks_work *w = pkt_work();
+	struct ks_modbus_ring *mb;
+	struct ks_enip_ring *eip;
+	struct view v = {};
+	__u64 pos;
+	__u32 key;
+
+	if (!w)
+		return 0;
+	pos = w->walk.cur;
+	key = w->pkt.l4proto == IPPROTO_UDP ? bpf_get_smp_processor_id() : w->pkt.take.slot;
+	if (w->leaf.proto == KS_MODBUS) {
+		mb = bpf_map_lookup_elem(&mb_rings, &key);
+		if (!mb)
+			return 0;
+		BOUND_OFFSET(pos, KS_MB_RING);
+		v.base = mb->bytes + pos;
+		return view_be16(&v, off, KS_MB_VIEW);
+	}
+	eip = bpf_map_lookup_elem(&eip_rings, &key);
+	if (!eip)
+		return 0;
+	BOUND_OFFSET(pos, KS_EIP_RING);
+	v.base = eip->bytes + pos;
+	return view_be16(&v, off, KS_EIP_VIEW);
+}
+
+/* Offset of the first value in the message; the dissectors have seen that all are there. */
+static __always_inline __u32 span_start(struct ks_work *w, __u32 fc)
+{
+	__u32 pdu = MB_FUNCTION;
+
+	w->span.little = 0;
+	if (w->leaf.proto != KS_MODBUS) {
+		pdu = w->leaf.offset + 2 + 2 * (span_two(w->leaf.offset) & 0xff);
+		if (w->leaf.service != CIP_MODBUS_PASS) {
+			w->span.little = 1;
+			return pdu + 4;
+		}
+	}
+	if (fc == 15 || fc == 16)
+		return pdu + (w->leaf.has & KS_HAS_WRITE_SPAN ? 10 : 6);
+	return pdu + 3; /* FC 5, 6; of FC 22 the AND mask */
+}
+
+/* The register at `address`, which the request writes. */
+static __always_inline __u32 span_register(const struct ks_span_state *s, __u32 address)
+{
+	__u32 two = span_two(s->start + 2 * (address - s->lo));
+
+	return s->little ? two >> 8 | (two & 0xff) << 8 : two;
+}
+
+/* Coils are bits, the first one lowest. */
+static __always_inline __u32 span_coil(const struct ks_span_state *s)
+{
+	__u32 n = s->at - s->lo;
+
+	if (s->fc == 5)
+		return span_two(s->start) == 0xff00;
+	return span_two(s->start + n / 8) >> (8 + n % 8) & 1;
+}
+
+/* All numbers from the smallest to the largest that FC 22 may leave there. */
+static __always_inline void span_masks(struct ks_span_state *s)
+{
+	__u32 and_mask = span_two(s->start), or_mask = span_two(s->start + 2);
+
+	s->value = or_mask & ~and_mask & 0xffff;
+	s->value_hi = s->value | and_mask;
+}
+
+/* What is written at `at`, as v takes it; 0 = that cannot be known. */
+static __always_inline int span_value(struct ks_work *w, const struct ks_values *v)
+{
+	struct ks_span_state *s = &w->span;
+	__u32 start, first, second;
+
+	if (s->fc == 22) {
+		span_masks(s);
+		return v->form == KS_VF_WORD;
+	}
+	s->value = s->fc == 5 || s->fc == 15 ? span_coil(s) : span_register(s, s->at);
+	s->value_hi = s->value;
+	if (!(w->leaf.has & KS_HAS_WRITE_SPAN ? w->leaf.wquantity : w->leaf.quantity))
+		return 0; /* the device answers that with an exception */
+	if (v->form == KS_VF_WORD)
+		return 1;
+	start = s->at - ((s->at ^ v->odd) & 1);
+	if (start < s->lo || start + 1 > s->hi)
+		return 0;
+	first = span_register(s, start);
+	second = span_register(s, start + 1);
+	s->value = v->form == KS_VF_HIGH_FIRST ? first << 16 | second : second << 16 | first;
+	s->value_hi = s->value;
+	return 1;
+}
+
+/* One decision on the way. 1 = refused. */
+static __always_inline int span_decided(struct ks_work *w, const struct ks_decision *d)
+{
+	struct ks_span_state *s = &w->span;
+
+	span_note(w, d);
+	if (!s->looked || d->kind != KS_K_ALLOW)
+		s->rule = d->rule;
+	s->looked = 1;
+	s->refused = d->kind != KS_K_ALLOW;
+	return s->refused;
+}
+
+/* The element at `at` by what is written there. 1 ends the walk. */
+static __always_inline int span_written(struct ks_work *w, const struct ks_values *v)
+{
+	struct ks_span_state *s = &w->span;
+	const struct ks_decision *d = &v->unknown;
+	__u32 end = 0xffffffff, at;
+	struct ks_range *r;
+
+	if (!s->begun)
+		s->known = span_value(w, v);
+	s->begun = 1;
+	if (s->known)
+		d = &v->known;
+	if (d->kind == KS_K_SLICE) {
+		at = span_find(d->first, d->count, s->value);
+		end = span_end(w, at, d->first, d->count);
+		r = policy_entry(&pol_ranges, w->pkt.slot, &at);
+		if (!r)
+			return 1;
+		d = &r->d;
+	}
+	if (span_decided(w, d)) {
+		w->leaf.value_at = s->at;
+		w->leaf.value = s->value;
+		w->leaf.value_type = s->known ? v->type : KS_VT_UINT16;
+		return 1;
+	}
+	if (s->known && end < s->value_hi) {
+		s->value = end + 1;
+		return 0;
+	}
+	s->begun = 0;
+	return 2;
+}
+
+static long span_step(__u64 i, void *arg)
+{
+	struct ks_work *w = pkt_work();
+	struct ks_span_state *s;
+	struct ks_values *v;
+	struct ks_range *r;
+	int done = 2;
+
+	if (!w)
+		return 1;
+	s = &w->span;
+	if (!s->looked || s->at > s->end) {
+		s->index = span_find(s->first, s->count, s->at);
+		s->end = span_end(w, s->index, s->first, s->count);
+	}
+	r = policy_entry(&pol_ranges, w->pkt.slot, &s->index);
+	if (!r)
+		return 1;
+	if (r->d.kind == KS_K_VALUES) {
+		v = policy_entry(&pol_values, w->pkt.slot, &r->d.first);
+		if (!v)
+			return 1;
+		done = span_written(w, v);
+		if (done == 2)
+			s->at++;
+	} else {
+		if (span_decided(w, &r->d))
+			return 1;
+		s->at = s->end + 1;
+	}
+	if (done != 2)
+		return done;
+	s->whole = s->at > s->hi || !s->at;
+	return s->whole;
+}
+
+/*
+ * The elements [lo, hi] by a slice of pol_ranges, as function fc, are left to span_walk():
+ * it is called where the stack is less deep.
+ */
+static __always_inline int span_later(struct ks_work *w, __u32 first, __u32 count, __u32 lo,
+				      __u32 hi, __u32 fc)
+{
+	struct ks_span_state *s = &w->span;
+
+	__builtin_memset(s, 0, sizeof(*s));
+	s->first = first;
+	s->count = count;
+	s->lo = s->at = lo;
+	s->hi = hi;
+	s->fc = fc;
+	return KS_LOOK;
+}
+
+/* Returns 1 = every element is allowed; the leaf's rule is as policy_span() has it. */
+KS_GLOBAL int span_walk(void)
+{
+	struct ks_work *w = pkt_work();
+	struct ks_span_state *s;
+
+	if (!w)
+		return 0;
+	s = &w->span;
+	s->start = span_start(w, s->fc);
+	ks_loop(KS_SPAN_MAX, span_step, NULL);
+	w->leaf.rule = s->refused || s->whole ? s->rule : 0;
+	return s->whole && !s->refused;
+}
+
+#endif
