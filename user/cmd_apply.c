@@ -59,6 +59,7 @@ static void warn_sizes(const struct swap *swap)
 	warn_size(&swap->in, MAP_flows4, "flows", limits->flows);
 	warn_size(&swap->in, MAP_mb_free, "modbus_rings", limits->modbus_rings);
 	warn_size(&swap->in, MAP_eip_free, "enip_rings", limits->enip_rings);
+	warn_size(&swap->in, MAP_conduits, "conduit_flows", limits->conduit_flows);
 	warn_size(&swap->in, MAP_events, "event_ring", limits->event_ring);
 }
 
