@@ -59,6 +59,7 @@ struct policy_host {
 	struct pos at;
 	struct prefixes addrs;
 	struct ks_binding binding;	/* nothing listed: from anywhere */
+	bool zoned;		/* a zone names it */
 	struct pos mac_at;
 };
 
@@ -68,6 +69,7 @@ struct policy_group {
 	uint32_t *hosts;	/* indices into hosts, nested groups flattened, no repeats */
 	size_t n;
 	bool nested;		/* another group names it */
+	bool zoned;		/* a zone names it */
 };
 
 struct policy_asset {

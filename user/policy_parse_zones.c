@@ -21,14 +21,16 @@ static void add_all(struct parser *ps, struct policy_zone *z, const struct prefi
 
 static void add_source(struct parser *ps, struct policy_zone *z, uint32_t source, struct pos at)
 {
-	const struct policy *p = ps->p;
-	const struct policy_group *g;
+	struct policy *p = ps->p;
+	struct policy_group *g;
 
 	if (!(source & NAME_IS_GROUP)) {
+		p->hosts[source].zoned = true;
 		add_all(ps, z, &p->hosts[source].addrs, at);
 		return;
 	}
 	g = &p->groups[source & ~NAME_IS_GROUP];
+	g->zoned = true;
 	for (size_t i = 0; i < g->n; i++)
 		add_all(ps, z, &p->hosts[g->hosts[i]].addrs, at);
 }
