@@ -270,6 +270,13 @@ static __always_inline int zone_sides(struct xdp_md *ctx, struct pkt *p, struct 
 	return zone_is_discovery(ctx, p) ? KS_R_neighbour_discovery : KS_GO;
 }
 
+static __always_inline int zone_is_protocol_port(struct pkt *p)
+{
+	return p->role == KS_CLIENT && !p->fragment &&
+	       ((p->l4proto == IPPROTO_TCP && policy_port(p, p->dport) & (KS_PORT_MODBUS | KS_PORT_ENIP)) ||
+		(p->l4proto == IPPROTO_UDP && policy_port(p, p->dport)));
+}
+
 /* A request to an asset on a port that it speaks: what it asks is the rules' business. */
 static __always_inline int zone_is_request(struct pkt *p, struct ks_addr_rec *to)
 {
@@ -319,6 +326,8 @@ KS_GLOBAL int zone_packet(struct xdp_md *ctx)
 		return r;
 	to = policy_address(p, p->role == KS_CLIENT);
 	r = zone_sides(ctx, p, from, to);
+	if (r == KS_R_local && zone_is_protocol_port(p))
+		return KS_GO; /* the gateway is no asset: `unlisted` */
 	if (r != KS_GO)
 		return r;
 	if (p->fragment)

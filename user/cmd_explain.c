@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "explain_conduit.h"
 #include "explain_text.h"
 #include "leaf.h"
 #include "names.h"
@@ -16,12 +17,14 @@
 #include "request.h"
 #include "results.h"
 
-enum { KEY_FROM = 0x2000, KEY_TO, KEY_WORD };
+enum { KEY_FROM = 0x2000, KEY_TO, KEY_PROTO, KEY_PORT, KEY_WORD };
 
 #define REQUEST_WORD(sym, option, arg, help) { option, KEY_WORD + WORD_##sym, arg, 0, help, 0 },
 static const struct argp_option table[] = {
 	{ "from", KEY_FROM, "ADDRESS|HOST", 0, "The client", 0 },
 	{ "to", KEY_TO, "ADDRESS|ASSET", 0, "The controller", 0 },
+	{ "proto", KEY_PROTO, "tcp|udp|icmp", 0, "No request but a connection that --from opens: which conduit?", 0 },
+	{ "port", KEY_PORT, "N", 0, "Its port at --to", 0 },
 	REQUEST_WORDS(REQUEST_WORD)
 	{ 0 }
 };
@@ -30,6 +33,7 @@ static const struct argp_option table[] = {
 struct question {
 	const char *path;
 	struct request_words words;
+	const char *proto, *port;	/* a connection, no request */
 };
 
 static void check_arguments(struct argp_state *state, const struct question *q)
@@ -40,6 +44,12 @@ static void check_arguments(struct argp_state *state, const struct question *q)
 		argp_error(state, "no client, expected --from ADDRESS or a host's name");
 	if (!q->words.to)
 		argp_error(state, "no controller, expected --to ADDRESS or an asset's name");
+	if (q->port && !q->proto)
+		argp_error(state, "--port without --proto, expected --proto tcp or udp beside it");
+	for (int w = 0; q->proto && w < WORDS; w++)
+		if (q->words.word[w])
+			argp_error(state, "--%s: given beside --proto, which asks for a connection and no request",
+				   request_option((enum request_word)w));
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -52,6 +62,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_TO:
 		q->words.to = arg;
+		return 0;
+	case KEY_PROTO:
+		q->proto = arg;
+		return 0;
+	case KEY_PORT:
+		q->port = arg;
 		return 0;
 	case ARGP_KEY_ARG:
 		if (q->path)
@@ -218,7 +234,7 @@ static int run(int argc, char **argv)
 		       "is looked at. Exits 0 whatever the verdict is."
 		       "\vRequests: --function NAME [--unit N] [--address N[-M]]; --umas NAME; "
 		       "--service NAME [--class NAME | --tag TAG] ...; --pccc NAME [--file FILE]; "
-		       "--io run. Names are those of 'keyswitch groups'.",
+		       "--io run. Connections: --proto tcp --port N. Names are those of 'keyswitch groups'.",
 	};
 	struct explained e = { 0 };
 	struct question q = { 0 };
@@ -233,7 +249,8 @@ static int run(int argc, char **argv)
 		return rc;
 	e.path = q.path;
 	e.p = policy;
-	rc = explain(&e, &q, tables, &mem);
+	rc = q.proto ? explain_service(policy, &(struct service_question){
+		q.path, q.words.from, q.words.to, q.proto, q.port }) : explain(&e, &q, tables, &mem);
 	arena_free(&mem);
 	compiled_policy_free(tables);
 	policy_free(policy);

@@ -204,17 +204,6 @@ static bool text_service(const struct ynode *n, struct service_range *r)
 	return node_is(n, "icmp");
 }
 
-/* UDP ports that bpf/zone.h takes for tunnels: nothing passes there, whatever a policy says. */
-static bool holds_tunnel(const struct service_range *r)
-{
-	static const uint16_t ports[] = { 1701, 3544, 4789, 4790, 6080, 6081, 8472 };
-
-	for (size_t i = 0; r->proto == IPPROTO_UDP && i < sizeof(ports) / sizeof(ports[0]); i++)
-		if (r->lo == r->hi && r->lo == ports[i])
-			return true;
-	return false;
-}
-
 static void conduit_services(struct parser *ps, const struct ynode *n, void *arg)
 {
 	static const char expected[] = "'tcp/PORT', 'udp/PORT', a range as 'tcp/8000-8010', or 'icmp'";
@@ -232,7 +221,7 @@ static void conduit_services(struct parser *ps, const struct ynode *n, void *arg
 			node_wrong(ps, m, expected);
 			continue;
 		}
-		if (holds_tunnel(&r)) {
+		if (r.lo == r.hi && service_is_tunnel(r.proto, r.lo)) {
 			diag_error(ps->d, m->at, "'%s' is the port of a tunnel, expected a service that keyswitch can see into",
 				   node_quote(ps, m));
 			continue;

@@ -90,6 +90,16 @@ uint32_t policy_conduit_for(const struct policy *p, uint32_t from, uint32_t to, 
 	return 0;
 }
 
+bool service_is_tunnel(uint8_t proto, uint16_t port)
+{
+	static const uint16_t ports[] = { 1701, 3544, 4789, 4790, 6080, 6081, 8472 };
+
+	for (size_t i = 0; proto == IPPROTO_UDP && i < sizeof(ports) / sizeof(ports[0]); i++)
+		if (port == ports[i])
+			return true;
+	return false;
+}
+
 const char *service_proto_name(uint8_t proto)
 {
 	return proto == IPPROTO_TCP ? "tcp" : proto == IPPROTO_UDP ? "udp" : "icmp";

@@ -22,6 +22,9 @@ uint32_t policy_conduit_for(const struct policy *p, uint32_t from, uint32_t to, 
 			    uint16_t port);
 bool zone_listed(const struct zone_list *l, uint32_t zone);	/* 1-based */
 
+/* UDP ports that bpf/zone.h takes for tunnels: nothing passes there between zones. */
+bool service_is_tunnel(uint8_t proto, uint16_t port);
+
 const char *service_proto_name(uint8_t proto);
 /* "tcp/80-90", "icmp" */
 const char *service_format(uint8_t proto, uint16_t lo, uint16_t hi, char buf[24]);
