@@ -165,10 +165,10 @@ static void says(const struct opening *o, const struct policy_conduit *c, char *
 }
 
 /* The binding that holds for the client, as text; false: none. */
-static bool binding_text(const struct policy *p, const struct prefix *address, char *buf, size_t size)
+static bool binding_text(const struct policy *p, const struct prefix *address, char buf[BINDING_TEXT_MAX])
 {
 	const struct ks_binding *b = NULL;
-	int longest = -1, n;
+	int longest = -1;
 
 	for (size_t h = 0; h < p->n_hosts; h++)
 		for (size_t i = 0; i < p->hosts[h].addrs.n; i++) {
@@ -180,18 +180,9 @@ static bool binding_text(const struct policy *p, const struct prefix *address, c
 			longest = x->len;
 			b = &p->hosts[h].binding;
 		}
-	if (!b)
-		return false;
-	n = snprintf(buf, size, "%s", b->macs ? "MAC " : "");
-	for (size_t i = 0; i < b->macs; i++)
-		n += snprintf(buf + n, size - (size_t)n, "%s%02x:%02x:%02x:%02x:%02x:%02x", i ? ", " : "",
-			      b->mac[i][0], b->mac[i][1], b->mac[i][2], b->mac[i][3], b->mac[i][4],
-			      b->mac[i][5]);
-	n += snprintf(buf + n, size - (size_t)n, "%s%s", b->macs && b->vlans ? "; " : "",
-		      b->vlans ? "VLAN " : "");
-	for (size_t i = 0; i < b->vlans; i++)
-		n += snprintf(buf + n, size - (size_t)n, "%s%u", i ? ", " : "", b->vlan[i]);
-	return true;
+	if (b)
+		binding_format(b, buf);
+	return b != NULL;
 }
 
 static json_t *considered(const struct opening *o)
@@ -211,7 +202,7 @@ static json_t *considered(const struct opening *o)
 
 static json_t *answer(const struct opening *o)
 {
-	char from[PREFIX_TEXT_MAX], to[PREFIX_TEXT_MAX], service[24], bound[512];
+	char from[PREFIX_TEXT_MAX], to[PREFIX_TEXT_MAX], service[24], bound[BINDING_TEXT_MAX];
 	const char *verdict = o->reason == KS_R_ok ? "rules" : reason_passes(o->reason) ? "allow" :
 			      name_verdict(o->p->mode == KS_MONITOR ? KS_V_WOULD_DENY : KS_V_DENY);
 	json_t *a;
@@ -232,7 +223,7 @@ static json_t *answer(const struct opening *o)
 	json_object_set_new(a, "why", json_string(
 		o->reason == KS_R_ok ? "requests to an asset: its rules decide, ask with --function, --service, ..." :
 				       name_reason_text(o->reason)));
-	if (binding_text(o->p, &o->from, bound, sizeof(bound)))
+	if (binding_text(o->p, &o->from, bound))
 		json_object_set_new(a, "bound", json_string(bound));
 	json_object_set_new(a, "considered", considered(o));
 	return a;

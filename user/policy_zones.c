@@ -115,3 +115,18 @@ const char *service_format(uint8_t proto, uint16_t lo, uint16_t hi, char buf[24]
 		snprintf(buf, 24, "%s/%u-%u", service_proto_name(proto), lo, hi);
 	return buf;
 }
+
+const char *binding_format(const struct ks_binding *b, char buf[BINDING_TEXT_MAX])
+{
+	char *end = buf + sprintf(buf, "%s", b->macs ? "MAC " : "");
+
+	for (size_t i = 0; i < b->macs; i++)
+		end += sprintf(end, "%s%02x:%02x:%02x:%02x:%02x:%02x", i ? ", " : "", b->mac[i][0],
+			       b->mac[i][1], b->mac[i][2], b->mac[i][3], b->mac[i][4],
+			       b->mac[i][5]);
+	if (b->vlans)
+		end += sprintf(end, "%sVLAN ", b->macs ? "; " : "");
+	for (size_t i = 0; i < b->vlans; i++)
+		end += sprintf(end, "%s%u", i ? ", " : "", b->vlan[i]);
+	return buf;
+}

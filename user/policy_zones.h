@@ -26,6 +26,9 @@ bool zone_listed(const struct zone_list *l, uint32_t zone);	/* 1-based */
 bool service_is_tunnel(uint8_t proto, uint16_t port);
 
 const char *service_proto_name(uint8_t proto);
+#define BINDING_TEXT_MAX 256
+/* "MAC 02:00:00:00:00:01; VLAN 0, 10" */
+const char *binding_format(const struct ks_binding *b, char buf[BINDING_TEXT_MAX]);
 /* "tcp/80-90", "icmp" */
 const char *service_format(uint8_t proto, uint16_t lo, uint16_t hi, char buf[24]);
 
