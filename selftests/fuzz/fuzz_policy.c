@@ -193,7 +193,7 @@ static void check_answers(const struct policy *p, const struct compiled_policy *
 		ref = ref_answer(p, &q);
 		tab = tab_answer(c, &q);
 		MUST(ref.known == tab.known && ref.asset == tab.asset);
-		MUST(ref.spoofed == tab.spoofed);
+		MUST(ref.spoofed == tab.spoofed && ref.outside == tab.outside);
 		MUST(!ref.known || (ref.allow == tab.allow && ref.rule == tab.rule));
 	}
 }

@@ -3,15 +3,17 @@
 through with what comes back for it, every other way is closed. Applications and the far
 NIC are the judges.
 """
+import json
+import pathlib
 import socket
 import struct
-import time
+import tempfile
 
 import enip_wire as w
 import raw_tcp
 from kit import abort, cases, equal, no_writes, read_registers, write_register
-from ks import Keyswitch, events
-from plant import Plant, wait_for
+from ks import BINARY, Keyswitch, events
+from plant import ROOT, Plant, run, wait_for
 from test_io import Originator
 from zonekit import (OPEN, POLICY, App, Ends, addresses, ask, icmp_packet, ip, ping, stopped, talk,
                      tcp, tcp_open, transport, udp)
@@ -439,3 +441,74 @@ def test_event_names_zones(family):
         equal(ask(plant, plant.client, server, 1123, client, timeout=0.1), None, "nobody listens")
         assert 'keyswitch_conduit_opened_total{conduit="web"} 1' in ks.metrics_text()
         ks.balance()
+
+
+# ---- commands ----
+
+SEGMENTED = ROOT / "policy" / "segmented.yaml"
+ENGINEER, PRESS = ("--from", "engineer"), ("--to", "press")
+ASKED = (
+    ((*ENGINEER, *PRESS, "--proto", "tcp", "--port", "443"),
+     {"verdict": "allow", "reason": "conduit", "conduit": "maintenance", "from_zone": "office",
+      "to_zone": "cell", "bound": "MAC 02:00:5e:10:00:20; VLAN 0"}),
+    ((*ENGINEER, *PRESS, "--proto", "icmp"), {"verdict": "allow", "conduit": "maintenance"}),
+    ((*ENGINEER, *PRESS, "--proto", "udp", "--port", "123"),
+     {"verdict": "deny", "reason": "conduit_none", "conduit": None}),
+    (("--from", "press", "--to", "engineer", "--proto", "tcp", "--port", "443"),
+     {"verdict": "deny", "reason": "conduit_none"}),
+    (("--from", "press", "--to", "broker", "--proto", "tcp", "--port", "8883"),
+     {"verdict": "allow", "conduit": "time-and-logs"}),
+    (("--from", "10.9.9.9", *PRESS, "--proto", "tcp", "--port", "443"),
+     {"verdict": "deny", "reason": "zone_unknown", "from_zone": "none"}),
+    ((*ENGINEER, *PRESS, "--proto", "tcp", "--port", "502"), {"verdict": "rules"}),
+    ((*ENGINEER, *PRESS, "--proto", "udp", "--port", "4789"), {"reason": "tunnel"}),
+    ((*ENGINEER, "--to", "10.2.0.1", "--proto", "tcp", "--port", "22"), {"reason": "local"}),
+)
+WRONG = (
+    (("--proto", "tcp"), "expected --port N beside --proto tcp"),
+    (("--proto", "sctp", "--port", "1"), "'sctp', expected 'tcp', 'udp' or 'icmp'"),
+    (("--proto", "icmp", "--port", "1"), "given beside --proto icmp"),
+    (("--proto", "tcp", "--port", "65536"), "'65536', expected a port (1 to 65535)"),
+    (("--port", "1"), "expected --proto tcp or udp"),
+    (("--proto", "tcp", "--port", "1", "--function", "3"), "asks for a connection and no request"),
+)
+
+
+def test_explain():
+    """Which conduit, in both forms; and what is no question."""
+    for argv, want in ASKED:
+        got = json.loads(run(BINARY, "--json", "explain", SEGMENTED, *argv).stdout)
+        equal({key: got.get(key) for key in want}, want, f"explain {argv}")
+        text = run(BINARY, "explain", SEGMENTED, *argv).stdout
+        begins = {"allow": "allowed: ", "deny": "denied: ", "rules": "asked of the rules: "}
+        assert text.startswith(begins[got["verdict"]]), text
+    for argv, want in WRONG:
+        done = run(BINARY, "explain", SEGMENTED, *ENGINEER, *PRESS, *argv, check=False)
+        assert done.returncode in (2, 64) and want in done.stderr, (argv, done)
+    done = run(BINARY, "explain", SEGMENTED, "--from", "enginer", *PRESS, "--proto", "icmp",
+               check=False)
+    assert done.returncode == 2 and "'enginer', expected a single address" in done.stderr, done
+
+
+def test_diff():
+    """What becomes open and closed, and who moves."""
+    with tempfile.TemporaryDirectory() as tmp:
+        other = pathlib.Path(tmp) / "other.yaml"
+        text = SEGMENTED.read_text(encoding="utf-8")
+        other.write_text(text.replace("broker: 10.1.0.31", "broker: 10.1.0.32")
+                         .replace("tcp/8000-8010, icmp", "tcp/8000-8005")
+                         .replace("vlan: 0", "vlan: 7").replace("time-and-logs", "renamed"),
+                         encoding="utf-8")
+        done = run(BINARY, "diff", SEGMENTED, other, check=False)
+        equal(done.returncode, 1, "exit")
+        lines = done.stdout.splitlines()
+        for line in ("zone of 10.1.0.31: servers -> office", "zone of 10.1.0.32: office -> servers",
+                     "office -> cell tcp/8006-8010: allowed by conduit 'maintenance' -> denied",
+                     "office -> cell icmp: allowed by conduit 'maintenance' -> denied",
+                     "office, now servers -> cell tcp/443: allowed by conduit 'maintenance' -> denied",
+                     "source of 10.1.0.20: MAC 02:00:5e:10:00:20; VLAN 0 -> "
+                     "MAC 02:00:5e:10:00:20; VLAN 7"):
+            assert line in lines, (line, done.stdout)
+        assert not any(line.startswith("cell -> servers ") for line in lines), done.stdout
+        other.write_text(text.replace("time-and-logs", "renamed"), encoding="utf-8")
+        equal(run(BINARY, "diff", SEGMENTED, other).stdout, "no difference\n", "another name")
