@@ -212,6 +212,9 @@ KS_GLOBAL int conn_begin(__u32 id)
 	for (i = 0; i < KS_CONN_LOOKS; i++)
 		conn_look_after();
 	conn_key(p, id, &w->conn_key);
+	c = bpf_map_lookup_elem(&conns, &w->conn_key);
+	if (c)
+		conn_end(w, c); /* its target gave the id anew */
 	bpf_map_update_elem(&conns, &w->conn_key, &conn_empty, BPF_ANY);
 	c = bpf_map_lookup_elem(&conns, &w->conn_key);
 	if (!c)

@@ -160,6 +160,8 @@ KS_GLOBAL int conn_datagram(struct xdp_md *ctx)
 		return KS_R_io_unknown;
 	if (c->open.variable ? size > c->open.ot_size : size != c->open.ot_size)
 		return KS_R_io_size;
+	if (p->zoned && !c->flow)
+		conn_produces(w, 0, 1); /* another adopted one of the two may have ended */
 	return conn_forward(c, p, reply_le32(w->seg + IO_SEQ));
 }
 

@@ -177,10 +177,12 @@ static void conduit_to(struct parser *ps, const struct ynode *n, void *arg)
 /* "443", "8000-8010", "8000..8010" */
 static bool text_ports(const char *text, size_t len, struct service_range *r)
 {
-	const char *end = text + len, *dash = memchr(text, '-', len), *behind = dash + 1;
+	const char *end = text + len, *dash = memchr(text, '-', len), *behind = NULL;
 	uint32_t lo, hi;
 
-	if (!dash && (dash = memmem(text, len, "..", 2)))
+	if (dash)
+		behind = dash + 1;
+	else if ((dash = memmem(text, len, "..", 2)))
 		behind = dash + 2;
 	if (!text_number(text, (size_t)((dash ? dash : end) - text), &lo))
 		return false;
