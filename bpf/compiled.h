@@ -18,6 +18,10 @@
  *   dst     pol_addrs (exact) or else pol_prefixes (LPM) -> asset id (0 = none)
  *   src     the same tables -> client class (0 = in no host entry), and
  *           KS_ADDR_PROTECTED = source of an asset or protected prefix (spoof)
+ *           binding != 0: pol_bindings[binding] says from which MACs and VLANs it comes
+ *  segmentation (zoned), for what is no OT request or reply to one
+ *   open    pol_conduits{zone of source, of destination, protocol, port} -> conduit
+ *           number, miss = nobody may open this
  *   pair    pol_pairs{class, asset} -> profile; miss: pol_assets[asset].profile
  *  Modbus request
  *   unit    pol_profiles[profile]: units != 0 ? pol_units[units].row[unit] : mb_row
@@ -124,8 +128,19 @@ struct ks_pol_cfg {
 	__u8 has_prefixes;	/* pol_prefixes is not empty */
 	__u8 llc;		/* 802.3 length frames pass toward the protected side */
 	__u16 numbering;	/* equal in policies in which an asset id means one asset */
+	__u8 zoned;		/* zones are given: what no conduit or rule lists stops */
+	__u8 bound;		/* some host is bound to MACs or VLAN ids */
 	__u8 digest[32];	/* SHA-256 of the policy file */
 	__u64 applied_at;	/* CLOCK_REALTIME seconds */
+	/*
+	 * CLOCK_MONOTONIC ns: with `adopt: audit`, connections that run since before zones
+	 * were in force are taken over until then. Written by apply.
+	 */
+	__u64 take_over_until;
+	__u32 zones;		/* zone numbers are 1..zones */
+	__u32 conduits;		/* conduit numbers are 1..conduits */
+	__u32 conduit_flows_per_client;
+	__u32 pad;
 	__u8 ethertypes[8192];	/* bitmap, ethertype e at byte e >> 3, bit e & 7 */
 };
 
@@ -153,7 +168,41 @@ struct ks_addr_rec {
 	__u32 client_class;
 	__u32 asset;
 	__u8 flags;		/* KS_ADDR_* */
-	__u8 pad[3];
+	__u8 pad;
+	__u16 zone;		/* 0 = in none */
+	__u32 binding;		/* index into pol_bindings, 0 = not bound (entry 0 is unused) */
+};
+_Static_assert(sizeof(struct ks_addr_rec) == 16, "ks_addr_rec");
+
+/* Where a host's packets come from; an empty list says nothing. */
+struct ks_binding {
+	__u8 macs;		/* how many */
+	__u8 vlans;
+	__u16 vlan[KS_BINDINGS]; /* the outer tag's id, 0 = untagged */
+	__u8 mac[KS_BINDINGS][6]; /* wire order */
+	__u8 pad[6];
+};
+_Static_assert(sizeof(struct ks_binding) == 72, "ks_binding");
+
+/*
+ * pol_conduits, LPM: who may open what. A port range is split into aligned blocks, so
+ * one look finds the first conduit that lists the port; prefixlen is 48 + port bits.
+ */
+struct ks_conduit_key {
+	__u32 prefixlen;
+	__u16 from;		/* zone of the side that opens */
+	__u16 to;
+	__u8 proto;		/* IPPROTO_*, ICMPv6 as 1 */
+	__u8 pad;
+	__be16 port;		/* of the side that is opened to, wire order; ICMP: 0 */
+};
+_Static_assert(sizeof(struct ks_conduit_key) == 12, "ks_conduit_key");
+#define KS_CONDUIT_PAIR_BITS 48
+
+/* pol_conduit_hits */
+struct ks_conduit_hits {
+	__u64 opened;		/* connections, streams of datagrams, series of pings */
+	__u64 packets;		/* both ways */
 };
 
 struct ks_asset_rec {
@@ -209,7 +258,8 @@ struct ks_leaf_class {
 };
 
 struct ks_name_rec {
-	char name[KS_NAME_MAX];	/* [0] "default", [1..rules] rules, [rules + id] assets */
+	/* [0] "default", rules, assets, zones, conduits; numbers from 1 within each */
+	char name[KS_NAME_MAX];
 };
 
 /* pol_rules: [0] the default, [1..rules] */

@@ -36,6 +36,17 @@ struct {
 	__type(value, __u32);
 } triads SEC(".maps");
 
+/*
+ * key: originator, target, T->O id (0: of any, adopted), value: O->T id. Miss: data of
+ * no known connection.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, KS_CONNS);
+	__type(key, struct ks_conn_key);
+	__type(value, __u32);
+} produced SEC(".maps");
+
 /* value: connections, the oldest first; each new one looks at four. */
 struct {
 	__uint(type, BPF_MAP_TYPE_QUEUE);
@@ -118,9 +129,23 @@ static __always_inline void conn_triad(struct ks_work *w, const struct ks_open *
 	triad->vendor = o->vendor;
 }
 
+/* Which connection data from the target is of: w->conn_key of one that begins or ends. */
+static __always_inline void conn_produces(struct ks_work *w, __u32 to_id, int begins)
+{
+	__u32 id = w->conn_key.id;
+
+	w->conn_key.id = to_id;
+	if (begins)
+		bpf_map_update_elem(&produced, &w->conn_key, &id, BPF_ANY);
+	else
+		bpf_map_delete_elem(&produced, &w->conn_key);
+	w->conn_key.id = id;
+}
+
 /* Ended; the entry stays for conn_look_after(), so that its id is not adopted anew. */
 static __always_inline void conn_end(struct ks_work *w, struct ks_conn *c)
 {
+	conn_produces(w, c->open.to_id, 0);
 	conn_triad(w, &c->open);
 	bpf_map_delete_elem(&triads, &w->triad_key);
 	c->open.kind = 0;
@@ -187,6 +212,9 @@ KS_GLOBAL int conn_begin(__u32 id)
 	for (i = 0; i < KS_CONN_LOOKS; i++)
 		conn_look_after();
 	conn_key(p, id, &w->conn_key);
+	c = bpf_map_lookup_elem(&conns, &w->conn_key);
+	if (c)
+		conn_end(w, c); /* its target gave the id anew */
 	bpf_map_update_elem(&conns, &w->conn_key, &conn_empty, BPF_ANY);
 	c = bpf_map_lookup_elem(&conns, &w->conn_key);
 	if (!c)
@@ -198,6 +226,7 @@ KS_GLOBAL int conn_begin(__u32 id)
 	c->sport = p->v6 ? p->key.k6.sport : p->key.k4.sport;
 	conn_triad(w, &w->open);
 	bpf_map_update_elem(&triads, &w->triad_key, &id, BPF_ANY);
+	conn_produces(w, w->open.to_id, 1);
 	bpf_map_push_elem(&conn_queue, &w->conn_key, 0);
 	return 0;
 }

@@ -157,6 +157,8 @@ KS_GLOBAL int event_send(struct xdp_md *ctx, __u32 reason, __u32 action)
 	e->port = p->role == KS_CLIENT ? cfg.client_port : cfg.server_port;
 	e->vlan[0] = p->vlan[0];
 	e->vlan[1] = p->vlan[1];
+	e->zone[0] = p->zone[0];
+	e->zone[1] = p->zone[1];
 	e->generation = p->generation;
 	e->ethertype = p->ethertype;
 	e->hidden = hidden;

@@ -33,8 +33,10 @@ static __always_inline int conn_forward(struct ks_conn *c, struct pkt *p, __u32 
 }
 
 /* First sight of I/O that was running before the attach. */
-static __always_inline int conn_adopt_io(struct pkt *p, struct ks_conn_key *key, __u32 size)
+static __always_inline int conn_adopt_io(struct ks_work *w, __u32 size)
 {
+	struct ks_conn_key *key = &w->conn_key;
+	struct pkt *p = &w->pkt;
 	struct ks_conn *c;
 
 	bpf_map_update_elem(&conns, key, &conn_empty, BPF_NOEXIST);
@@ -44,6 +46,7 @@ static __always_inline int conn_adopt_io(struct pkt *p, struct ks_conn_key *key,
 	c->open.kind = KS_CONN_IO;
 	c->open.ot_size = size;
 	c->t_last = p->now;
+	conn_produces(w, 0, 1);
 	bpf_map_push_elem(&conn_queue, key, 0);
 	return KS_R_ok;
 }
@@ -112,6 +115,25 @@ KS_GLOBAL int conn_datagram_leaf(struct xdp_md *ctx)
 	return 0;
 }
 
+/* Server side: is the datagram T->O data of a connection that stands? */
+KS_GLOBAL int conn_data(struct xdp_md *ctx)
+{
+	struct ks_work *w = pkt_work();
+	__u32 *id;
+
+	if (!w || conn_io_head(ctx, w) || reply_le16(w->seg + 2) != CPF_SEQUENCED)
+		return 0;
+	id = bpf_map_lookup_elem(&produced, &w->conn_key);
+	if (!id) {
+		w->conn_key.id = 0;
+		id = bpf_map_lookup_elem(&produced, &w->conn_key);
+	}
+	if (!id)
+		return 0;
+	w->conn_key.id = *id;
+	return conn_standing(w) != NULL;
+}
+
 /* Of a datagram that policy allows: KS_R_ok, or why it is none of a connection's. */
 KS_GLOBAL int conn_datagram(struct xdp_md *ctx)
 {
@@ -133,11 +155,13 @@ KS_GLOBAL int conn_datagram(struct xdp_md *ctx)
 		return KS_R_ok;
 	c = bpf_map_lookup_elem(&conns, &w->conn_key);
 	if (!c && p->adopt)
-		return conn_adopt_io(p, &w->conn_key, size);
+		return conn_adopt_io(w, size);
 	if (!c || c->open.kind != KS_CONN_IO)
 		return KS_R_io_unknown;
 	if (c->open.variable ? size > c->open.ot_size : size != c->open.ot_size)
 		return KS_R_io_size;
+	if (p->zoned && !c->flow)
+		conn_produces(w, 0, 1); /* another adopted one of the two may have ended */
 	return conn_forward(c, p, reply_le32(w->seg + IO_SEQ));
 }
 

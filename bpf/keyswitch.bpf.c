@@ -10,6 +10,7 @@
 
 #include "tcp.h"
 #include "udp.h"
+#include "zone.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -48,31 +49,10 @@ static __always_inline struct pkt *packet_begin(__u8 role)
 	if (pol) {
 		p->generation = pol->generation;
 		p->numbering = pol->numbering;
+		p->zoned = pol->zoned;
+		p->bound = pol->bound;
 	}
 	return p;
-}
-
-/* UDP ports of tunnels: L2TP, Teredo, VXLAN (IANA, VXLAN-GPE, Linux), GUE, Geneve. */
-static __always_inline int is_tunnel_port(__u16 port)
-{
-	return port == 1701 || port == 3544 || port == 4789 || port == 4790 || port == 8472 ||
-	       port == 6080 || port == 6081;
-}
-
-/*
- * IP protocols that carry packets or streams past us: IPIP, 6in4, GRE, ESP, AH,
- * MinEnc, IPIP (94), EtherIP, ENCAP, IPComp, L2TP, SCTP, MPLS.
- */
-static __always_inline int is_tunnel(struct pkt *p)
-{
-	switch (p->l4proto) {
-	case 4: case 41: case 47: case 50: case 51: case 55: case 94: case 97: case 98:
-	case 108: case 115: case 132: case 137:
-		return 1;
-	case IPPROTO_UDP:
-		return p->fragment != 2 && is_tunnel_port(p->dport);
-	}
-	return 0;
 }
 
 /* Traffic toward the protected side outside the OT ports. */
@@ -112,6 +92,10 @@ static __always_inline int walk_client(struct xdp_md *ctx, struct pkt *p)
 
 	if (r != KS_GO)
 		return r;
+	if (p->zoned || p->bound)
+		r = zone_packet(ctx);
+	if (r != KS_GO)
+		return r;
 	tcp = p->l4proto == IPPROTO_TCP;
 	if (p->fragment == 2 || (!tcp && p->l4proto != IPPROTO_UDP))
 		return other_client(p);
@@ -122,18 +106,23 @@ static __always_inline int walk_client(struct xdp_md *ctx, struct pkt *p)
 		return KS_R_fragment;
 	if (p->extension)
 		return KS_R_ipv6_extension;
-	return tcp ? tcp_client(ctx, p) : udp_client(ctx, p);
+	r = tcp ? tcp_client(ctx, p) : udp_client(ctx, p);
+	return p->zoned ? zone_request(p, r) : r;
 }
 
 static __always_inline int walk_server(struct xdp_md *ctx, struct pkt *p)
 {
-	int r = parse_headers(ctx, p);
+	int r = parse_headers(ctx, p), tracked;
 
 	if (r != KS_GO)
 		return r;
-	if (p->l4proto != IPPROTO_TCP || p->fragment || p->extension)
-		return KS_R_from_server;
-	return tcp_server(ctx, p, policy_port(p, p->sport) & (KS_PORT_MODBUS | KS_PORT_ENIP));
+	r = KS_R_from_server;
+	if (p->l4proto == IPPROTO_TCP && !p->fragment && !p->extension) {
+		tracked = policy_port(p, p->sport) & (KS_PORT_MODBUS | KS_PORT_ENIP);
+		if (!p->zoned || (tracked && zone_leaves(p)))
+			r = tcp_server(ctx, p, tracked);
+	}
+	return p->zoned ? zone_reply(ctx, p, r) : r;
 }
 
 SEC("xdp")
@@ -171,7 +160,8 @@ static __always_inline __u8 tap_role(struct xdp_md *ctx, struct pkt *p)
 	if (rec && rec->asset)
 		return KS_CLIENT;
 	rec = policy_address(p, 0);
-	return rec && rec->asset ? KS_SERVER : KS_CLIENT;
+	return rec && (rec->asset || (p->zoned && rec->flags & KS_ADDR_PROTECTED)) ? KS_SERVER :
+									     KS_CLIENT;
 }
 
 SEC("xdp")

@@ -2,7 +2,7 @@
 /*
  * Ethernet: up to two VLAN tags, then IP or a non-IP ethertype that the policy's
  * pass list judges. Toward the protected side unknown encapsulation stops here;
- * away from it non-IP passes.
+ * away from it non-IP passes, unless there are zones.
  */
 #ifndef KEYSWITCH_L2_H
 #define KEYSWITCH_L2_H
@@ -56,7 +56,7 @@ static __always_inline int l2_non_ip(struct xdp_md *ctx, struct pkt *p, const st
 {
 	__u64 byte = p->ethertype >> 3;
 
-	if (p->role == KS_SERVER)
+	if (p->role == KS_SERVER && !p->zoned)
 		return KS_R_ethertype_pass;
 	if (p->ethertype < ETH_MIN_TYPE)
 		return l2_llc(ctx, p, pol);
@@ -87,7 +87,7 @@ static __always_inline int l2_parse(struct xdp_md *ctx, struct pkt *p, const str
 		p->l3 += 4;
 	}
 	if (l2_is_vlan(p->ethertype))
-		return p->role == KS_CLIENT ? KS_R_vlan_depth : KS_R_ethertype_pass;
+		return p->role == KS_CLIENT || p->zoned ? KS_R_vlan_depth : KS_R_ethertype_pass;
 	if (p->ethertype != ETH_IPV4 && p->ethertype != ETH_IPV6)
 		return l2_non_ip(ctx, p, pol);
 	return KS_GO;

@@ -10,6 +10,7 @@
 #include "l2.h"
 
 #define IPPROTO_HOPOPTS		0
+#define IPPROTO_ICMP		1
 #define IPPROTO_IGMP		2
 #define IPPROTO_TCP		6
 #define IPPROTO_UDP		17
@@ -39,10 +40,10 @@ struct ip6_hdr {
 	__u8 src[16], dst[16];
 };
 
-/* Away from the protected side nothing is dropped for its form. */
+/* Away from the protected side nothing is dropped for its form, unless there are zones. */
 static __always_inline int l3_bad(struct pkt *p, int reason)
 {
-	return p->role == KS_CLIENT ? reason : KS_R_from_server;
+	return p->role == KS_CLIENT || p->zoned ? reason : KS_R_from_server;
 }
 
 /* `end` (frame offset of the payload's end) is parked in len until L4 is known. */
@@ -96,12 +97,19 @@ static __always_inline int l3_is_extension(__u8 next)
 }
 
 /*
- * MLD (RFC 3810): hop-by-hop with Router Alert alone, then ICMPv6. The ICMPv6
- * type is not looked at: no ICMPv6 message carries an OT request.
+ * MLD (RFC 3810): hop-by-hop with Router Alert alone, then ICMPv6. Its type matters
+ * between zones only: no ICMPv6 message carries an OT request.
  */
 static __always_inline int l3_is_mld(const __u8 *ext)
 {
 	return ext[0] == IPPROTO_ICMPV6 && ext[1] == 0 && ext[2] == 5 && ext[3] == 2;
+}
+
+static __always_inline int l3_is_mld_type(struct xdp_md *ctx, struct pkt *p)
+{
+	__u8 *type = pkt_at(ctx, p->l4 + 8, 1);
+
+	return type && ((*type >= 130 && *type <= 132) || *type == 143);
 }
 
 /* One extension header; KS_GO to go on, with next and l4 moved behind it. */
@@ -113,7 +121,7 @@ static __always_inline int l3_extension(struct xdp_md *ctx, struct pkt *p)
 
 	if (!ext)
 		return l3_bad(p, KS_R_frame_short);
-	if (kind == IPPROTO_HOPOPTS && l3_is_mld(ext))
+	if (kind == IPPROTO_HOPOPTS && l3_is_mld(ext) && (!p->zoned || l3_is_mld_type(ctx, p)))
 		return KS_R_group_management;
 	if (kind == IPPROTO_ROUTING) /* names another destination than the header */
 		return l3_bad(p, KS_R_ipv6_extension);

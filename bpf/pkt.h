@@ -125,9 +125,13 @@ struct pkt {
 	__u8 inside;		/* enum ks_inside */
 	__u8 out_sack;		/* KS_OUT_ACK: with a block that says what came (RFC 2018) */
 	__u8 shadow;		/* slot + 1 of the policy judged beside, 0 = none */
-	__u16 numbering;	/* of assets under the policy in force */
 	__u8 taken;		/* entries of ks_work.taken */
 	__u8 settled;		/* of those: taken by messages that go on */
+	__u8 zoned;		/* policy has zones */
+	__u8 bound;		/* policy binds hosts to MACs or VLANs */
+	__u8 known;		/* zones, server: its OT connection is in the flow table */
+	__u16 numbering;	/* of assets under the policy in force */
+	__u16 zone[2];		/* of source and destination, 0 = in none */
 	__u64 now;		/* ns */
 	union {
 		struct ks_key4 k4;
@@ -207,6 +211,8 @@ struct ks_work {
 		struct ks_key4 k4;
 		struct ks_key6 k6;
 	} owner_key;
+	struct ks_key6 conduit_key;	/* of conduit.h's look-ups */
+	struct ks_key6 conduit_old;	/* entry that may go */
 	__u32 reply_at, reply_end;	/* server's bytes still to be followed, frame offsets */
 	__u8 reply_head[2 * KS_REPLY_HEAD];
 	struct ks_leaf leaf;		/* request being judged */

@@ -63,8 +63,13 @@ POLICY_TABLE(pol_route_rows, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, __u32);
  * has the template's size of an inner per-CPU array built in, whatever is put there.
  */
 POLICY_TABLE(pol_hits, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_rule_hits);
+POLICY_TABLE(pol_bindings, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_binding);
+POLICY_TABLE(pol_conduits, BPF_MAP_TYPE_LPM_TRIE, BPF_F_NO_PREALLOC, struct ks_conduit_key, __u32);
 POLICY_TABLE(pol_rules, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_rule_rec);
-/* user space only: names of rules and assets for events and metrics */
+/* key: cpu * (conduits + 1) + conduit, as pol_hits; [0] OT datagrams */
+POLICY_TABLE(pol_conduit_hits, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32,
+	     struct ks_conduit_hits);
+/* user space only: names for events and metrics */
 POLICY_TABLE(pol_names, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_name_rec);
 
 static __always_inline void *policy_entry(void *table, __u32 slot, const void *key)

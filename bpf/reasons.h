@@ -34,6 +34,12 @@
 	/* of events about requests alone: their packets are counted as `ok` */ \
 	R(marked, PASS, KS_EV_ALERT, "request marked by an alert rule") \
 	R(logged, PASS, KS_EV_ALLOW, "request allowed by a rule that tells of it") \
+	R(local, PASS, 0, "traffic to the gateway's own address") \
+	R(neighbour_discovery, PASS, 0, "IPv6 neighbour discovery of this link") \
+	R(conduit, PASS, 0, "of a connection through a conduit, from the side that opened it") \
+	R(conduit_reply, PASS, 0, "of a connection through a conduit, from the other side") \
+	R(icmp_error, PASS, 0, "ICMP error about a known connection") \
+	R(io_data, PASS, 0, "implicit I/O from the target of a known connection") \
 	/* frame and packet sanity (G0) */ \
 	R(frame_short, DROP, KS_EV_PACKET, "frame ends inside a header") \
 	R(vlan_depth, DROP, KS_EV_PACKET, "more than two VLAN tags") \
@@ -44,7 +50,17 @@
 	R(ipv6_extension, DROP, KS_EV_PACKET, "IPv6 extension header") \
 	R(fragment, DROP, KS_EV_PACKET, "IP fragment of an OT port") \
 	R(tunnel, DROP, KS_EV_PACKET, "encapsulated traffic toward an asset") \
-	R(spoofed, DROP, KS_EV_PACKET, "source address of the protected side seen on the client side") \
+	R(spoofed, DROP, KS_EV_PACKET, "source address of the other side") \
+	R(host_mac, DROP, KS_EV_PACKET, "host's address from another MAC than it is bound to") \
+	R(host_vlan, DROP, KS_EV_PACKET, "host's address from another VLAN than it is bound to") \
+	R(zone_unknown, DROP, KS_EV_PACKET, "address in no zone") \
+	R(zone_fragment, DROP, KS_EV_PACKET, "IP fragment between zones") \
+	R(conduit_none, DROP, KS_EV_PACKET, "no conduit lists this between the two zones") \
+	R(conduit_no_flow, DROP, KS_EV_PACKET, "TCP of no connection that was opened through a conduit") \
+	R(conduit_changed, DROP, KS_EV_PACKET, "policy no longer has a conduit for this connection") \
+	R(conduit_full, DROP, KS_EV_PACKET, "table of connections through conduits full") \
+	R(conduit_quota, DROP, KS_EV_PACKET, "client has too many connections through conduits") \
+	R(icmp_unknown, DROP, KS_EV_PACKET, "ICMP error about no known connection") \
 	R(tcp_header, DROP, KS_EV_PACKET, "TCP or UDP header malformed") \
 	R(tcp_flags, DROP, KS_EV_PACKET, "TCP flags that no stack sends") \
 	R(tcp_urgent, DROP, KS_EV_PACKET, "TCP urgent data") \

@@ -27,6 +27,9 @@
 #define KS_CONNS		8192	/* CIP connections */
 #define KS_OPENS		4096	/* Forward_Opens waiting for their reply */
 #define KS_CLOSED		65536	/* ended flows whose entries may be reused */
+#define KS_CONDUIT_FLOWS	16384	/* connections through conduits, both address families */
+#define KS_CONDUIT_FLOWS_PER_CLIENT 1024
+#define KS_BINDINGS		8	/* MACs and VLAN ids that one host may be bound to */
 #define KS_EVENT_RING		(4 << 20)
 #define KS_EVENT_RATE		100	/* events per second, CPU and reason */
 #define KS_FLOW_EVENT_RATE	10	/* events per second and flow */
@@ -291,8 +294,10 @@ struct ks_event {
 	__u32 seq;		/* TCP sequence number */
 	struct ks_leaf leaf;	/* leaf.proto == 0: no request in this event */
 	__u8 head[KS_HEAD_MAX];	/* first bytes of the message (or of the payload) */
+	__u16 zone[2];		/* of source and destination, 0 = in none */
+	__u32 pad;
 };
-_Static_assert(sizeof(struct ks_event) == 336, "ks_event");
+_Static_assert(sizeof(struct ks_event) == 344, "ks_event");
 
 /* ---- ports and replay ---- */
 

@@ -206,6 +206,37 @@ struct ks_conn {
 };
 _Static_assert(sizeof(struct ks_conn) == 96, "ks_conn");
 
+/* ---- connections through conduits ---- */
+
+#define KS_CF_REPLIED	0x01	/* the side that was opened to has answered */
+#define KS_CF_FIN	0x02	/* of the opener */
+#define KS_CF_RFIN	0x04	/* of the other side */
+#define KS_CF_RST	0x08
+#define KS_CF_DONE	0x10	/* ended by policy, or its entry is free to be taken again */
+
+#define KS_T_DATAGRAMS	(180 * KS_SECOND) /* UDP and ICMP that was answered */
+#define KS_T_UNANSWERED	(30 * KS_SECOND)
+#define KS_T_LAST_ACKS	(10 * KS_SECOND)
+
+/*
+ * Key: struct ks_key6, IPv4 as ::ffff:a.b.c.d; client is the side that opened, ports of
+ * an ICMP echo are its identifier and 0.
+ */
+struct ks_conduit_flow {
+	__u64 t_last;		/* ns, last packet of either side */
+	__u32 generation;	/* policy that allowed it last */
+	__u32 conduit;		/* 0 = OT datagrams: their replies alone are looked up here */
+	__u32 seen;		/* KS_CF_* */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct ks_conduit_flow) == 24, "ks_conduit_flow");
+
+/* conduit_use: ARRAY[1]. Attach writes the limit. */
+struct ks_conduit_use {
+	__u32 used;
+	__u32 max;
+};
+
 /* A flow whose timer could not be had; see `orphans` in table.h. */
 struct ks_orphan {
 	struct ks_key6 key;	/* IPv4: a struct ks_key4 in its first bytes */

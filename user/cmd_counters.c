@@ -40,6 +40,13 @@ static void add_rules(void *arg, const struct rule_row *r)
 				(json_int_t)r->requests[v]));
 }
 
+static void add_conduit(void *arg, const struct conduit_row *r)
+{
+	json_array_append_new(arg, json_pack("{s:s, s:I, s:I}", "conduit", r->conduit, "opened",
+					     (json_int_t)r->hits.opened, "packets",
+					     (json_int_t)r->hits.packets));
+}
+
 static const char *text(const json_t *row, const char *key)
 {
 	return json_string_value(json_object_get(row, key));
@@ -64,6 +71,11 @@ static void print_rows(const json_t *all)
 	json_array_foreach(json_object_get(all, "rules"), i, row)
 		printf("  %12lld  %-10s  %s\n", number(row, "requests"), text(row, "verdict"),
 		       text(row, "rule"));
+	if (json_array_size(json_object_get(all, "conduits")))
+		puts("conduits (opened, packets)");
+	json_array_foreach(json_object_get(all, "conduits"), i, row)
+		printf("  %12lld  %12lld  %s\n", number(row, "opened"), number(row, "packets"),
+		       text(row, "conduit"));
 	puts("packets");
 	json_array_foreach(json_object_get(all, "packets"), i, row)
 		printf("  %12lld  %-10s  %-12s  %s\n", number(row, "packets"),
@@ -79,18 +91,22 @@ static void print_rows(const json_t *all)
 static int collect(const struct counters *c, json_t *all)
 {
 	json_t *packets = json_array(), *requests = json_array(), *rules = json_array();
+	json_t *conduits = json_array();
 	struct ks_misc_count misc;
-	int err = packets && requests && rules ? 0 : -1;
+	int err = packets && requests && rules && conduits ? 0 : -1;
 
 	json_object_set_new(all, "packets", packets);
 	json_object_set_new(all, "requests", requests);
 	json_object_set_new(all, "rules", rules);
+	json_object_set_new(all, "conduits", conduits);
 	if (!err)
 		err = counters_packets(c, add_packets, packets);
 	if (!err)
 		err = counters_requests(c, add_requests, requests);
 	if (!err)
 		err = counters_rules(c, add_rules, rules);
+	if (!err)
+		err = counters_conduits(c, add_conduit, conduits);
 	if (!err)
 		err = counters_misc(c, &misc);
 	if (err)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "explain_conduit.h"
 #include "explain_text.h"
 #include "leaf.h"
 #include "names.h"
@@ -17,12 +18,14 @@
 #include "request_lines.h"
 #include "results.h"
 
-enum { KEY_FROM = 0x2000, KEY_TO, KEY_REQUESTS, KEY_WORD };
+enum { KEY_FROM = 0x2000, KEY_TO, KEY_REQUESTS, KEY_PROTO, KEY_PORT, KEY_WORD };
 
 #define REQUEST_WORD(sym, option, arg, help) { option, KEY_WORD + WORD_##sym, arg, 0, help, 0 },
 static const struct argp_option table[] = {
 	{ "from", KEY_FROM, "ADDRESS|HOST", 0, "The client", 0 },
 	{ "to", KEY_TO, "ADDRESS|ASSET", 0, "The controller", 0 },
+	{ "proto", KEY_PROTO, "tcp|udp|icmp", 0, "No request but a connection that --from opens: which conduit?", 0 },
+	{ "port", KEY_PORT, "N", 0, "Its port at --to", 0 },
 	REQUEST_WORDS(REQUEST_WORD)
 	{ "requests", KEY_REQUESTS, "FILE", 0,
 	  "Requests instead of one, a JSON object a line with these options as keys ('-': standard input)",
@@ -35,6 +38,7 @@ struct question {
 	const char *path;
 	const char *requests;		/* file of many instead of the words */
 	struct request_words words;
+	const char *proto, *port;	/* a connection, no request */
 };
 
 static void check_arguments(struct argp_state *state, const struct question *q)
@@ -46,15 +50,22 @@ static void check_arguments(struct argp_state *state, const struct question *q)
 			if (q->words.word[w])
 				argp_error(state, "--%s beside --requests, expected one of them",
 					   request_option(w));
-		if (q->words.from || q->words.to)
+		if (q->words.from || q->words.to || q->proto || q->port)
 			argp_error(state, "--%s beside --requests, expected one of them",
-				   q->words.from ? "from" : "to");
+				   q->words.from ? "from" : q->words.to ? "to" :
+				   q->proto ? "proto" : "port");
 		return;
 	}
 	if (!q->words.from)
 		argp_error(state, "no client, expected --from ADDRESS or a host's name");
 	if (!q->words.to)
 		argp_error(state, "no controller, expected --to ADDRESS or an asset's name");
+	if (q->port && !q->proto)
+		argp_error(state, "--port without --proto, expected --proto tcp or udp beside it");
+	for (int w = 0; q->proto && w < WORDS; w++)
+		if (q->words.word[w])
+			argp_error(state, "--%s: given beside --proto, which asks for a connection and no request",
+				   request_option((enum request_word)w));
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -70,6 +81,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_REQUESTS:
 		q->requests = arg;
+		return 0;
+	case KEY_PROTO:
+		q->proto = arg;
+		return 0;
+	case KEY_PORT:
+		q->port = arg;
 		return 0;
 	case ARGP_KEY_ARG:
 		if (q->path)
@@ -287,7 +304,7 @@ static int run(int argc, char **argv)
 		       "is looked at. Exits 0 whatever the verdict is."
 		       "\vRequests: --function NAME [--unit N] [--address N[-M]]; --umas NAME; "
 		       "--service NAME [--class NAME | --tag TAG] ...; --pccc NAME [--file FILE]; "
-		       "--io run. Names are those of 'keyswitch groups'.",
+		       "--io run. Connections: --proto tcp --port N. Names are those of 'keyswitch groups'.",
 	};
 	struct question q = { 0 };
 	struct asker a = { .q = &q };
@@ -302,7 +319,10 @@ static int run(int argc, char **argv)
 	a.e.path = q.path;
 	a.e.p = policy;
 	a.tables = tables;
-	if (q.requests)
+	if (q.proto)
+		rc = explain_service(policy, &(struct service_question){
+			q.path, q.words.from, q.words.to, q.proto, q.port });
+	else if (q.requests)
 		rc = request_lines(q.requests, explain, &a);
 	else
 		rc = explain(&a, &q.words, 0) ? EXIT_OK : EXIT_USAGE;

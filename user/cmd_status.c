@@ -204,6 +204,45 @@ static const char *boot_policy(const struct counters *c)
 	return strstr(path, digest) ? "this" : "other";
 }
 
+/* Zones in force, and how full the table of connections through conduits is. */
+static json_t *segmentation(const struct counters *c)
+{
+	struct ks_pol_cfg *cfg = instance_policy(c->in, c->state.now.slot);
+	struct ks_conduit_use use = { 0 };
+	uint32_t zero = 0;
+	json_t *o;
+
+	if (!cfg || bpf_map_lookup_elem(c->in->fd[MAP_conduit_use], &zero, &use)) {
+		free(cfg);
+		return json_null();
+	}
+	o = json_pack("{s:b, s:I, s:I, s:b, s:I, s:I}", "on", cfg->zoned, "zones",
+		      (json_int_t)cfg->zones, "conduits", (json_int_t)cfg->conduits, "bound_hosts",
+		      cfg->bound, "connections", (json_int_t)use.used, "limit",
+		      (json_int_t)use.max);
+	free(cfg);
+	return o;
+}
+
+static void print_segmentation(const json_t *s)
+{
+	json_int_t zones, conduits, connections, limit;
+	int on, bound;
+
+	if (json_unpack((json_t *)s, "{s:b, s:I, s:I, s:b, s:I, s:I}", "on", &on, "zones", &zones,
+			"conduits", &conduits, "bound_hosts", &bound, "connections", &connections,
+			"limit", &limit))
+		return;
+	printf("zones       ");
+	if (on)
+		printf("on: %lld zones, %lld conduits, %lld entries of %lld for their connections",
+		       (long long)zones, (long long)conduits, (long long)connections,
+		       (long long)limit);
+	else
+		printf("off: the policy has none");
+	printf("%s\n", bound ? "; hosts are bound to MACs or VLANs" : "");
+}
+
 static uint32_t max_entries(int fd)
 {
 	struct bpf_map_info info = { 0 };
@@ -231,7 +270,7 @@ static json_t *collect(const struct counters *c)
 		return NULL;
 	guarantee(grade, sizeof(grade), c, &flows);
 	return json_pack(
-		"{s:b, s:s, s:s, s:o, s:I, s:o, s:o, s:s, s:o, s:{s:I, s:I, s:I}, s:b, s:{s:I, s:I, s:b}, s:o, s:s}",
+		"{s:b, s:s, s:s, s:o, s:I, s:o, s:o, s:s, s:o, s:{s:I, s:I, s:I}, s:b, s:o, s:{s:I, s:I, s:b}, s:o, s:s}",
 		"attached", 1, "mode", name_mode(c->state.now.mode),
 		"guarantee", grade, "ports", port_list(c),
 		"generation", (json_int_t)c->names.generation, "policy", policy_object(c),
@@ -240,7 +279,7 @@ static json_t *collect(const struct counters *c)
 		"flows", "tracked", (json_int_t)flows.flows,
 		"limit", (json_int_t)max_entries(c->in->fd[MAP_flows4]),
 		"adopted", (json_int_t)flows.adopted,
-		"anti_spoof", anti_spoof(c),
+		"anti_spoof", anti_spoof(c), "segmentation", segmentation(c),
 		"events", "lost", (json_int_t)misc.events_lost,
 		"suppressed", (json_int_t)misc.events_hidden, "serve", serve_runs(),
 		"memory", memory(c->in), "version", KEYSWITCH_VERSION);
@@ -296,6 +335,7 @@ static void print_status(const json_t *s)
 	       digest);
 	print_beside(s);
 	printf("anti-spoof  %s\n", spoofing);
+	print_segmentation(json_object_get(s, "segmentation"));
 	printf("flows       %lld tracked, limit %lld per address family, %lld adopted\n",
 	       (long long)tracked, (long long)limit, (long long)adopted);
 	printf("events      %lld lost, %lld suppressed, %s\n", (long long)lost, (long long)hidden,

@@ -108,6 +108,32 @@ int counters_rules(const struct counters *c, void (*row)(void *arg, const struct
 	return err;
 }
 
+/* pol_conduit_hits: likewise; [0] are OT datagrams, which `requests` counts. */
+int counters_conduits(const struct counters *c,
+		      void (*row)(void *arg, const struct conduit_row *r), void *arg)
+{
+	int fd = instance_table(c->in, MAP_pol_conduit_hits, c->state.now.slot);
+	int err = fd < 0 ? fd : 0;
+
+	for (uint32_t conduit = 1; conduit <= c->names.conduits && !err; conduit++) {
+		struct conduit_row r = { .conduit = names_conduit(&c->names, conduit) };
+
+		for (unsigned int cpu = 0; cpu < c->in->cpus && !err; cpu++) {
+			uint32_t key = cpu * (c->names.conduits + 1) + conduit;
+			struct ks_conduit_hits hits;
+
+			err = bpf_map_lookup_elem(fd, &key, &hits);
+			r.hits.opened += err ? 0 : hits.opened;
+			r.hits.packets += err ? 0 : hits.packets;
+		}
+		if (!err && r.hits.packets)
+			row(arg, &r);
+	}
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
 int counters_misc(const struct counters *c, struct ks_misc_count *sum)
 {
 	uint32_t zero = 0;

@@ -37,6 +37,11 @@ struct rule_row {
 	uint64_t requests[KS_V_MAX];
 };
 
+struct conduit_row {
+	const char *conduit;
+	struct ks_conduit_hits hits;
+};
+
 /* 0 or a negative errno for all of these; rows with only zeros are left out. */
 int counters_open(struct counters *c, const struct instance *in);
 void counters_close(struct counters *c);
@@ -47,6 +52,8 @@ int counters_requests(const struct counters *c,
 		      void (*row)(void *arg, const struct request_row *r), void *arg);
 int counters_rules(const struct counters *c, void (*row)(void *arg, const struct rule_row *r),
 		   void *arg);
+int counters_conduits(const struct counters *c,
+		      void (*row)(void *arg, const struct conduit_row *r), void *arg);
 int counters_misc(const struct counters *c, struct ks_misc_count *sum);
 
 #endif

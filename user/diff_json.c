@@ -161,6 +161,8 @@ static const char *rule_name(const struct diff_side *side, uint32_t rule)
 		return "spoofed";
 	case DIFF_UNLISTED: case DIFF_LISTED:
 		return "unlisted";
+	case DIFF_OUTSIDE:
+		return "zone_unknown";
 	case DIFF_UNIT:
 		return "unit_unlisted";
 	case DIFF_OPAQUE:

@@ -138,13 +138,17 @@ static json_t *details(struct event_source *src, const struct ks_event *e)
 		      (json_int_t)e->generation, "port",
 		      e->port < KS_PORTS_MAX ? src->ports[e->port].name : "?", "suppressed",
 		      (json_int_t)e->hidden, "message", head);
+	refresh_names(src, e->generation);
+	if (src->names.zones && src->names.generation == e->generation && e->ip_version) {
+		json_object_set_new(o, "from_zone", json_string(names_zone(&src->names, e->zone[0])));
+		json_object_set_new(o, "to_zone", json_string(names_zone(&src->names, e->zone[1])));
+	}
 	if (!e->leaf.proto)
 		return o;
 	/* of a refused request, what becomes of the connection that it came on */
 	if (e->ip_proto == IPPROTO_TCP && e->action != KS_A_PASS)
 		json_object_set_new(o, "connection", json_string(
 			e->action == KS_A_KILL ? "reset" : "waits"));
-	refresh_names(src, e->generation);
 	json_object_set_new(o, "rule", json_string(names_rule(&src->names, e->leaf.rule)));
 	if (e->leaf.alert)
 		json_object_set_new(o, "alert_rule",
@@ -282,6 +286,8 @@ void event_print(FILE *out, const json_t *event)
 		fprintf(out, ", rule %s, asset %s", word(ks, "rule"), word(ks, "asset"));
 	if (*word(ks, "alert_rule"))
 		fprintf(out, ", alert %s", word(ks, "alert_rule"));
+	if (*word(ks, "from_zone"))
+		fprintf(out, ", zone %s to %s", word(ks, "from_zone"), word(ks, "to_zone"));
 	fputc(')', out);
 	if (hidden)
 		fprintf(out, ", %lld more not shown", (long long)hidden);

@@ -9,6 +9,7 @@
 #include "explain_text.h"
 #include "list_text.h"
 #include "names.h"
+#include "policy_zones.h"
 
 enum ks_group explain_group(const struct policy_request *q, const struct request_part *part,
 			    uint32_t element)
@@ -200,6 +201,16 @@ static void unlisted_text(FILE *out, const struct explained *e)
 	fprintf(out, " ('unlisted: %s')", e->p->unlisted == KS_ALLOW ? "allow" : "deny");
 }
 
+static void zone_text(FILE *out, const struct explained *e)
+{
+	const struct prefix *who = policy_zone_at(e->p, &e->asked.q.client) ? &e->asked.q.server :
+									     &e->asked.q.client;
+	char buf[PREFIX_TEXT_MAX];
+
+	fprintf(out, "%s is in no zone, so it talks to nobody through the gateway",
+		prefix_format(who, buf));
+}
+
 static void opaque_text(FILE *out, const struct explained *e)
 {
 	const char *asset = e->p->assets[e->x.asset - 1].name;
@@ -230,6 +241,9 @@ void explain_reason(FILE *out, const struct explained *e)
 	switch (e->x.reason) {
 	case KS_R_spoofed:
 		spoofed_text(out, e);
+		return;
+	case KS_R_zone_unknown:
+		zone_text(out, e);
 		return;
 	case KS_R_unlisted: case KS_R_unlisted_allowed:
 		unlisted_text(out, e);

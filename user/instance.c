@@ -296,7 +296,10 @@ int names_load(struct names *names, const struct instance *in, uint32_t slot)
 	if (!cfg)
 		return -ENOENT;
 	names->rules = cfg->rules;
-	names->n = 1 + cfg->rules + cfg->assets;
+	names->assets = cfg->assets;
+	names->zones = cfg->zones;
+	names->conduits = cfg->conduits;
+	names->n = 1 + cfg->rules + cfg->assets + cfg->zones + cfg->conduits;
 	names->generation = cfg->generation;
 	names->numbering = cfg->numbering;
 	free(cfg);
@@ -330,7 +333,23 @@ const char *names_asset(const struct names *names, uint32_t asset)
 {
 	if (!asset)
 		return "none";
-	if (!names->v || asset >= names->n - names->rules)
+	if (!names->v || asset > names->assets)
 		return "?";
 	return names->v[names->rules + asset].name;
+}
+
+const char *names_zone(const struct names *names, uint32_t zone)
+{
+	if (!zone)
+		return "none";
+	if (!names->v || zone > names->zones)
+		return "?";
+	return names->v[names->rules + names->assets + zone].name;
+}
+
+const char *names_conduit(const struct names *names, uint32_t conduit)
+{
+	if (!names->v || !conduit || conduit > names->conduits)
+		return "?";
+	return names->v[names->rules + names->assets + names->zones + conduit].name;
 }

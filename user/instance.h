@@ -17,15 +17,16 @@
 /* Every map of the object by its name, which is its file name under PIN_DIR/maps. */
 #define KS_MAP_LIST(M) \
 	M(state) M(ports) M(tap_roles) M(tx_ports) M(flows4) M(flows6) M(mb_rings) M(eip_rings) \
-	M(mb_free) M(eip_free) M(orphans) M(closed) M(table_use) M(opens) M(conns) M(triads) M(conn_queue) M(clients) M(packets) M(requests) M(misc) M(shadow_hits) M(shadow_sums) M(rates) \
+	M(mb_free) M(eip_free) M(orphans) M(closed) M(table_use) M(opens) M(conns) M(triads) M(produced) M(conn_queue) M(conduits) \
+	M(conduit_queue) M(conduit_clients) M(conduit_use) M(clients) M(packets) M(requests) M(misc) M(shadow_hits) M(shadow_sums) M(rates) \
 	M(events) M(rate_locks) M(work) M(trace) M(trace_ctl) M(pol_cfg) M(pol_ports) KS_TABLE_LIST(M)
 
 /* Those of them that hold one inner map per policy slot. */
 #define KS_TABLE_LIST(M) \
 	M(pol_addrs) M(pol_prefixes) M(pol_pairs) M(pol_assets) M(pol_profiles) \
 	M(pol_units) M(pol_modbus) M(pol_ranges) M(pol_leaves) M(pol_cip) \
-	M(pol_classes) M(pol_tags) M(pol_routes) M(pol_route_rows) M(pol_rules) M(pol_names) M(pol_hits) \
-	M(pol_values) M(pol_buckets)
+	M(pol_classes) M(pol_tags) M(pol_routes) M(pol_route_rows) M(pol_bindings) M(pol_conduits) M(pol_rules) \
+	M(pol_names) M(pol_hits) M(pol_conduit_hits) M(pol_values) M(pol_buckets)
 
 #define KS_MAP_ENUM(name) MAP_##name,
 enum map_id { KS_MAP_LIST(KS_MAP_ENUM) MAPS };
@@ -79,10 +80,13 @@ int instance_flows(const struct instance *in, struct flow_count *count);
 int instance_sum(const struct instance *in, enum map_id id, const void *key,
 		 uint64_t *sum, size_t n);
 
-/* Names of rules and assets of one policy slot. */
+/* Names of rules, assets, zones and conduits of one policy slot. */
 struct names {
 	struct ks_name_rec *v;
 	uint32_t rules;
+	uint32_t assets;
+	uint32_t zones;
+	uint32_t conduits;
 	uint32_t n;
 	uint32_t generation;
 	uint16_t numbering;	/* of assets: struct ks_pol_cfg */
@@ -90,8 +94,10 @@ struct names {
 
 int names_load(struct names *names, const struct instance *in, uint32_t slot);
 void names_free(struct names *names);
-/* Never NULL: unknown numbers give "?", asset 0 gives "none". */
+/* Never NULL: unknown numbers give "?", asset and zone 0 give "none". */
 const char *names_rule(const struct names *names, uint32_t rule);
 const char *names_asset(const struct names *names, uint32_t asset);
+const char *names_zone(const struct names *names, uint32_t zone);
+const char *names_conduit(const struct names *names, uint32_t conduit);	/* from 1 */
 
 #endif

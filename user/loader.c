@@ -53,6 +53,9 @@ static int resize(const struct bpf_object *obj, const struct object_config *conf
 		{ MAP_mb_free, limits->modbus_rings },
 		{ MAP_eip_free, limits->enip_rings },
 		{ MAP_closed, 2 * limits->flows },
+		{ MAP_conduits, limits->conduit_flows },
+		{ MAP_conduit_queue, 2 * limits->conduit_flows },
+		{ MAP_conduit_clients, limits->conduit_flows },
 		{ MAP_events, limits->event_ring },
 		{ MAP_trace, config->load.trace ? KS_TRACE_MAX : 1 },
 	};
@@ -147,9 +150,12 @@ static int set_limits(const struct instance *in, const struct policy_limits *lim
 		.flows_max = limits->flows,
 		.rings_max = { limits->modbus_rings, limits->enip_rings },
 	};
+	const struct ks_conduit_use conduits = { .max = limits->conduit_flows };
 	uint32_t zero = 0;
+	int err = bpf_map_update_elem(in->fd[MAP_table_use], &zero, &use, BPF_ANY);
 
-	return bpf_map_update_elem(in->fd[MAP_table_use], &zero, &use, BPF_ANY);
+	return err ? err : bpf_map_update_elem(in->fd[MAP_conduit_use], &zero, &conduits,
+					       BPF_ANY);
 }
 
 int object_prepare(const struct instance *in, const struct table_kinds *kinds,

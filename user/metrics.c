@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <bpf/bpf.h>
+
 #include "counters.h"
 #include "metrics.h"
 #include "names.h"
@@ -87,6 +89,18 @@ static void on_rule(void *arg, const struct rule_row *r)
 	}
 }
 
+static void on_conduit_opened(void *arg, const struct conduit_row *r)
+{
+	sample(arg, "keyswitch_conduit_opened_total", &(struct label){ "conduit", r->conduit }, 1,
+	       r->hits.opened);
+}
+
+static void on_conduit_packets(void *arg, const struct conduit_row *r)
+{
+	sample(arg, "keyswitch_conduit_packets_total", &(struct label){ "conduit", r->conduit }, 1,
+	       r->hits.packets);
+}
+
 /* "wire-native", "inline-generic", or "mixed" where ports differ. */
 static void attach_label(char *buf, size_t size, const struct counters *c)
 {
@@ -134,13 +148,23 @@ static int rows(FILE *out, const struct counters *c)
 		err = counters_packets(c, on_packets, out);
 	head(out, "keyswitch_rule_requests_total", "counter",
 	     "Judged requests by the rule that decided, since the policy was applied.");
-	return err ? err : counters_rules(c, on_rule, out);
+	if (!err)
+		err = counters_rules(c, on_rule, out);
+	head(out, "keyswitch_conduit_opened_total", "counter",
+	     "Connections opened through a conduit, since the policy was applied.");
+	if (!err)
+		err = counters_conduits(c, on_conduit_opened, out);
+	head(out, "keyswitch_conduit_packets_total", "counter",
+	     "Packets of both ways through a conduit, since the policy was applied.");
+	return err ? err : counters_conduits(c, on_conduit_packets, out);
 }
 
 static int singles(FILE *out, const struct counters *c, const struct serve_counts *serve)
 {
 	struct ks_misc_count misc;
+	struct ks_conduit_use use = { 0 };
 	struct flow_count flows;
+	uint32_t zero = 0;
 	int err = counters_misc(c, &misc);
 
 	if (!err)
@@ -161,6 +185,9 @@ static int singles(FILE *out, const struct counters *c, const struct serve_count
 	single(out, "keyswitch_trial_seconds_left", "gauge",
 	       "Until the policy before is in force again, 0 = no policy is on trial.",
 	       state_trial_left(&c->state));
+	if (!bpf_map_lookup_elem(c->in->fd[MAP_conduit_use], &zero, &use))
+		single(out, "keyswitch_conduit_flows", "gauge",
+		       "Connections through conduits in the table, over or not.", use.used);
 	single(out, "keyswitch_policy_generation", "gauge", "Generation of the policy in force.",
 	       c->names.generation);
 	single(out, "keyswitch_serve_events_total", "counter", "Events read by this process.",

@@ -21,6 +21,8 @@
 #define POLICY_FILE_MAX		(32u << 20)	/* bytes */
 #define POLICY_RULES_MAX	100000u
 #define POLICY_ASSETS_MAX	60000u		/* asset ids are 16 bits on the wire to events */
+#define POLICY_ZONES_MAX	1024u
+#define POLICY_CONDUITS_MAX	4096u
 
 /* ---- syntax tree ---- */
 
@@ -56,6 +58,9 @@ struct policy_host {
 	const char *name;
 	struct pos at;
 	struct prefixes addrs;
+	struct ks_binding binding;	/* nothing listed: from anywhere */
+	bool zoned;		/* a zone names it */
+	struct pos mac_at;
 };
 
 struct policy_group {
@@ -64,6 +69,7 @@ struct policy_group {
 	uint32_t *hosts;	/* indices into hosts, nested groups flattened, no repeats */
 	size_t n;
 	bool nested;		/* another group names it */
+	bool zoned;		/* a zone names it */
 };
 
 struct policy_asset {
@@ -164,6 +170,41 @@ struct cip_match {
 	struct routes routes;
 };
 
+/* One side of the gateway; holds the addresses of its members. */
+struct policy_zone {
+	const char *name;
+	struct pos at;
+	struct prefixes addrs;	/* `at`: of the member that brought the prefix */
+	uint32_t *assets;	/* members, indices */
+	size_t n_assets;
+	bool protected;		/* on the protected side */
+	bool side_given;
+	struct pos side_at;
+	bool used;		/* a conduit names it */
+};
+
+/* tcp/80-90; ICMP (IPPROTO_ICMP stands for both): port 0 alone. */
+struct service_range {
+	uint8_t proto;		/* IPPROTO_* */
+	uint16_t lo, hi;
+	struct pos at;
+};
+
+struct zone_list {
+	uint32_t *v;		/* indices, in the order written */
+	struct pos *at;		/* same index */
+	size_t n;
+};
+
+/* Who of `from` may open what in `to`. */
+struct policy_conduit {
+	const char *name;
+	struct pos at;
+	struct zone_list from, to;
+	struct service_range *services;
+	size_t n_services;
+};
+
 /* What a rule's `io` says. */
 enum policy_io {
 	POLICY_IO_NONE,		/* no such rule */
@@ -218,6 +259,8 @@ struct policy_limits {
 	uint32_t half_open_per_client;
 	uint32_t event_ring;
 	uint32_t event_rate;
+	uint32_t conduit_flows;
+	uint32_t conduit_flows_per_client;
 };
 
 struct policy {
@@ -242,6 +285,12 @@ struct policy {
 	size_t n_assets;
 	struct policy_rule *rules;
 	size_t n_rules;
+	struct policy_zone *zones;
+	size_t n_zones;
+	struct policy_conduit *conduits;
+	size_t n_conduits;
+	bool zoned;		/* `zones` is given */
+	bool unlisted_given, other_given, outbound_given;
 	struct policy_limits limits;
 	uint8_t digest[32];	/* SHA-256 of the file's bytes */
 };
@@ -300,7 +349,13 @@ struct compiled_policy {
 	uint32_t *route_rows;		/* pol_route_rows, [0] unused */
 	size_t n_route_rows;		/* elements */
 	struct ks_rule_rec *rules;	/* pol_rules: [0] the default, rules */
-	struct ks_name_rec *names;	/* [0] "default", rules, assets */
+	struct ks_binding *bindings;	/* pol_bindings, [0] unused */
+	size_t n_bindings;
+	struct ks_conduit_key *conduit_keys; /* pol_conduits */
+	uint32_t *conduit_ids;
+	size_t n_conduit_keys;
+	bool *conduit_used;		/* [1..conduits]: first to list some port */
+	struct ks_name_rec *names;	/* [0] "default", rules, assets, zones, conduits */
 	size_t n_names;
 
 	uint8_t *rule_used;		/* [0..rules]: decides, or marks, at least one element */

@@ -33,6 +33,10 @@ static void fill_settings(struct compiler *k)
 	c->cfg->other = (uint8_t)p->other;
 	c->cfg->outbound = (uint8_t)p->outbound;
 	c->cfg->llc = p->llc;
+	c->cfg->zoned = p->zoned;
+	c->cfg->zones = (uint32_t)p->n_zones;
+	c->cfg->conduits = (uint32_t)p->n_conduits;
+	c->cfg->conduit_flows_per_client = p->limits.conduit_flows_per_client;
 	memcpy(c->cfg->digest, p->digest, sizeof(c->cfg->digest));
 	memcpy(c->cfg->ethertypes, p->ethertypes, sizeof(c->cfg->ethertypes));
 	c->rule_used = arena_alloc(&c->mem, p->n_rules + 1);
@@ -115,19 +119,30 @@ static void fill_assets(struct compiler *k)
 	}
 }
 
+static struct ks_name_rec *add_name(struct ks_name_rec *at, const char *name)
+{
+	strncpy(at->name, name, KS_NAME_MAX - 1);
+	return at + 1;
+}
+
 static void fill_names(struct compiler *k)
 {
 	struct compiled_policy *c = k->c;
 	const struct policy *p = k->p;
 
-	c->n_names = 1 + p->n_rules + p->n_assets;
-	c->names = arena_alloc(&c->mem, c->n_names * sizeof(*c->names));
-	memcpy(c->names[0].name, "default", sizeof("default"));
+	struct ks_name_rec *next;
+
+	c->n_names = 1 + p->n_rules + p->n_assets + p->n_zones + p->n_conduits;
+	c->names = next = arena_alloc(&c->mem, c->n_names * sizeof(*c->names));
+	next = add_name(next, "default");
 	for (size_t i = 0; i < p->n_rules; i++)
-		strncpy(c->names[1 + i].name, p->rules[i].name, KS_NAME_MAX - 1);
+		next = add_name(next, p->rules[i].name);
 	for (size_t i = 0; i < p->n_assets; i++)
-		strncpy(c->names[1 + p->n_rules + i].name, p->assets[i].name,
-			KS_NAME_MAX - 1);
+		next = add_name(next, p->assets[i].name);
+	for (size_t i = 0; i < p->n_zones; i++)
+		next = add_name(next, p->zones[i].name);
+	for (size_t i = 0; i < p->n_conduits; i++)
+		next = add_name(next, p->conduits[i].name);
 }
 
 static void open_pools(struct compiler *k)
@@ -183,6 +198,7 @@ struct compiled_policy *policy_compile(const struct policy *p, struct diags *d)
 	fill_assets(&k);
 	fill_names(&k);
 	open_pools(&k);
+	compile_bindings(&k);
 	compile_addresses(&k);
 	fill_rates(&k);
 	compile_plans(&k);
@@ -191,6 +207,8 @@ struct compiled_policy *policy_compile(const struct policy *p, struct diags *d)
 	compile_leaves(&k);
 	if (!k.failed)
 		compile_pairs(&k);
+	if (!k.failed)
+		compile_conduits(&k);
 	take_pools(&k);
 	arena_free(&k.tmp);
 	if (k.failed) {

@@ -125,6 +125,7 @@ struct compiler {
 	struct pool ranges, modbus_rows, unit_rows, cip_rows, route_rows, profiles;
 	struct pool mb_keys, cip_keys, pair_keys; /* what was compiled already ... */
 	struct numbers mb_done, cip_done, pair_done; /* ... and its result, same index */
+	uint32_t *host_binding;	/* per host, 0 = not bound */
 	struct numbers cip_flags; /* KS_PROFILE_* of cip_done, same index */
 };
 
@@ -135,6 +136,8 @@ struct compiler {
 void compile_limit(struct compiler *k, size_t limit, const char *what);
 
 void compile_addresses(struct compiler *k);
+void compile_bindings(struct compiler *k);	/* before the addresses */
+void compile_conduits(struct compiler *k);
 void compile_plans(struct compiler *k);
 void compile_tags(struct compiler *k);
 void compile_leaves(struct compiler *k);

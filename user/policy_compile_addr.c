@@ -9,13 +9,14 @@
 
 #include "policy_compile.h"
 
-enum mark_kind { MARK_ATOM, MARK_ASSET, MARK_PROTECTED, MARK_LOCAL };
+/* In the order in which they are applied at one prefix. */
+enum mark_kind { MARK_ATOM, MARK_ASSET, MARK_PROTECTED, MARK_LOCAL, MARK_ZONE, MARK_BINDING };
 
 /* One statement about a prefix. */
 struct mark {
 	struct prefix prefix;
 	enum mark_kind kind;
-	uint32_t id;		/* atom, or asset id from 1 */
+	uint32_t id;		/* atom, binding; asset or zone from 1 */
 };
 
 struct marks {
@@ -161,6 +162,23 @@ static uint32_t class_with(struct compiler *k, uint32_t parent, const struct mar
 	return pool_put(&k->class_sets, set.v, (uint32_t)set.n);
 }
 
+/* What is behind the gateway is in no zone of the client side that lies around it. */
+static void set_protected(struct compiler *k, struct ks_addr_rec *rec)
+{
+	rec->flags |= KS_ADDR_PROTECTED;
+	if (rec->zone && !k->p->zones[rec->zone - 1].protected)
+		rec->zone = 0;
+}
+
+static void set_zone(struct compiler *k, struct ks_addr_rec *rec, uint32_t zone)
+{
+	rec->zone = (uint16_t)zone;
+	if (k->p->zones[zone - 1].protected)
+		rec->flags |= KS_ADDR_PROTECTED;
+	else
+		rec->flags &= (uint8_t)~KS_ADDR_PROTECTED;
+}
+
 static void apply_marks(struct compiler *k, struct level *l, const struct mark *m,
 			size_t n)
 {
@@ -171,10 +189,16 @@ static void apply_marks(struct compiler *k, struct level *l, const struct mark *
 			l->rec.asset = m[i].id;
 			/* an asset that is everywhere says nothing about sides */
 			if (l->prefix.len)
-				l->rec.flags |= KS_ADDR_PROTECTED;
+				set_protected(k, &l->rec);
 			break;
 		case MARK_PROTECTED:
-			l->rec.flags |= KS_ADDR_PROTECTED;
+			set_protected(k, &l->rec);
+			break;
+		case MARK_ZONE:
+			set_zone(k, &l->rec, m[i].id);
+			break;
+		case MARK_BINDING:
+			l->rec.binding = m[i].id;
 			break;
 		case MARK_LOCAL:
 			l->rec.flags |= KS_ADDR_LOCAL;
@@ -241,6 +265,11 @@ void compile_addresses(struct compiler *k)
 		add_marks(k, &m, &p->assets[i].addrs, MARK_ASSET, (uint32_t)i + 1);
 	add_marks(k, &m, &p->protected, MARK_PROTECTED, 0);
 	add_marks(k, &m, &p->local, MARK_LOCAL, 0);
+	for (size_t i = 0; i < p->n_zones; i++)
+		add_marks(k, &m, &p->zones[i].addrs, MARK_ZONE, (uint32_t)i + 1);
+	for (size_t i = 0; i < p->n_hosts; i++)
+		if (k->host_binding[i])
+			add_marks(k, &m, &p->hosts[i].addrs, MARK_BINDING, k->host_binding[i]);
 	if (m.n)
 		qsort(m.v, m.n, sizeof(*m.v), compare_marks);
 	walk_prefixes(k, &m);

@@ -72,6 +72,8 @@ static struct access access_of(const struct pairing *x, enum diff_sides s,
 
 	if (client->protected[s])
 		return (struct access){ .why = DIFF_SPOOFED };
+	if (client->outside[s] || server->outside[s])
+		return (struct access){ .why = DIFF_OUTSIDE };
 	if (!speaks)
 		return (struct access){ .why = side->c->cfg->unlisted == KS_ALLOW ?
 					       DIFF_LISTED : DIFF_UNLISTED };

@@ -36,10 +36,12 @@ struct diff_region {
 struct diff_client {
 	uint32_t class[DIFF_SIDES];
 	uint32_t protected[DIFF_SIDES];
+	uint32_t outside[DIFF_SIDES];	/* there are zones, it is in none */
 };
 
 struct diff_server {
 	uint32_t asset[DIFF_SIDES];	/* 0 = none */
+	uint32_t outside[DIFF_SIDES];
 };
 
 /* ---- what ---- */
@@ -50,7 +52,8 @@ struct diff_server {
 #define DIFF_UNIT	0xfffffffdu	/* the asset does not list the unit */
 #define DIFF_OPAQUE	0xfffffffcu	/* the asset does not list the function as opaque */
 #define DIFF_LISTED	0xfffffffbu	/* as DIFF_UNLISTED, let through by 'unlisted: allow' */
-#define DIFF_NO_RULE(rule) ((rule) >= DIFF_LISTED)
+#define DIFF_OUTSIDE	0xfffffffau	/* client or server is in no zone */
+#define DIFF_NO_RULE(rule) ((rule) >= DIFF_OUTSIDE)
 
 struct diff_change {
 	uint32_t alert;		/* not the verdict, but whether an alert rule marks it */

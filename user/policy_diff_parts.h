@@ -44,7 +44,7 @@ static inline bool views_differ(const struct diff_view view[DIFF_SIDES],
 	return view_says(view, &v[DIFF_OLD]) != view_says(view, &v[DIFF_NEW]);
 }
 
-/* Numbers of rows have no use for the values above DIFF_LISTED: those mean `why`. */
+/* Numbers of rows have no use for the values above DIFF_OUTSIDE: those mean `why`. */
 struct verdict verdict_of_why(uint32_t why);
 /* Of a decision over one dimension. */
 struct verdict verdict_at(const struct compiled_policy *c, const struct ks_decision *d,
@@ -94,6 +94,9 @@ void diff_names(struct policy_diff *d);		/* classes, tags, routes of both */
 void diff_modbus(struct policy_diff *d, const struct diff_view view[DIFF_SIDES], struct items *out);
 void diff_cip(struct policy_diff *d, const struct diff_view view[DIFF_SIDES], struct items *out);
 void diff_settings(struct policy_diff *d);
+void diff_zones(struct policy_diff *d);
+/* One that is the same in both is left out. */
+void diff_add_setting(struct policy_diff *d, const char *what, const char *was, const char *now);
 
 /* Row of the unit's decisions; DIFF_UNIT and so on where no row decides. */
 uint32_t modbus_row(const struct diff_view *v, uint32_t unit);

@@ -98,12 +98,18 @@ static void note_family(struct policy_diff *d, struct numbers *families, uint32_
 	families->v[number] |= s->prefix.family == 4 ? DIFF_IPV4 : DIFF_IPV6;
 }
 
+static bool is_outside(const struct policy_diff *d, int side, const struct ks_addr_rec *rec)
+{
+	return d->side[side].c->cfg->zoned && (!rec || !rec->zone);
+}
+
 static uint32_t put_client(struct policy_diff *d, const struct step *s)
 {
 	struct diff_client c = { 0 };
 	uint32_t number;
 
 	for (int i = 0; i < DIFF_SIDES; i++) {
+		c.outside[i] = is_outside(d, i, s->rec[i]);
 		if (!s->rec[i])
 			continue;
 		c.class[i] = s->rec[i]->client_class;
@@ -119,9 +125,11 @@ static uint32_t put_server(struct policy_diff *d, const struct step *s)
 	struct diff_server v = { 0 };
 	uint32_t number;
 
-	for (int i = 0; i < DIFF_SIDES; i++)
+	for (int i = 0; i < DIFF_SIDES; i++) {
+		v.outside[i] = is_outside(d, i, s->rec[i]);
 		if (s->rec[i])
 			v.asset[i] = s->rec[i]->asset;
+	}
 	number = pool_put(&d->servers, &v, 1);
 	note_family(d, &d->server_families, number, s);
 	return number;

@@ -10,7 +10,7 @@
 #include "names.h"
 #include "policy_diff_parts.h"
 
-static void add_setting(struct policy_diff *d, const char *what, const char *was, const char *now)
+void diff_add_setting(struct policy_diff *d, const char *what, const char *was, const char *now)
 {
 	if (!strcmp(was, now))
 		return;
@@ -28,7 +28,7 @@ static void add_number(struct policy_diff *d, const char *what, uint32_t was, ui
 
 	snprintf(a, sizeof(a), "%u", was);
 	snprintf(b, sizeof(b), "%u", now);
-	add_setting(d, what, a, b);
+	diff_add_setting(d, what, a, b);
 }
 
 static void compare_limits(struct policy_diff *d, const struct policy_limits *was,
@@ -42,6 +42,9 @@ static void compare_limits(struct policy_diff *d, const struct policy_limits *wa
 		   now->half_open_per_client);
 	add_number(d, "limits event_ring", was->event_ring, now->event_ring);
 	add_number(d, "limits event_rate", was->event_rate, now->event_rate);
+	add_number(d, "limits conduit_flows", was->conduit_flows, now->conduit_flows);
+	add_number(d, "limits conduit_flows_per_client", was->conduit_flows_per_client,
+		   now->conduit_flows_per_client);
 }
 
 static void compare_words(struct policy_diff *d, const struct policy *was,
@@ -54,12 +57,12 @@ static void compare_words(struct policy_diff *d, const struct policy *was,
 		[1 + KS_ADOPT_RESET] = "reset",
 	};
 
-	add_setting(d, "mode", name_mode(was->mode), name_mode(now->mode));
-	add_setting(d, "unlisted", choices[was->unlisted], choices[now->unlisted]);
-	add_setting(d, "other", choices[was->other], choices[now->other]);
-	add_setting(d, "outbound", choices[was->outbound], choices[now->outbound]);
-	add_setting(d, "on_deny", on_deny[was->on_deny], on_deny[now->on_deny]);
-	add_setting(d, "adopt", adopt[was->adopt - ADOPT_UNSAID], adopt[now->adopt - ADOPT_UNSAID]);
+	diff_add_setting(d, "mode", name_mode(was->mode), name_mode(now->mode));
+	diff_add_setting(d, "unlisted", choices[was->unlisted], choices[now->unlisted]);
+	diff_add_setting(d, "other", choices[was->other], choices[now->other]);
+	diff_add_setting(d, "outbound", choices[was->outbound], choices[now->outbound]);
+	diff_add_setting(d, "on_deny", on_deny[was->on_deny], on_deny[now->on_deny]);
+	diff_add_setting(d, "adopt", adopt[was->adopt - ADOPT_UNSAID], adopt[now->adopt - ADOPT_UNSAID]);
 }
 
 /* "arp, 0x88cc": the types that are in one list and not in the other. */
@@ -125,12 +128,12 @@ static void compare_telling(struct policy_diff *d, const struct policy_rule *was
 
 	if (was->allow && now->allow) {
 		snprintf(what, sizeof(what), "rate of rule '%s'", now->name);
-		add_setting(d, what, rate_text(&was->rate, a), rate_text(&now->rate, b));
+		diff_add_setting(d, what, rate_text(&was->rate, a), rate_text(&now->rate, b));
 	}
 	if (was->allow != now->allow || was->alert != now->alert)
 		return;
 	snprintf(what, sizeof(what), "log of rule '%s'", now->name);
-	add_setting(d, what, told[0] ? "true" : "false", told[1] ? "true" : "false");
+	diff_add_setting(d, what, told[0] ? "true" : "false", told[1] ? "true" : "false");
 }
 
 /* What becomes of connections, where a rule of both says it for itself. */
@@ -151,7 +154,7 @@ static void compare_rules(struct policy_diff *d, const struct policy *was,
 		if (!old || old->allow || now->rules[i].allow)
 			continue;
 		snprintf(what, sizeof(what), "on_deny of rule '%s'", now->rules[i].name);
-		add_setting(d, what, words[old->on_deny], words[now->rules[i].on_deny]);
+		diff_add_setting(d, what, words[old->on_deny], words[now->rules[i].on_deny]);
 	}
 }
 
@@ -184,7 +187,7 @@ static void asset_setting(struct policy_diff *d, const struct policy_asset *now,
 	for (size_t i = 0; i < d->n_settings; i++)
 		if (!strcmp(d->settings[i].what, text))
 			return;		/* said at another of its addresses */
-	add_setting(d, text, old_text, new_text);
+	diff_add_setting(d, text, old_text, new_text);
 }
 
 static void compare_assets(struct policy_diff *d, const struct policy_asset *was,
@@ -227,7 +230,7 @@ static void compare_servers(struct policy_diff *d)
 			compare_assets(d, &was->assets[a - 1], &now->assets[b - 1]);
 		} else if (a || b) {
 			snprintf(what, sizeof(what), "asset at %s", prefix_format(&r->prefix, buf));
-			add_setting(d, what, a ? was->assets[a - 1].name : "none",
+			diff_add_setting(d, what, a ? was->assets[a - 1].name : "none",
 				    b ? now->assets[b - 1].name : "none");
 		}
 	}
@@ -238,12 +241,13 @@ void diff_settings(struct policy_diff *d)
 	const struct policy *was = d->side[DIFF_OLD].p, *now = d->side[DIFF_NEW].p;
 
 	compare_words(d, was, now);
-	add_setting(d, "local", prefixes_text(d, &was->local), prefixes_text(d, &now->local));
-	add_setting(d, "protected", prefixes_text(d, &was->protected),
+	diff_add_setting(d, "local", prefixes_text(d, &was->local), prefixes_text(d, &now->local));
+	diff_add_setting(d, "protected", prefixes_text(d, &was->protected),
 		    prefixes_text(d, &now->protected));
-	add_setting(d, "ethertypes taken off", "", types_without(d, was, now));
-	add_setting(d, "ethertypes added", "", types_without(d, now, was));
+	diff_add_setting(d, "ethertypes taken off", "", types_without(d, was, now));
+	diff_add_setting(d, "ethertypes added", "", types_without(d, now, was));
 	compare_limits(d, &was->limits, &now->limits);
 	compare_rules(d, was, now);
 	compare_servers(d);
+	diff_zones(d);
 }

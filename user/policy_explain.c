@@ -8,6 +8,7 @@
 #include "../bpf/cip_modbus.h"
 #include "../bpf/pccc.h"
 #include "policy_explain.h"
+#include "policy_zones.h"
 
 /* A rule that decides the elements of its set, unless a rule before it does. */
 struct candidate {
@@ -314,6 +315,8 @@ static enum ks_reason refused_before(const struct policy *p, const struct policy
 {
 	if (policy_protects(p, &q->client))
 		return KS_R_spoofed;
+	if (p->zoned && (!policy_zone_at(p, &q->client) || !policy_zone_at(p, &q->server)))
+		return KS_R_zone_unknown;
 	if (!asset || !asset_speaks(&p->assets[asset - 1], q->proto))
 		return p->unlisted == KS_ALLOW ? KS_R_unlisted_allowed : KS_R_unlisted;
 	return q->proto == KS_MODBUS ? modbus_refused(&p->assets[asset - 1], q) : enip_refused(q);

@@ -146,6 +146,7 @@ void policy_lint(const struct policy *p, const struct compiled_policy *c,
 	lint_unused(h, p, d);
 	lint_tags(p, d);
 	lint_routes(p, d);
+	lint_zones(p, c, d);
 	if (p->other == KS_ALLOW)
 		diag_info(d, p->other_at, "'other: allow': IP traffic to assets outside their protocol ports passes unseen");
 }

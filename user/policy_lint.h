@@ -28,6 +28,9 @@ bool asset_hears(const struct hearing *h, uint32_t asset, const struct policy_ru
 void lint_reach(const struct hearing *h, const struct policy *p,
 		const struct compiled_policy *c, struct diags *d);
 
+/* policy_lint_zones.c: segmentation */
+void lint_zones(const struct policy *p, const struct compiled_policy *c, struct diags *d);
+
 /* policy_lint_unused.c: names that nothing uses */
 void lint_unused(const struct hearing *h, const struct policy *p, struct diags *d);
 

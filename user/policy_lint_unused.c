@@ -21,12 +21,13 @@ static void lint_hosts(const struct policy *p, struct diags *d)
 	for (size_t g = 0; g < p->n_groups; g++) {
 		for (size_t i = 0; i < p->groups[g].n; i++)
 			used[p->groups[g].hosts[i]] = true;
-		if (!group[g] && !p->groups[g].nested)
+		if (!group[g] && !p->groups[g].nested && !p->groups[g].zoned)
 			diag_warning(d, p->groups[g].at, "group '%s' is used by no rule and no group",
 				     p->groups[g].name);
 	}
 	for (size_t h = 0; h < p->n_hosts; h++)
-		if (!used[h])
+		if (!used[h] && !p->hosts[h].zoned && !p->hosts[h].binding.macs &&
+		    !p->hosts[h].binding.vlans)
 			diag_warning(d, p->hosts[h].at, "host '%s' is used by no rule and no group",
 				     p->hosts[h].name);
 }

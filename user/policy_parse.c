@@ -61,18 +61,21 @@ static void read_default(struct parser *ps, const struct ynode *n, void *arg)
 static void read_unlisted(struct parser *ps, const struct ynode *n, void *arg)
 {
 	(void)arg;
+	ps->p->unlisted_given = true;
 	read_choice(ps, n, &ps->p->unlisted, &ps->p->unlisted_at);
 }
 
 static void read_other(struct parser *ps, const struct ynode *n, void *arg)
 {
 	(void)arg;
+	ps->p->other_given = true;
 	read_choice(ps, n, &ps->p->other, &ps->p->other_at);
 }
 
 static void read_outbound(struct parser *ps, const struct ynode *n, void *arg)
 {
 	(void)arg;
+	ps->p->outbound_given = true;
 	read_choice(ps, n, &ps->p->outbound, &ps->p->outbound_at);
 }
 
@@ -137,6 +140,8 @@ static const struct ykey top_keys[] = {
 	{ "groups", read_groups, false },
 	{ "assets", read_assets, true },
 	{ "rules", read_rules, false },
+	{ "zones", read_zones, false },
+	{ "conduits", read_conduits, false },
 	{ NULL, NULL, false },
 };
 
@@ -157,6 +162,8 @@ static void set_defaults(struct policy *p)
 		.half_open_per_client = KS_HALF_OPEN_PER_CLIENT,
 		.event_ring = KS_EVENT_RING,
 		.event_rate = KS_EVENT_RATE,
+		.conduit_flows = KS_CONDUIT_FLOWS,
+		.conduit_flows_per_client = KS_CONDUIT_FLOWS_PER_CLIENT,
 	};
 	ethertypes_default(p);
 }
@@ -196,11 +203,13 @@ struct policy *policy_parse_text(const char *text, size_t len, struct diags *d)
 	names_init(&ps.sources, &p->mem);
 	names_init(&ps.assets, &p->mem);
 	names_init(&ps.rules, &p->mem);
+	names_init(&ps.zones, &p->mem);
 	root = yaml_load(text, len, &p->mem, d);
 	if (root && want_map(&ps, root, "a policy that begins with 'version: 1'")) {
 		read_map(&ps, root, top_keys, NULL, "policy");
 		check_local(&ps);
 		policy_check_overlaps(p, d);
+		check_zones(&ps);
 	}
 	if (d->errors) {
 		policy_free(p);

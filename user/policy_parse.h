@@ -52,6 +52,7 @@ struct parser {
 	struct names sources;
 	struct names assets;
 	struct names rules;
+	struct names zones;
 };
 
 /* One key of a mapping. Values are read in the order of the table, not of the file. */
@@ -110,6 +111,19 @@ const char **group_words(struct arena *mem, size_t more);
 void read_hosts(struct parser *ps, const struct ynode *n, void *arg);
 void read_groups(struct parser *ps, const struct ynode *n, void *arg);
 void read_assets(struct parser *ps, const struct ynode *n, void *arg);
+
+/* The positioned error for a name that is none of those in the table. */
+void name_unknown(struct parser *ps, const struct ynode *n, const struct names *t,
+		  const char *expected);
+
+/*
+ * policy_parse_zones.c, policy_parse_hosts.c: segmentation. check_zones() looks at what
+ * needs the whole policy.
+ */
+void read_host(struct parser *ps, const struct ynode *n, struct policy_host *h);
+void read_zones(struct parser *ps, const struct ynode *n, void *arg);
+void read_conduits(struct parser *ps, const struct ynode *n, void *arg);
+void check_zones(struct parser *ps);
 
 /* policy_parse_top.c: what is neither an asset nor a rule */
 void ethertypes_default(struct policy *p);

@@ -43,7 +43,7 @@ void read_hosts(struct parser *ps, const struct ynode *n, void *arg)
 		p->hosts = arena_grow(&p->mem, p->hosts, p->n_hosts, sizeof(*p->hosts));
 		h = &p->hosts[p->n_hosts];
 		*h = (struct policy_host){ .name = name, .at = key->at };
-		read_prefixes(ps, n->item[2 * i + 1], &h->addrs);
+		read_host(ps, n->item[2 * i + 1], h);
 		add_source_name(ps, key, name, (uint32_t)p->n_hosts++);
 	}
 }
@@ -66,11 +66,10 @@ struct flatten {
 	struct policy_group *into;
 };
 
-static void report_unknown_source(struct parser *ps, const struct ynode *n,
-				  const char *expected)
+void name_unknown(struct parser *ps, const struct ynode *n, const struct names *t,
+		  const char *expected)
 {
-	const char *near = diag_nearest(n->text, n->len,
-					names_list(&ps->sources, &ps->d->mem));
+	const char *near = diag_nearest(n->text, n->len, names_list(t, &ps->d->mem));
 
 	diag_error(ps->d, n->at, "unknown name '%s', expected %s%s%s%s",
 		   node_quote(ps, n), expected, near ? "; did you mean '" : "",
@@ -99,7 +98,7 @@ static void flatten_member(struct flatten *f, const struct ynode *m,
 		return;
 	value = names_find(&f->ps->sources, m->text, m->len);
 	if (value == NO_NAME) {
-		report_unknown_source(f->ps, m, "the name of a host or group");
+		name_unknown(f->ps, m, &f->ps->sources, "the name of a host or group");
 		return;
 	}
 	if (!(value & NAME_IS_GROUP)) {

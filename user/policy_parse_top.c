@@ -140,6 +140,17 @@ static void limit_event_rate(struct parser *ps, const struct ynode *n, void *arg
 	read_limit(ps, n, 1, 1000000, &((struct policy_limits *)arg)->event_rate);
 }
 
+static void limit_conduit_flows(struct parser *ps, const struct ynode *n, void *arg)
+{
+	read_limit(ps, n, 64, 1048576, &((struct policy_limits *)arg)->conduit_flows);
+}
+
+static void limit_conduit_client(struct parser *ps, const struct ynode *n, void *arg)
+{
+	read_limit(ps, n, 1, 1048576,
+		   &((struct policy_limits *)arg)->conduit_flows_per_client);
+}
+
 static const struct ykey limit_keys[] = {
 	{ "flows", limit_flows, false },
 	{ "modbus_rings", limit_modbus_rings, false },
@@ -148,6 +159,8 @@ static const struct ykey limit_keys[] = {
 	{ "half_open_per_client", limit_half_open, false },
 	{ "event_ring", limit_event_ring, false },
 	{ "event_rate", limit_event_rate, false },
+	{ "conduit_flows", limit_conduit_flows, false },
+	{ "conduit_flows_per_client", limit_conduit_client, false },
 	{ NULL, NULL, false },
 };
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "policy_says.h"
+#include "policy_zones.h"
 
 /* ---- who ---- */
 
@@ -40,6 +41,10 @@ uint32_t policy_asset_at(const struct policy *p, const struct prefix *address)
 /* An asset that is everywhere says nothing about sides. */
 bool policy_protects(const struct policy *p, const struct prefix *address)
 {
+	uint32_t zone = policy_zone_at(p, address);
+
+	if (zone && p->zones[zone - 1].protected)
+		return true;
 	if (prefixes_hold(&p->protected, address))
 		return true;
 	for (size_t a = 0; a < p->n_assets; a++)

@@ -304,6 +304,7 @@ static void warn_sizes(const struct instance *in, const struct policy_limits *li
 	warn_size(in, MAP_flows4, "flows", limits->flows);
 	warn_size(in, MAP_mb_free, "modbus_rings", limits->modbus_rings);
 	warn_size(in, MAP_eip_free, "enip_rings", limits->enip_rings);
+	warn_size(in, MAP_conduits, "conduit_flows", limits->conduit_flows);
 	warn_size(in, MAP_events, "event_ring", limits->event_ring);
 }
 

@@ -127,6 +127,36 @@ static int clear_header(const struct instance *in, uint32_t slot)
 	return err;
 }
 
+#define TAKE_OVER_NS	(600 * 1000000000ull)
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/*
+ * Connections that run when zones come into force are in no table: `adopt: audit` takes
+ * them over for as long as after an attach. From one policy with zones to the next
+ * nothing begins anew.
+ */
+static uint64_t take_over_until(const struct instance *in, const struct compiled_policy *policy)
+{
+	struct ks_state_rec state;
+	struct ks_pol_cfg *old = NULL;
+	uint64_t until = 0;
+
+	if (!policy->cfg->zoned)
+		return 0;
+	if (!instance_state(in, &state) && state.abi)
+		old = instance_policy(in, state.now.slot);
+	until = old && old->zoned ? old->take_over_until : monotonic_ns() + TAKE_OVER_NS;
+	free(old);
+	return until;
+}
+
 static int write_header(const struct instance *in, uint32_t slot, uint32_t generation,
 			const struct compiled_policy *policy)
 {
@@ -138,6 +168,7 @@ static int write_header(const struct instance *in, uint32_t slot, uint32_t gener
 	*cfg = *policy->cfg;
 	cfg->generation = generation;
 	cfg->applied_at = (uint64_t)time(NULL);
+	cfg->take_over_until = take_over_until(in, policy);
 	err = bpf_map_update_elem(in->fd[MAP_pol_ports], &slot, policy->ports, BPF_ANY);
 	if (!err)
 		err = bpf_map_update_elem(in->fd[MAP_pol_cfg], &slot, cfg, BPF_ANY);
@@ -163,11 +194,14 @@ int tables_fill(const struct instance *in, const struct table_kinds *kinds, uint
 		{ MAP_pol_tags, p->tag_keys, p->tag_ids, p->n_tags },
 		{ MAP_pol_routes, p->route_keys, p->route_ids, p->n_routes },
 		{ MAP_pol_route_rows, NULL, p->route_rows, p->n_route_rows },
+		{ MAP_pol_bindings, NULL, p->bindings, p->n_bindings },
+		{ MAP_pol_conduits, p->conduit_keys, p->conduit_ids, p->n_conduit_keys },
 		{ MAP_pol_rules, NULL, p->rules, p->cfg->rules + 1 },
 		{ MAP_pol_names, NULL, p->names, p->n_names },
 		{ MAP_pol_values, NULL, p->values, p->n_values },
 		{ MAP_pol_buckets, NULL, NULL, p->n_buckets },
 		{ MAP_pol_hits, NULL, NULL, (size_t)in->cpus * (p->cfg->rules + 1) },
+		{ MAP_pol_conduit_hits, NULL, NULL, (size_t)in->cpus * (p->cfg->conduits + 1) },
 	};
 	int err = clear_header(in, slot);
 

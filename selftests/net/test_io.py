@@ -37,7 +37,7 @@ class Originator:
         self.tcp = ec.Client(plant.connect(host, 44818)).register()
         reply = self.tcp.ucmm(w.forward_open(serial, transport=1, target=PATH, rpi=10000,
                                              size=SIZE))
-        self.conn = int.from_bytes(reply[:4], "little")
+        self.conn, self.to_id = struct.unpack("<II", reply[:8])
         self.udp = plant.socket(plant.client, self.family, socket.SOCK_DGRAM)
 
     def send(self, **bent):

@@ -41,6 +41,7 @@ struct answer {
 	uint32_t asset;
 	bool spoofed;
 	uint32_t alert;		/* first alert rule, 0 = none */
+	bool outside;		/* there are zones, client or server is in none */
 };
 
 /* ---- reference ---- */
@@ -80,16 +81,63 @@ static uint32_t ref_asset(const struct policy *p, const struct prefix *server)
 	return asset;
 }
 
+/* The longest prefix decides; what is behind the gateway is in no zone of the other side. */
+static uint32_t ref_zone(const struct policy *p, const struct prefix *a)
+{
+	int best = -1, behind = 0;
+	uint32_t zone = 0;
+
+	for (size_t i = 0; i < p->n_zones; i++) {
+		int len = best;
+
+		if (ref_in(&p->zones[i].addrs, a, &len) && len > best) {
+			best = len;
+			zone = (uint32_t)i + 1;
+		}
+	}
+	ref_in(&p->protected, a, &behind);
+	for (size_t i = 0; i < p->n_assets; i++)
+		ref_in(&p->assets[i].addrs, a, &behind);
+	return zone && !p->zones[zone - 1].protected && behind > best ? 0 : zone;
+}
+
+static bool ref_zone_listed(const struct zone_list *l, uint32_t zone)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i] + 1 == zone)
+			return true;
+	return false;
+}
+
+/* The first conduit that lets `from` open the port of `to`, 0 = none. */
+static inline uint32_t ref_conduit(const struct policy *p, const struct prefix *from,
+				   const struct prefix *to, uint8_t proto, uint32_t port)
+{
+	uint32_t a = ref_zone(p, from), b = ref_zone(p, to);
+
+	for (size_t c = 0; a && b && c < p->n_conduits; c++)
+		for (size_t i = 0; i < p->conduits[c].n_services; i++) {
+			const struct service_range *r = &p->conduits[c].services[i];
+
+			if (ref_zone_listed(&p->conduits[c].from, a) &&
+			    ref_zone_listed(&p->conduits[c].to, b) && r->proto == proto &&
+			    port >= r->lo && port <= r->hi)
+				return (uint32_t)c + 1;
+		}
+	return 0;
+}
+
 static bool ref_spoofed(const struct policy *p, const struct prefix *client)
 {
 	bool hit = ref_in(&p->protected, client, NULL);
+	uint32_t zone = ref_zone(p, client);
 
 	for (size_t i = 0; i < p->n_assets; i++) {
 		int len = 0;
 
 		hit |= ref_in(&p->assets[i].addrs, client, &len) && len > 0;
 	}
-	return hit;
+	return hit || (zone && p->zones[zone - 1].protected);
 }
 
 static bool ref_from(const struct policy *p, const struct policy_rule *r,
@@ -541,6 +589,7 @@ static inline struct answer ref_answer(const struct policy *p, const struct requ
 
 	a.known = a.asset != 0;
 	a.spoofed = ref_spoofed(p, &q->client);
+	a.outside = p->n_zones && (!ref_zone(p, &q->client) || !ref_zone(p, &q->server));
 	if (!a.known)
 		return a;
 	for (size_t i = 0; i < p->n_rules && l.n < 256; i++)
@@ -595,6 +644,26 @@ static struct ks_addr_rec tab_address(const struct compiled_policy *c, const str
 		}
 	}
 	return rec;
+}
+
+/* The longest block of ports, as the kernel's trie finds it. */
+static inline uint32_t tab_conduit(const struct compiled_policy *c, const struct prefix *from,
+				   const struct prefix *to, uint8_t proto, uint32_t port)
+{
+	uint16_t a = tab_address(c, from).zone, b = tab_address(c, to).zone;
+	uint32_t id = 0, best = 0;
+
+	for (size_t i = 0; a && b && i < c->n_conduit_keys; i++) {
+		const struct ks_conduit_key *k = &c->conduit_keys[i];
+		uint32_t bits = k->prefixlen - KS_CONDUIT_PAIR_BITS, lo = __builtin_bswap16(k->port);
+
+		if (k->from == a && k->to == b && k->proto == proto && k->prefixlen > best &&
+		    port >> (16 - bits) == lo >> (16 - bits)) {
+			best = k->prefixlen;
+			id = c->conduit_ids[i];
+		}
+	}
+	return id;
 }
 
 static const struct ks_range *tab_range(const struct compiled_policy *c,
@@ -794,6 +863,7 @@ static const struct ks_profile_rec *tab_profile(const struct compiled_policy *c,
 	a->asset = server.flags & KS_ADDR_LOCAL ? 0 : server.asset;
 	a->known = a->asset != 0;
 	a->spoofed = client.flags & KS_ADDR_PROTECTED;
+	a->outside = c->cfg->zoned && (!client.zone || !server.zone);
 	if (!a->known)
 		return NULL;
 	profile = c->assets[a->asset].profile;

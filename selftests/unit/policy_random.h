@@ -406,10 +406,48 @@ static uint32_t put_assets(struct text *t)
 	return placed;
 }
 
+static const char *const conduit_zones[] = { "it", "cell", "last", "rest" };
+
+static void put_conduits(struct text *t, bool rest)
+{
+	uint32_t n = 1 + any(5);
+
+	put(t, "conduits:\n");
+	for (uint32_t i = 0; i < n; i++) {
+		put(t, "  c%u: {from: [%s, %s], to: %s, services: [icmp", i,
+		    conduit_zones[any(3 + rest)], conduit_zones[any(3 + rest)],
+		    conduit_zones[any(3 + rest)]);
+		for (uint32_t k = any(4); k; k--) {
+			uint32_t lo = any(3) ? 1 + any(400) : 60000 + any(5536);
+
+			/* never over the ports of requests */
+			put(t, any(2) ? ", %s/%u-%u" : ", %s/%u..%u", any(2) ? "tcp" : "udp", lo,
+			    lo + any(lo < 60000 ? 90 : 65536 - lo));
+		}
+		put(t, "]}\n");
+	}
+}
+
+static void put_zones(struct text *t)
+{
+	bool rest = any(4);
+
+	put(t, "zones:\n  it: [10.1.0.0/24%s]\n", any(3) ? ", \"2001:db8::/64\"" : "");
+	put(t, "  cell: {members: [10.2.0.0/%u%s], side: protected}\n", any(2) ? 24 : 30,
+	    any(3) ? ", \"2001:db8:2::/64\"" : "");
+	/* taken out of the network around it */
+	put(t, "  last: 10.1.0.2\n");
+	if (rest)
+		put(t, "  rest: [0.0.0.0/0, \"::/0\"]\n");
+	if (any(4))
+		put_conduits(t, rest);
+}
+
 static inline void write_policy(struct text *t)
 {
 	static const char *const defaults[] = { "deny", "readonly", "allow" };
 	uint32_t hosts = 1 + any(NAMES), groups = 1 + any(3), rules = any(12), assets;
+	bool zoned = any(4) == 0;
 
 	t->n = 0;
 	value_way = any(3);
@@ -418,7 +456,7 @@ static inline void write_policy(struct text *t)
 		put(t, "local: [10.2.0.99]\n");
 	if (any(3) == 0)
 		put(t, "protected: [10.2.0.0/16]\n");
-	if (any(6) == 0)
+	if (!zoned && any(6) == 0)
 		put(t, "unlisted: allow\n");
 	put(t, "hosts:\n");
 	for (uint32_t i = 0; i < hosts; i++) {
@@ -438,6 +476,8 @@ static inline void write_policy(struct text *t)
 		}
 	}
 	assets = put_assets(t);
+	if (zoned)
+		put_zones(t);
 	if (rules)
 		put(t, "rules:\n");
 	for (uint32_t i = 0; i < rules; i++)

@@ -41,6 +41,8 @@ static inline bool same_tables(const struct compiled_policy *a, const struct com
 	       SAME(class_index, n_classes) && SAME(tag_keys, n_tags) && SAME(tag_ids, n_tags) &&
 	       SAME(route_keys, n_routes) && SAME(route_ids, n_routes) &&
 	       SAME(route_rows, n_route_rows) && SAME(names, n_names) &&
+	       SAME(bindings, n_bindings) && SAME(conduit_keys, n_conduit_keys) &&
+	       SAME(conduit_ids, n_conduit_keys) &&
 	       a->n_modbus_rows == b->n_modbus_rows && a->n_cip_rows == b->n_cip_rows &&
 	       a->n_leaf_rows == b->n_leaf_rows &&
 	       same_bytes(a->modbus, b->modbus, a->n_modbus_rows * 128, sizeof(*a->modbus)) &&

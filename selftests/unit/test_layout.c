@@ -11,7 +11,7 @@
 #include "test.h"
 
 #define LAYOUT_OF_ABI	5
-#define LAYOUT		3058222151u
+#define LAYOUT		4282615937u
 
 static uint32_t sum = 2166136261u;
 
@@ -84,6 +84,14 @@ static void others(void)
 	PLACE(struct ks_leaf, alert);
 	SIZE(struct ks_asset_rec);
 	SIZE(struct ks_addr_rec);
+	PLACE(struct ks_addr_rec, zone);
+	PLACE(struct ks_addr_rec, binding);
+	SIZE(struct ks_binding);
+	SIZE(struct ks_conduit_key);
+	SIZE(struct ks_conduit_flow);
+	PLACE(struct ks_conduit_flow, conduit);
+	PLACE(struct ks_conduit_flow, seen);
+	SIZE(struct ks_conduit_use);
 	SIZE(struct ks_profile_rec);
 	SIZE(struct ks_decision);
 	SIZE(struct ks_range);

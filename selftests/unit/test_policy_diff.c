@@ -250,6 +250,8 @@ static uint32_t why_of(const struct explanation *x)
 	switch (x->reason) {
 	case KS_R_spoofed:
 		return DIFF_SPOOFED;
+	case KS_R_zone_unknown:
+		return DIFF_OUTSIDE;
 	case KS_R_unlisted:
 		return DIFF_UNLISTED;
 	case KS_R_unlisted_allowed:

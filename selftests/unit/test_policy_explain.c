@@ -28,6 +28,8 @@ static enum ks_reason before_rules(const struct policy *p, const struct request 
 
 	if (ref->spoofed)
 		return KS_R_spoofed;
+	if (ref->outside)
+		return KS_R_zone_unknown;
 	a = ref->known ? &p->assets[ref->asset - 1] : NULL;
 	if (!a || !(q->cip ? a->enip : a->modbus))
 		return p->unlisted == KS_ALLOW ? KS_R_unlisted_allowed : KS_R_unlisted;

@@ -197,8 +197,8 @@ TEST(policy_schema_defaults_are_the_parsers)
 	n += put_defaults(f, json_object_get(asset, "enip"), ", ");
 	fprintf(f, "}}}\n");
 	fclose(f);
-	/* 6 of the policy, 7 limits, 3 of modbus, 2 of enip */
-	CHECK(n == 18);
+	/* 6 of the policy, 9 limits, 3 of modbus, 2 of enip */
+	CHECK(n == 20);
 	said = compile(text);
 	unsaid = compile("version: 1\nassets: {plc: {address: 10.2.0.1, modbus: {}, enip: {}}}\n");
 	if (!CHECK(said && unsaid && same_tables(said, unsaid)))

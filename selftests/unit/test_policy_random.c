@@ -4,15 +4,21 @@
  * the compiled tables must answer as the reference does, rule by rule. The
  * seed of a run is printed; KEYSWITCH_SEED repeats one.
  */
+#include <netinet/in.h>
+
 #include "policy_random.h"
+#include "policy_zones.h"
 #include "test.h"
 
 #define POLICIES	250
 #define REQUESTS	400
 
+static unsigned int conduits_asked, conduits_found;
+
 static bool agree(const struct answer *a, const struct answer *b)
 {
 	return a->known == b->known && a->asset == b->asset && a->spoofed == b->spoofed &&
+	       a->outside == b->outside &&
 	       (!a->known || (a->allow == b->allow && a->rule == b->rule && a->alert == b->alert));
 }
 
@@ -138,11 +144,57 @@ static bool compare_requests(const struct text *t, const struct policy *p,
 	return true;
 }
 
+/* A port near the border of some service, or any. */
+static uint32_t port_near(const struct policy *p, uint8_t *proto)
+{
+	static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP };
+	const struct policy_conduit *c = &p->conduits[any((uint32_t)p->n_conduits)];
+	const struct service_range *r = &c->services[any((uint32_t)c->n_services)];
+
+	*proto = any(8) ? r->proto : PICK(protos);
+	if (*proto == IPPROTO_ICMP)
+		return 0;
+	return ((any(2) ? r->lo : r->hi) + (any(3) ? any(3) : any(2000)) - 1) & 65535;
+}
+
+/* Conduits: the trie's blocks, and what `explain` says, against the text's words. */
+static bool compare_conduits(const struct text *t, const struct policy *p,
+			     const struct compiled_policy *c)
+{
+	for (int i = 0; i < REQUESTS && p->n_conduits; i++) {
+		struct request q;
+		uint32_t port, ref, tab, said;
+		uint8_t proto;
+
+		random_request(&q);
+		if (any(2)) {
+			struct prefix back = q.client;
+
+			q.client = q.server;
+			q.server = back;
+		}
+		port = port_near(p, &proto);
+		ref = ref_conduit(p, &q.client, &q.server, proto, port);
+		tab = tab_conduit(c, &q.client, &q.server, proto, port);
+		said = policy_conduit_for(p, policy_zone_at(p, &q.client),
+					  policy_zone_at(p, &q.server), proto, (uint16_t)port);
+		conduits_asked++;
+		conduits_found += ref != 0;
+		if (!CHECK(ref == tab && ref == said) || !CHECK(!ref || c->conduit_used[ref])) {
+			printf("%sproto %u port %u: reference %u tables %u explain %u\n", t->buf, proto,
+			       port, ref, tab, said);
+			return false;
+		}
+	}
+	return true;
+}
+
 static void run_seed(uint64_t start)
 {
 	static struct text t;
 
 	seed = start ? start : 1;
+	conduits_asked = conduits_found = 0;
 	for (int i = 0; i < POLICIES; i++) {
 		struct compiled_policy *c = NULL;
 		struct policy *p;
@@ -161,7 +213,7 @@ static void run_seed(uint64_t start)
 		} else {
 			check_tables(c);
 			policy_lint(p, c, &d);
-			good = compare_requests(&t, p, c);
+			good = compare_requests(&t, p, c) && compare_conduits(&t, p, c);
 		}
 		compiled_policy_free(c);
 		policy_free(p);
@@ -171,14 +223,23 @@ static void run_seed(uint64_t start)
 	}
 }
 
+/* A test that meets no conduit, or nothing else, proves nothing. */
+static void check_shares(void)
+{
+	CHECK(conduits_asked > 20 * REQUESTS && conduits_found > conduits_asked / 10 &&
+	      conduits_found < conduits_asked / 10 * 9);
+}
+
 TEST(policy_tables_equal_reference_fixed_seed)
 {
 	run_seed(20261122);
+	check_shares();
 }
 
 TEST(policy_tables_equal_reference_random_seed)
 {
 	run_seed(random_start());
+	check_shares();
 }
 
 int main(void)

@@ -65,23 +65,23 @@ def udp(src, dst, sport, dport, payload=b"", ulen=0):
     return bytes(segment)
 
 
-def ip4(src, dst, proto, body, ipopt=b"", frag=(0, 0), iplen=0, ver=4, ihl=None):
+def ip4(src, dst, proto, body, ipopt=b"", frag=(0, 0), iplen=0, ver=4, ihl=None, hops=64):
     ihl = 5 + len(ipopt) // 4 if ihl is None else ihl
     more, offset = frag
     head = bytearray(struct.pack(">BBHHHBBH4s4s", ver << 4 | ihl, 0, 20 + len(ipopt) + len(body) +
-                                 iplen, 7, more << 13 | offset, 64, proto, 0, src, dst) + ipopt)
+                                 iplen, 7, more << 13 | offset, hops, proto, 0, src, dst) + ipopt)
     head[10:12] = struct.pack(">H", csum(bytes(head)))
     return bytes(head) + body
 
 
-def ip6(src, dst, proto, body, ext=(), iplen=0, ver=6, frag=None):
+def ip6(src, dst, proto, body, ext=(), iplen=0, ver=6, frag=None, hops=64):
     """ext: (its number, bytes behind its next-header byte) in wire order."""
     if frag:
         ext = (*ext, (44, struct.pack(">BHI", 0, frag[1] << 3 | frag[0], 7)))
     chain = [number for number, _ in ext] + [proto]
     extra = b"".join(bytes([chain[i + 1]]) + rest for i, (_, rest) in enumerate(ext))
-    return struct.pack(">IHBB16s16s", ver << 28, len(extra) + len(body) + iplen, chain[0], 64, src,
-                       dst) + extra + body
+    return struct.pack(">IHBB16s16s", ver << 28, len(extra) + len(body) + iplen, chain[0], hops,
+                       src, dst) + extra + body
 
 
 def ethernet(from_client, body, ethertype, vlan=()):
@@ -95,8 +95,8 @@ def packed(address):
     return ipaddress.ip_address(address).packed
 
 
-IP_WORDS = {"ipopt", "frag", "iplen", "ver", "ihl", "ext"}
-OUTER_WORDS = {"vlan", "ethertype", "pad", "cut"}
+IP_WORDS = {"ipopt", "frag", "iplen", "ver", "ihl", "ext", "hops"}
+OUTER_WORDS = {"vlan", "ethertype", "pad", "cut", "smac"}
 
 
 def frame(from_client, src, dst, proto, body, words):
@@ -105,6 +105,8 @@ def frame(from_client, src, dst, proto, body, words):
     make, ethertype = (ip6, 0x86dd) if len(src) == 16 else (ip4, 0x0800)
     packet = make(src, dst, proto, body, **{k: v for k, v in words.items() if k in IP_WORDS})
     out = ethernet(from_client, packet, words.get("ethertype", ethertype), words.get("vlan", ()))
+    if "smac" in words:  # its last byte
+        out = out[:6] + b"\2\0\0\0\0" + bytes([words["smac"]]) + out[12:]
     out += b"\xee" * words.get("pad", 0)
     return out[:len(out) - words.get("cut", 0)]
 
