@@ -189,6 +189,13 @@ struct ks_span_state {
 	__u32 rule;		/* of the first element, or of the refused one */
 };
 
+/* What policy_pair() and policy_ask() write over. */
+struct shadow_kept {
+	__u32 slot, profile, rule, alert, value_at, value;
+	__u16 asset;
+	__u8 proto, how, value_type;
+};
+
 /* A sum being made of bytes in `seg`. */
 struct ks_sum_state {
 	__u64 sum;
@@ -216,6 +223,8 @@ struct ks_work {
 	__u32 reply_at, reply_end;	/* server's bytes still to be followed, frame offsets */
 	__u8 reply_head[2 * KS_REPLY_HEAD];
 	struct ks_leaf leaf;		/* request being judged */
+	struct shadow_kept shadow;	/* of shadow.h; the stack is short */
+	struct ks_shadow_key shadow_key;
 	struct ks_tag_key tag;		/* tag path in lower case, for the lookup */
 	__u32 refused;			/* why the dissector refused the leaf, 0 = it did not */
 	struct ks_span_state span;

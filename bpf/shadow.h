@@ -26,28 +26,25 @@ struct {
 	__type(value, struct ks_shadow_sum);
 } shadow_sums SEC(".maps");
 
-/* What policy_pair() and policy_ask() write over. */
-struct shadow_kept {
-	__u32 slot, profile, rule, alert, value_at, value;
-	__u16 asset;
-	__u8 proto, how, value_type;
-};
-
-static __always_inline struct shadow_kept shadow_begin(struct pkt *p, const struct ks_leaf *leaf)
+static __always_inline void shadow_begin(struct ks_work *w)
 {
-	struct shadow_kept kept = {
+	struct ks_leaf *leaf = &w->leaf;
+	struct pkt *p = &w->pkt;
+
+	w->shadow = (struct shadow_kept){
 		.slot = p->slot, .profile = p->profile, .asset = p->asset, .proto = p->proto,
 		.how = p->how, .rule = leaf->rule, .alert = leaf->alert,
 		.value_at = leaf->value_at, .value = leaf->value, .value_type = leaf->value_type,
 	};
-
 	p->slot = p->shadow - 1;
-	return kept;
 }
 
-static __always_inline void shadow_end(struct pkt *p, struct ks_leaf *leaf,
-				       const struct shadow_kept *kept)
+static __always_inline void shadow_end(struct ks_work *w)
 {
+	const struct shadow_kept *kept = &w->shadow;
+	struct ks_leaf *leaf = &w->leaf;
+	struct pkt *p = &w->pkt;
+
 	p->slot = kept->slot;
 	p->profile = kept->profile;
 	p->asset = kept->asset;
@@ -106,8 +103,9 @@ static __always_inline int shadow_takes(struct pkt *p, const struct ks_leaf *lea
 }
 
 /* The shadow's policy about the leaf, from its addresses on: KS_R_ok or why not. */
-static __always_inline int shadow_ask(struct ks_work *w, __u8 proto)
+static __always_inline int shadow_ask(struct ks_work *w)
 {
+	__u8 proto = w->shadow.proto;
 	struct pkt *p = &w->pkt;
 	int r = policy_pair(p->dport);
 
@@ -131,22 +129,24 @@ KS_GLOBAL int shadow_judge(void)
 {
 	struct ks_work *w = pkt_work();
 	struct pkt *p = pkt_of(w);
-	struct ks_shadow_key key = {};
-	struct shadow_kept kept;
+	struct ks_shadow_key *key;
 
 	if (!w || (w->refused && w->refused != KS_R_unit_unlisted &&
-		   w->refused != KS_R_function_opaque))
+		   w->refused != KS_R_function_opaque && w->refused != KS_R_policy_deny &&
+		   w->refused != KS_R_rate_limited))
 		return 0;
-	kept = shadow_begin(p, &w->leaf);
+	key = &w->shadow_key;
+	__builtin_memset(key, 0, sizeof(*key));
+	shadow_begin(w);
 	w->leaf.rule = 0;
-	key.candidate_reason = shadow_ask(w, kept.proto);
-	if (key.candidate_reason == KS_R_ok || key.candidate_reason == KS_R_policy_deny)
-		key.candidate = w->leaf.rule;
-	shadow_end(p, &w->leaf, &kept);
-	key.generation = p->generation;
-	key.reason = w->leaf.reason;
-	key.rule = w->refused ? 0 : w->leaf.rule;
-	shadow_count(p, &key);
+	key->candidate_reason = shadow_ask(w);
+	if (key->candidate_reason == KS_R_ok || key->candidate_reason == KS_R_policy_deny)
+		key->candidate = w->leaf.rule;
+	shadow_end(w);
+	key->generation = p->generation;
+	key->reason = w->leaf.reason;
+	key->rule = w->leaf.reason == KS_R_ok || w->leaf.reason == KS_R_policy_deny ? w->leaf.rule : 0;
+	shadow_count(p, key);
 	return 0;
 }
 
@@ -155,21 +155,23 @@ KS_GLOBAL int shadow_connection(int reason)
 {
 	struct ks_work *w = pkt_work();
 	struct pkt *p = pkt_of(w);
-	struct ks_shadow_key key = { .rule = KS_SHADOW_SYN, .candidate = KS_SHADOW_SYN };
-	struct shadow_kept kept;
+	struct ks_shadow_key *key;
 	int r;
 
 	if (!w)
 		return 0;
-	kept = shadow_begin(p, &w->leaf);
+	key = &w->shadow_key;
+	shadow_begin(w);
 	r = policy_pair(p->dport);
 	if (r == KS_R_pair_denied && p->follow)
 		r = KS_GO; /* as tcp_pair() */
-	shadow_end(p, &w->leaf, &kept);
-	key.generation = p->generation;
-	key.reason = reason == KS_GO ? KS_R_ok : reason;
-	key.candidate_reason = r == KS_GO ? KS_R_ok : r;
-	shadow_count(p, &key);
+	shadow_end(w);
+	*key = (struct ks_shadow_key){
+		.generation = p->generation, .rule = KS_SHADOW_SYN, .candidate = KS_SHADOW_SYN,
+		.reason = reason == KS_GO ? KS_R_ok : reason,
+		.candidate_reason = r == KS_GO ? KS_R_ok : r,
+	};
+	shadow_count(p, key);
 	return 0;
 }
 
