@@ -7,6 +7,8 @@
 #   make fuzz-streams  attacks on streams from seeds, SECONDS, SEED (root)
 #   make soak       attacks, seeded bugs, bad links, races, 200 random policies; MINUTES of
 #                   attacks (root)
+#   make bench      cost per packet, beside a no-op and other filters; QUICK=1 (root)
+#   make bench-compare OLD=a.json NEW=b.json
 #   make demo       a plant in namespaces (root)
 #   make install    DESTDIR, PREFIX
 # V=1 shows the commands.
@@ -45,7 +47,7 @@ UNIT_BIN := $(UNIT_SRC:selftests/unit/%.c=$(OUT)/unit/%)
 Q := $(if $(filter 1,$(V)),,@)
 msg = $(if $(filter 1,$(V)),,@printf '  %-6s %s\n' '$(1)' '$(patsubst $(CURDIR)/%,%,$(2))';)
 
-.PHONY: all check unit test test-kernels fuzz fuzz-streams soak demo install uninstall clean format
+.PHONY: all check unit test test-kernels fuzz fuzz-streams soak bench bench-compare demo install uninstall clean format
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -111,6 +113,12 @@ fuzz-streams: all
 MINUTES ?= 30
 soak: all
 	$(Q)scripts/soak $(MINUTES)
+
+bench: all
+	$(Q)selftests/bench/run $(if $(QUICK),--quick)
+
+bench-compare:
+	$(Q)selftests/bench/compare $(OLD) $(NEW)
 
 test-kernels: all
 	$(Q)scripts/test kernels

@@ -22,6 +22,7 @@
 struct options {
 	const char *host, *port, *bind;
 	int unit, loops, interval_us, timeout_ms, quiet, stay;
+	const char *times;
 	int function, address, quantity, value;
 	uint8_t raw[MODBUS_TCP_MAX_ADU_LENGTH];
 	int raw_len;
@@ -29,13 +30,15 @@ struct options {
 
 struct totals {
 	int ok, exceptions, lost;
+	FILE *times;
 };
 
 static const char usage[] =
 	"usage: mb_client [-p PORT] [-b SOURCE] [-u UNIT] [-n LOOPS] [-i USEC] [-t MSEC] [-q] [-k]\n"
-	"                 HOST FUNCTION [ADDRESS [QUANTITY-OR-VALUE]]\n"
+	"                 [-w FILE] HOST FUNCTION [ADDRESS [QUANTITY-OR-VALUE]]\n"
 	"       mb_client ... HOST raw HEX      (HEX = unit id and PDU)\n"
-	"  -k  go on after a lost transaction\n";
+	"  -k  go on after a lost transaction\n"
+	"  -w  write the ns of each transaction to FILE, a line each\n";
 
 static int bind_source(int fd, int family, const char *source)
 {
@@ -152,11 +155,22 @@ static int is_exception(int err)
 	return err > MODBUS_ENOBASE && err <= MODBUS_ENOBASE + 11;
 }
 
+static long long now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ll + ts.tv_nsec;
+}
+
 static void run(modbus_t *ctx, const struct options *o, struct totals *t)
 {
 	for (int i = 0; i < o->loops && !ended; i++) {
+		long long begun = now_ns();
 		int rc = transact(ctx, o), err = errno;
 
+		if (t->times)
+			fprintf(t->times, "%lld\n", now_ns() - begun);
 		if (rc >= 0)
 			t->ok++;
 		else if (is_exception(err))
@@ -194,7 +208,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 {
 	int opt;
 
-	while ((opt = getopt(argc, argv, "p:b:u:n:i:t:qk")) != -1) {
+	while ((opt = getopt(argc, argv, "p:b:u:n:i:t:w:qk")) != -1) {
 		switch (opt) {
 		case 'p':
 			o->port = optarg;
@@ -213,6 +227,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 't':
 			o->timeout_ms = atoi(optarg);
+			break;
+		case 'w':
+			o->times = optarg;
 			break;
 		case 'q':
 			o->quiet = 1;
@@ -260,7 +277,14 @@ int main(int argc, char **argv)
 	modbus_set_slave(ctx, o.unit);
 	modbus_set_response_timeout(ctx, o.timeout_ms / 1000, o.timeout_ms % 1000 * 1000);
 	signal(SIGTERM, end);
+	t.times = o.times ? fopen(o.times, "w") : NULL;
+	if (o.times && !t.times) {
+		perror(o.times);
+		return 2;
+	}
 	run(ctx, &o, &t);
+	if (t.times)
+		fclose(t.times);
 	printf("{\"ok\":%d,\"exceptions\":%d,\"lost\":%d}\n", t.ok, t.exceptions, t.lost);
 	modbus_close(ctx);
 	modbus_free(ctx);
