@@ -15,6 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SKIPPED = (".git", "kernels", "test-logs", "npm", "san", "unit", "peers", "vectors", "__pycache__")
 VERSIONS = "a commit that does not look whether the connection changed meanwhile"
 
+# finder: "streams", "race", or the name of an attack of `run`
 # edits: (file under bpf/, what stands there once, what the bug makes of it)
 Mutant = collections.namedtuple("Mutant", "name finder bug edits")
 MUTANTS = [
@@ -34,7 +35,7 @@ MUTANTS = [
          "\t\treturn flow_synack(f, p);")]),
     Mutant("H3", "streams", "any ACK completes the handshake", [
         ("flow.h", "|| p->seq != f->c_nxt || p->ack != f->irs + 1)", ")")]),
-    Mutant("E1", "streams", "any acknowledgement is taken", [
+    Mutant("E1", "SYN cookie of a minute ago, by an ACK inside a request", "any acknowledgement is taken", [
         ("flow.h", "} else if (seq_lt(f->s_nxt, p->ack) || "
          "seq_lt(p->ack, f->s_nxt - KS_ACK_BEHIND)) {", "} else if (0) {")]),
     Mutant("E4-compare", "streams", "what is sent again is not compared", [
