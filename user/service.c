@@ -16,6 +16,7 @@
 #include "names.h"
 #include "options.h"
 #include "service.h"
+#include "service_filter.h"
 
 uint64_t service_period_ns(void)
 {
@@ -46,7 +47,7 @@ int service_drop_privileges(void)
 	capng_clear(CAPNG_SELECT_ALL);
 	capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, kept);
 	if (!capng_apply(what) && !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		return EXIT_OK;
+		return service_filter();
 	complain("cannot drop privileges, expected to keep CAP_BPF alone: %s", strerror(errno));
 	return EXIT_ENVIRONMENT;
 }

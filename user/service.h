@@ -17,7 +17,10 @@ struct service {
 /* How often service_alive() has to be called: a second, or half of what a watchdog allows. */
 uint64_t service_period_ns(void);
 
-/* Keeps CAP_BPF alone, for good; an enum exit_code, message printed. */
+/*
+ * Keeps CAP_BPF alone, and of the system calls those of service_filter.h, for good; an
+ * enum exit_code, message printed.
+ */
 int service_drop_privileges(void);
 
 void service_ready(struct service *s, const struct instance *in);

@@ -4,6 +4,7 @@ can do no more, and that the plant does not notice whether it runs.  The test pl
 manager's part: it owns the notify socket.  Capabilities are read from /proc.
 """
 import os
+import re
 import select
 import signal
 import socket
@@ -11,7 +12,7 @@ import time
 
 from kit import cases, denied_write, equal
 from ks import Keyswitch, events, metric
-from plant import PORT_C, PORT_S, Plant, PlantError, wait_for
+from plant import PORT_C, PORT_S, ROOT, Plant, PlantError, run, wait_for
 
 CAP_BPF = 1 << 39
 WATCHDOG_US = 400_000
@@ -112,6 +113,7 @@ def privileges(pid):
     with open(f"/proc/{pid}/status", encoding="ascii") as file:
         fields = dict(line.split(":\t") for line in file.read().splitlines() if ":\t" in line)
     equal(fields["NoNewPrivs"], "1", "NoNewPrivs")
+    equal(fields["Seccomp"], "2", "a filter of system calls")
     return {name: int(fields[name], 16) for name in
             ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb")}
 
@@ -148,6 +150,64 @@ def test_privileges(start_with, bounding):
         equal(metric(text, "keyswitch_policy_generation"), 7, "generation")
         assert "keyswitch_flows " in text, text
         equal(serve.proc.poll(), None, "serve runs")
+
+
+def members(name):
+    """The calls of one of systemd's sets, those of sets in it too."""
+    if not name.startswith("@"):
+        return {name}
+    lines = run("systemd-analyze", "syscall-filter", name).stdout.splitlines()[1:]
+    return set().union(*(members(line.strip()) for line in lines
+                         if line.strip() and not line.strip().startswith("#")))
+
+
+def unit_calls():
+    """What the filter of keyswitch.service allows: lists, and lists taken away again."""
+    allowed = set()
+    for line in (ROOT / "debian" / "keyswitch.service").read_text().splitlines():
+        if line.startswith("SystemCallFilter="):
+            words = line.partition("=")[2]
+            named = set().union(*map(members, words.lstrip("~").split()))
+            allowed = allowed - named if words.startswith("~") else allowed | named
+    return allowed
+
+
+# what it does in a life: all that it may do has to be enough, or EPERM shows up
+def test_filter():
+    """No system call of a working serve is refused, and each bpf() of it reads."""
+    with Plant() as plant:
+        plant.modbus_server()
+        manager, ks = Manager(plant.dir / "notify"), Keyswitch(plant).attach()
+        trace = plant.dir / "trace"
+        # -D: the tracer is the child, signals go to serve
+        serve, output = start(plant, ks, *manager.env(), "strace", "-D", "-o", trace)
+        manager.expect("READY", "1")
+        follower = plant.spawn(plant.gateway, *ks.argv("events", "--follow"))
+        for _ in range(2):
+            assert not denied_write(plant), "a write"
+            wait_for(lambda: events(output), "the event")
+            os.rename(output, plant.dir / "events.1")
+            serve.proc.send_signal(signal.SIGHUP)
+            wait_for(output.exists, "the file is opened anew")
+            ks.cmd("events")
+            ks.metrics_text()
+            manager.drain()
+        wait_for(lambda: "default" in follower.text(), lambda: f"follower: {follower.text()}")
+        manager.expect("WATCHDOG", "1")
+        serve.proc.send_signal(signal.SIGTERM)
+        manager.expect("STOPPING", "1")
+        equal(serve.wait(10), 0, f"serve: {serve.text()}")
+        text = trace.read_text()
+        filtered = text[text.index("seccomp("):].splitlines()[1:]
+        # without CAP_NET_ADMIN sd_notify() does with a buffer as it is
+        equal([line for line in filtered if "EPERM" in line and "SNDBUFFORCE" not in line], [],
+              "refused calls")
+        bpf = {re.match(r"bpf\((\w+)", line)[1] for line in filtered if line.startswith("bpf(")}
+        assert bpf and not {c for c in bpf if not re.search("LOOKUP|GET", c)}, bpf
+        assert len(filtered) > 100, text
+        made = set(re.findall(r"^(\w+)\(", text, re.M)) - {"execve"}
+        assert {"bpf", "capset", "seccomp"} <= made, made
+        equal(made - unit_calls(), set(), "calls that keyswitch.service does not allow")
 
 
 def test_first_policy():
