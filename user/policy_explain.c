@@ -150,7 +150,8 @@ static struct decided decide(const struct asking *k, const struct request_part *
 
 	while (first.valued && first.value.known && d.allow) {
 		step += alike_values(k, lo + step, hi);
-		if (lo + step > hi)
+		/* not lo + step > hi: hi may be the last number there is */
+		if (step > hi - lo)
 			break;
 		d = decide_value(k, part, at, step);
 		d.alert = first.alert ? first.alert : d.alert;

@@ -300,6 +300,26 @@ def cookie_by_ack(s):
     c.put(SIZE, CARRIER, ack=c.irs + 1 + at)
 
 
+@row("SYN cookie of a minute ago, by an ACK inside a request", "E1", families=(4,),
+     tcp_syncookies=COOKIES)
+def cookie_of_a_minute_ago(s):
+    """A cookie is as far from the client's number as the minute says, and is taken for
+    two: the older one's distance is not that of the handshake which keyswitch saw."""
+    c = s.client(LIBMODBUS)
+    s.need(c.syn().synack(), "SYN-ACK")
+    older = c.rcv_nxt - c.base
+    for _ in range(33):
+        s.pause(2)
+        s.need(c.syn(iss=c.iss + 100000).synack(), "SYN-ACK")
+        if abs((c.rcv_nxt - c.base - older + (1 << 31)) % (1 << 32) - (1 << 31)) > 1 << 20:
+            break
+    c.put(0, b"", ACK, destination=ELSEWHERE)
+    c.put(0, CARRIER, destination=ELSEWHERE)
+    c.put(HIDDEN_AT, b"", ACK, ack=c.base + HIDDEN_AT + older)
+    s.pause(0.05)
+    c.put(0, CARRIER, ack=c.base + HIDDEN_AT + older)
+
+
 @row("cookie used again after the server's close", "close", families=(4,),
      tcp_syncookies=COOKIES, tcp_fin_timeout=1)
 def cookie_after_close(s):

@@ -15,50 +15,74 @@ from plant import PORT_C, PORT_S, Plant, run
 
 PROBLEM, USAGE, ENVIRONMENT = 1, 2, 3
 PAIR = f"{PORT_C}:{PORT_S}"
-# command: a refusal, its exit code and a word of it; nothing is attached. POLICY: a good one.
-REFUSED = {
-    "check": (("missing.yaml",), PROBLEM, "missing.yaml"),
-    "fmt": (("missing.yaml",), PROBLEM, "missing.yaml"),
-    "explain": (("POLICY", "--from", "10.9.9.9"), USAGE, "--to"),
-    "diff": (("POLICY", "missing.yaml"), USAGE, "missing.yaml"),
-    "groups": (("read",), USAGE, "'read'"),
-    "attach": (("--policy", "POLICY", "--wire", f"{PORT_C}:none0"), ENVIRONMENT, "none0"),
-    "apply": (("POLICY",), PROBLEM, "attach"),
-    "rollback": ((), PROBLEM, "attach"),
-    "history": (("extra",), USAGE, "'extra'"),
-    "mode": (("observe",), USAGE, "'observe'"),
-    "status": ((), PROBLEM, "attach"),
-    "counters": ((), PROBLEM, "attach"),
-    "events": ((), PROBLEM, "attach"),
-    "serve": ((), PROBLEM, "attach"),
-    "replay": (("missing.pcap", "--policy", "POLICY"), PROBLEM, "missing.pcap"),
-    "doctor": (("none0",), ENVIRONMENT, "none0"),
-    "guard": (("maybe",), USAGE, "'maybe'"),
-    "detach": (("--yes",), PROBLEM, "attach"),
-}
-# command: arguments, and keys of the object that it prints (of the first, if it prints a
-# list of them), in an order in which they can be said. CAPTURE: one request.
-PRINTED = {
-    "attach": (("--policy", "POLICY", "--wire", PAIR, "--adopt", "audit"), {"pairs", "generation"}),
-    "apply": (("OTHER",), {"generation", "mode", "digest"}),
-    "rollback": ((), {"generation", "digest"}),
-    "history": ((), {"changes"}),
-    "mode": (("monitor",), {"mode"}),
-    "status": ((), {"attached", "mode", "policy"}),
-    "counters": ((), {"packets", "requests", "rules"}),
-    "events": (None, None),    # a line for what happens meanwhile, tested with what raises it
-    "doctor": ((), {"attached", "findings"}),
-    "guard": (("show",), {"on", "ports"}),
-    "check": (("POLICY",), {"severity", "message"}),
-    "fmt": (("--check", "POLICY"), {"file", "changed"}),
-    "groups": ((), {"groups"}),
-    "diff": (("POLICY", "POLICY"), {"requests", "settings"}),
-    "explain": (("POLICY", "--from", "10.9.9.9", "--to", "plc", "--function", "17"),
-                {"verdict", "reason", "request"}),
-    "replay": (("CAPTURE", "--policy", "POLICY"), {"verdict", "frame"}),
-    "serve": (None, None),     # likewise
-    "detach": (("--yes",), {"result"}),
-}
+# A refusal, its exit code and a word of it; nothing is attached. POLICY: a good one.
+REFUSED = (
+    ("check missing.yaml", PROBLEM, "missing.yaml"),
+    ("fmt missing.yaml", PROBLEM, "missing.yaml"),
+    ("explain POLICY --from 10.9.9.9", USAGE, "--to"),
+    ("explain POLICY --from 10.9.9.9 --to plc --proto sctp", USAGE, "'sctp'"),
+    ("explain POLICY --from 10.9.9.9 --to plc --proto tcp", USAGE, "--port"),
+    ("explain POLICY --from 10.9.9.9 --to plc --function 6 --address 1 --value big", USAGE, "'big'"),
+    ("diff POLICY missing.yaml", USAGE, "missing.yaml"),
+    ("groups read", USAGE, "'read'"),
+    ("keygen missing/alice", ENVIRONMENT, "missing/alice"),
+    ("sign POLICY", USAGE, "--key"),
+    ("sign --key missing.key POLICY", PROBLEM, "missing.key"),
+    (f"attach --policy POLICY --wire {PORT_C}:none0", ENVIRONMENT, "none0"),
+    ("apply POLICY", PROBLEM, "attach"),
+    ("apply POLICY --confirm soon", USAGE, "'soon'"),
+    ("shadow POLICY", PROBLEM, "attach"),
+    ("shadow POLICY --off", USAGE, "--off"),
+    ("promote", PROBLEM, "attach"),
+    ("promote --confirm soon", USAGE, "'soon'"),
+    ("confirm", PROBLEM, "attach"),
+    ("rollback", PROBLEM, "attach"),
+    ("history extra", USAGE, "'extra'"),
+    ("mode observe", USAGE, "'observe'"),
+    ("status", PROBLEM, "attach"),
+    ("counters", PROBLEM, "attach"),
+    ("events", PROBLEM, "attach"),
+    ("serve", PROBLEM, "attach"),
+    ("replay missing.pcap --policy POLICY", PROBLEM, "missing.pcap"),
+    ("doctor none0", ENVIRONMENT, "none0"),
+    ("guard maybe", USAGE, "'maybe'"),
+    ("upgrade", PROBLEM, "attach"),
+    ("detach --yes", PROBLEM, "attach"),
+)
+# What is said, and keys of the object that it prints (of the first, if it prints a list
+# of them), in an order in which it can be said. CAPTURE: one request.
+PRINTED = (
+    (f"attach --policy POLICY --wire {PAIR} --adopt audit", {"pairs", "generation"}),
+    ("apply OTHER", {"generation", "mode", "digest"}),
+    ("rollback", {"generation", "digest"}),
+    ("apply OTHER --confirm 1m", {"generation", "mode", "digest", "trial"}),
+    ("confirm", {"generation", "digest"}),
+    ("shadow POLICY", {"generation", "digest"}),
+    ("shadow", {"generation", "digest"}),
+    ("shadow --off", {"result"}),
+    ("shadow POLICY", {"generation", "digest"}),
+    ("promote", {"generation", "mode", "digest"}),
+    ("history", {"changes"}),
+    ("mode monitor", {"mode"}),
+    ("status", {"attached", "mode", "policy"}),
+    ("counters", {"packets", "requests", "rules"}),
+    ("doctor", {"attached", "findings"}),
+    ("guard show", {"on", "ports"}),
+    ("check POLICY", {"severity", "message"}),
+    ("fmt --check POLICY", {"file", "changed"}),
+    ("groups", {"groups"}),
+    ("keygen KEYS", {"key"}),
+    ("sign --key KEYS.key OTHER", {"key", "digest"}),
+    ("diff POLICY POLICY", {"requests", "settings"}),
+    ("explain POLICY --from 10.9.9.9 --to plc --function 17", {"verdict", "reason", "request"}),
+    ("explain POLICY --from 10.9.9.9 --to plc --proto tcp --port 443",
+     {"verdict", "reason", "service"}),
+    ("replay CAPTURE --policy POLICY", {"verdict", "frame"}),
+    ("upgrade", {"result"}),
+    ("detach --yes", {"result"}),
+)
+# These print a line for what happens meanwhile, tested with what raises it.
+MEANWHILE = {"events", "serve"}
 
 
 def commands():
@@ -68,35 +92,44 @@ def commands():
     return re.findall(r"^  ([a-z]\S*) +\S", listed, re.M)
 
 
+def named(rows):
+    return {said.split()[0] for said, *_ in rows}
+
+
+def argv(said, files):
+    """KEYS.key: a file beside what KEYS stands for."""
+    return [re.sub("^[A-Z]+", lambda word: str(files.get(word[0], word[0])), arg)
+            for arg in said.split()]
+
+
 def test_help():
     """--help on stdout and 0; an unknown option is told on stderr with a way to help, and 2."""
     names = commands()
-    assert len(names) >= 18, names
+    assert len(names) >= 24, names
     for name in names:
         text = run(BINARY, name, "--help").stdout
         for word in (f"Usage: keyswitch {name}", "--json", "--pin-dir", "--help"):
             assert word in text, f"'{word}' is missing in 'keyswitch {name} --help'"
-        for argv in ((name, "--nonsense"), ("--json", name, "--nonsense")):
-            done = run(BINARY, *argv, check=False)
-            equal((done.returncode, done.stdout), (USAGE, ""), argv)
+        for said in ((name, "--nonsense"), ("--json", name, "--nonsense")):
+            done = run(BINARY, *said, check=False)
+            equal((done.returncode, done.stdout), (USAGE, ""), said)
             for word in ("'--nonsense'", f"keyswitch {name} --help"):
-                assert word in done.stderr, f"{argv}: {done.stderr}"
+                assert word in done.stderr, f"{said}: {done.stderr}"
 
 
 def test_refusals():
     """With --json too: nothing on stdout that could be taken for an answer."""
-    equal(sorted(REFUSED), sorted(commands()), "commands with a row")
+    equal(sorted(named(REFUSED)), sorted(commands()), "commands with a row")
     with Plant() as plant:
         ks = Keyswitch(plant)
-        for name, (args, code, word) in REFUSED.items():
-            argv = [name, *(ks.policy if arg == "POLICY" else arg for arg in args)]
+        for said, code, word in REFUSED:
             for options in ((), ("--json",)):
-                done = ks.cmd(*options, *argv, check=False)
-                equal(done.returncode, code, f"exit code of {options} {argv}: {done.stderr}")
-                assert word in done.stderr or word in done.stdout, f"{argv}: {done.stderr}"
+                done = ks.cmd(*options, *argv(said, {"POLICY": ks.policy}), check=False)
+                equal(done.returncode, code, f"exit code of {options} {said}: {done.stderr}")
+                assert word in done.stderr or word in done.stdout, f"{said}: {done.stderr}"
                 answer = done.stdout.strip()
-                report = name == "check" or (name == "fmt" and options)
-                assert report or not answer, f"{argv}: {answer}"
+                report = said.startswith("check") or (said.startswith("fmt") and options)
+                assert report or not answer, f"{said}: {answer}"
         assert not ks.pins.exists() or not list(ks.pins.iterdir()), list(ks.pins.iterdir())
 
 
@@ -122,16 +155,14 @@ def first(text):
 
 
 def test_json():
-    equal(sorted(PRINTED), sorted(commands()), "commands with a row")
+    equal(sorted(named(PRINTED) | MEANWHILE), sorted(commands()), "commands with a row")
     with Plant() as plant:
         ks = Keyswitch(plant)
         files = {"POLICY": ks.policy, "CAPTURE": capture(plant.dir / "one.pcap", plant),
+                 "KEYS": plant.dir / "alice",
                  "OTHER": ks.write_policy("other.yaml", "version: 1\nassets: {{plc: {p.server4}}}\n")}
-        for name, (args, keys) in PRINTED.items():
-            if args is None:
-                continue
-            argv = [name, *(files.get(arg, arg) for arg in args)]
-            done = ks.cmd("--json", *argv, check=False)
-            equal(done.returncode, 0, f"exit code of {argv}: {done.stderr}")
+        for said, keys in PRINTED:
+            done = ks.cmd("--json", *argv(said, files), check=False)
+            equal(done.returncode, 0, f"exit code of {said}: {done.stderr}")
             missing = keys - first(done.stdout).keys()
-            assert not missing, f"{argv}: no {missing} in {done.stdout[:300]}"
+            assert not missing, f"{said}: no {missing} in {done.stdout[:300]}"

@@ -7,10 +7,12 @@ words that its rules say.
 """
 import ipaddress
 import re
+import struct
 
 import yaml
 
 import meaning as m
+import written
 from reference import LOADER, Request, members, networks, number
 
 # The plant of the live test has all of these.
@@ -34,6 +36,16 @@ PCCC = ["read", "write", "control", "0x0f/0xa2", "typed_logical_write_3", "chang
 FILES = ["N7", "N7:0-20", "N7:5", "N10:3-12", "N7:10-300"]
 TAGS = ["Setpoint", "Array", "Array[3]", "Grid[1,2]", "Line[2].Level", "Pump.Speed"]
 ROUTES = ["1/0", "1/3", "2/10.99.0.2", "1/3,1/0", "2/PLC-4"]
+# An address is one kind of number under all rules of a policy: (first, last, in pairs,
+# low word first).
+LAYOUTS = [[(0, 65535, False, False)],
+           [(0, 15, False, False), (16, 31, True, False), (33, 46, True, True)],
+           [(0, 19, True, False), (21, 34, True, True), (35, 70, False, False)],
+           [(1, 12, True, True), (13, 34, False, False), (35, 60, True, False)]]
+WRITERS = ["write", "write", 6, 16, 15, "0x05", 22, "write_single_register", "write_multiple_registers"]
+# What bounds are drawn from: (lowest, highest, how far apart)
+NUMBERS = {"uint16": (0, 300, 100), "int16": (-120, 100, 60), "uint32": (0, 90000, 70000),
+           "int32": (-70000, 70000, 60000), "float32": (-200, 400, 150)}
 # (service, class) whose group the protocol reference gives
 PAIRS = [(s, c) for s in (0x0e, 0x03, 0x01) for c in (0x01, 0x04, 0x0f, 0x64, 0x6b, 0xf5, 0x300)] + \
     [(s, c) for s in (0x10, 0x04, 0x02) for c in (0x04, 0x0f, 0x6b, 0xf5, 0xf6)] + \
@@ -75,6 +87,47 @@ def modbus_block(dice):
     return block
 
 
+def bounds(dice, kind):
+    """A number, a range of them, or several."""
+    out = []
+    least, most, apart = NUMBERS[kind]
+    for _ in range(dice.randint(1, 3)):
+        lo = dice.randint(least, most)
+        hi = lo + dice.choice([0, 1, dice.randint(0, apart), dice.randint(0, apart)])
+        if kind == "float32":
+            out.append(f"{lo / 4}..{hi / 4 + .1:.2f}" if lo < hi else lo / 10)
+        elif kind == "uint16" and dice.random() < .5:
+            out.append(f"0x{lo:x}-0x{hi:x}" if dice.random() < .3 else f"{lo}-{hi}")
+        else:
+            out.append(f"{lo}..{hi}" if lo < hi else lo)
+    if dice.random() < .1 and kind != "float32":
+        out.append({"uint16": "65530-65535", "int16": "-32768..-32000", "uint32": 4294967295,
+                    "int32": "-2147483648..-2147483000"}[kind])
+    return out if len(out) > 1 else out[0]
+
+
+def values_block(dice, layout):
+    lo, hi, pair, low_first = dice.choice(layout)
+    kind = dice.choice(list(written.PAIRS)) if pair else dice.choice(["uint16", "int16", "uint16"])
+    said = {"type": kind, "bounds": bounds(dice, kind)}
+    if low_first or (pair and dice.random() < .3):
+        said["words"] = "low-first" if low_first else "high-first"
+    block = {"values": said["bounds"] if kind == "uint16" else said}
+    if pair:
+        first = lo + 2 * dice.randrange((hi - lo) // 2)
+        last = first + 2 * dice.randint(1, max(1, (hi - first) // 2)) - 1
+        block |= {"functions": some(dice, ["write", 16, "write_multiple_registers"]),
+                  "addresses": f"{first}-{last}"}
+    else:
+        block["functions"] = some(dice, WRITERS)
+        if hi < 65535 or dice.random() < .5:
+            first = dice.randint(lo, min(hi, 60))
+            block["addresses"] = f"{first}-{dice.randint(first, min(hi, 70))}"
+    if dice.random() < .2:
+        block["unit"] = spans(dice, 5)
+    return block
+
+
 def has_address(function):
     return function in ("read", "write", "0x05", "read_coils", "write_single_register",
                         "write_multiple_registers") or function in m.TABLES
@@ -109,15 +162,24 @@ def pccc_block(dice):
     return block | ({"files": some(dice, FILES)} if dice.random() < .6 else {})
 
 
-def rule(dice, name, sources, assets):
+def dense_rule(dice, name, sources, layout):
+    """Of those that speak of the same few registers, one before the other."""
+    out = {"name": name}
+    if dice.random() < .2:
+        out["from"] = some(dice, sources)
+    return out | {"action": dice.choice(["allow", "allow", "allow", "deny", "alert", "alert"]),
+                  "modbus": values_block(dice, layout) if dice.random() < .8 else modbus_block(dice)}
+
+
+def rule(dice, name, sources, assets, layout):
     out = {"name": name}
     if dice.random() < .7:
         out["from"] = some(dice, sources) if dice.random() < .8 else dice.choice(CLIENT_NETS)
     out["to"] = some(dice, assets, 2) if dice.random() < .6 else "any"
-    out["action"] = "allow" if dice.random() < .75 else "deny"
+    out["action"] = dice.choice(["allow"] * 13 + ["deny"] * 4 + ["alert"] * 3)
     kind = dice.random()
     if kind < .45:
-        out["modbus"] = modbus_block(dice)
+        out["modbus"] = modbus_block(dice) if dice.random() < .5 else values_block(dice, layout)
     elif kind < .52:
         out["umas"] = umas_block(dice)
     if .4 < kind < .9:
@@ -157,7 +219,10 @@ def tree(dice):
         out["groups"]["g1"] = ["g0", dice.choice(sorted(out["hosts"]))]
     out["assets"] = assets(dice)
     sources = [*out["hosts"], *out["groups"]]
-    out["rules"] = [rule(dice, f"r{i}", sources, sorted(out["assets"]))
+    layout = dice.choice(LAYOUTS)
+    few, dense = [dice.choice(layout)], dice.random() < .3
+    out["rules"] = [dense_rule(dice, f"r{i}", sources, few) if dense and dice.random() < .7 else
+                    rule(dice, f"r{i}", sources, sorted(out["assets"]), layout)
                     for i in range(dice.randint(1, 14))]
     return out
 
@@ -186,7 +251,21 @@ def addresses(dice, targets):
             "server": str(dice.choice(inside if inside and dice.random() < .9 else servers))}
 
 
-def modbus_request(dice, where, function=None, at=None, unit=None):
+def written_words(dice, function, places):
+    """None: it writes none. Mostly small numbers, in one register or in two."""
+    if function not in written.FUNCTIONS:
+        return None
+    if function in written.COILS:
+        return tuple(dice.randint(0, 1) for _ in places)
+    if function == 22:
+        keep = dice.choice([0, 0, 1, 7, 0x0f, 0xff00, 0xffff, dice.randrange(65536)])
+        return keep, dice.choice([dice.randint(0, 300), dice.randrange(65536)])
+    top = dice.choice([1, 120, 300, 65536])
+    return tuple(dice.randrange(top) for _ in places)
+
+
+def modbus_request(dice, where, function=None, at=None, unit=None, write=written_words):
+    """write: gives what is written at the places."""
     q = {"proto": "modbus", "unit": dice.choice([0, 1, 1, 1, 2, 3, 4, 255]) if unit is None else unit}
     function = function or dice.choice([1, 2, 3, 3, 4, 5, 6, 6, 7, 8, 15, 16, 16, 17, 20, 21, 22, 23,
                                         24, 43, 90, 9, 65, 11])
@@ -199,12 +278,13 @@ def modbus_request(dice, where, function=None, at=None, unit=None):
         if function in (5, 6, 22, 24):
             q["span"] = range(q["span"].start, q["span"].start + 1)
     if function == 23:
-        q["written"] = span(dice) if dice.random() < .5 else q["span"]
+        q["written"] = span(dice) if at is None and dice.random() < .5 else q["span"]
+    q["values"] = write(dice, 16 if function == 23 else function, q.get("written") or q.get("span"))
     return Request(**where, **q)
 
 
 def cip_request(dice, where, pair=None, tag=None, instance=None, attribute=None, route=None,
-                file=None, span_=None):
+                file=None, span_=None, write=written_words):
     q = {"proto": "enip", "route": route}
     if route is None and dice.random() < .3:
         q["route"] = dice.choice(["1/0", "1/3", "2/10.99.0.2", "1/3,1/0", "2/plc-4", "1/9"])
@@ -227,6 +307,7 @@ def cip_request(dice, where, pair=None, tag=None, instance=None, attribute=None,
         service = dice.choice(sorted(m.MODBUS_SERVICES))
         q |= {"kind": m.MODBUS, "service": service, "instance": 1, "span": span_ or span(dice),
               "function": m.MODBUS_SERVICES[service]}
+        q["values"] = write(dice, q["function"], q["span"])
     elif kind < .68:
         return Request(**where, proto="enip", kind=m.ENCAP, service=dice.choice(
             [0x63, 0x04, 0x65, 0x00]))
@@ -251,6 +332,41 @@ def beside(dice, lo, hi, top):
 def ends(text):
     lo, _, hi = str(text).partition("-")
     return number(lo), number(hi or lo)
+
+
+def number_beside(dice, said):
+    """Written at a border of some bounds, as words: one, or two in their order."""
+    number_ = dice.choice(dice.choice(said.bounds)) + dice.choice([0, 0, 0, 1, -1])
+    if said.type not in written.PAIRS:
+        return [number_ & 0xffff]
+    if said.type == "float32" and dice.random() < .1:
+        number_ = dice.choice([-0.0, float("nan"), float("inf"), -float("inf")])
+    if said.type != "float32":
+        number_ = min(max(number_, -2**31), 2**32 - 1) & 0xffffffff
+    high, low = struct.unpack(">HH", struct.pack(
+        ">f" if said.type == "float32" else ">I", number_))
+    return [low, high] if said.low_first else [high, low]
+
+
+def words_beside(said, first):
+    """Gives what is written: numbers at borders. Pairs begin at first, or at an even distance."""
+    def write(dice, function, places):
+        if function not in written.FUNCTIONS:
+            return None
+        if function in written.COILS:
+            return written_words(dice, function, places)
+        if function == 22:
+            keep = dice.choice([0, 0, 0, 1, 3, 7, 15, 31, 63])
+            return keep, number_beside(dice, said)[-1]
+        same = number_beside(dice, said)
+        out = {}
+        for at in places:
+            numbers = same if dice.random() < .9 else number_beside(dice, said)
+            begin = at - (at - first) % len(numbers)
+            for i, word in enumerate(numbers):
+                out.setdefault(begin + i, word)
+        return tuple(out[at] for at in places)
+    return write
 
 
 def address_beside(dice, nets, pool):
@@ -283,7 +399,8 @@ class Border:
     def who(self, dice, r):
         """Client and server of one family, at the borders of what the rule names."""
         nets = [net for name in members(r.get("from", [])) for net in self.sources(name)]
-        targets = self.targets(r["to"] if r["to"] != "any" else sorted(self.tree["assets"]))
+        to = r.get("to", "any")
+        targets = self.targets(to if to != "any" else sorted(self.tree["assets"]))
         four = dice.choice(targets).version == 4
         clients, servers = (CLIENTS4, SERVERS4) if four else (CLIENTS6, SERVERS6)
         return {"client": address_beside(dice, nets, clients),
@@ -292,16 +409,40 @@ class Border:
     def modbus(self, dice, r):
         block = r.get("modbus") or {}
         function = self.function(dice, members(block.get("functions", [])))
-        at = unit = None
-        if "addresses" in block:
-            text = dice.choice(members(block["addresses"]))
-            lo, hi = ends(re.sub(r"[134]x", "", text))
-            lo, hi = (lo - 1, hi - 1) if "x" in text and text[0] in "134" and text[1] == "x" else (lo, hi)
-            at = self.span(dice, lo, hi)
+        at, unit, write = None, None, written_words
+        lo, hi = self.address(dice, block)
+        if lo is not None:
+            at = self.span(dice, lo, hi) if "values" not in block or dice.random() < .4 else \
+                self.inside(dice, lo, hi, 1)
             function = function if function in m.TABLES else dice.choice([3, 6, 16, 23, 16])
+        if "values" in block:
+            said = written.values(block["values"])
+            write = words_beside(said, lo or 0)
+            if said.type in written.PAIRS:
+                at = at if dice.random() < .3 else self.inside(dice, lo, hi, 2)
+                function = dice.choice([16, 16, 16, 23, function])
+            else:
+                function = dice.choice([function] * 5 + [22, 22, 23])
+            if at and dice.random() < .15:
+                return cip_request(dice, self.who(dice, r), span_=at, write=write)
         if "unit" in block:
             unit = beside(dice, *ends(dice.choice(members(block["unit"]))), 255)
-        return modbus_request(dice, self.who(dice, r), function, at, unit)
+        return modbus_request(dice, self.who(dice, r), function, at, unit, write)
+
+    @staticmethod
+    def address(dice, block):
+        """One of the ranges of addresses, (None, None) if it says none."""
+        if "addresses" not in block:
+            return None, None
+        text = dice.choice(members(block["addresses"]))
+        lo, hi = ends(re.sub(r"[134]x", "", text))
+        return (lo - 1, hi - 1) if re.match("[134]x", text) else (lo, hi)
+
+    @staticmethod
+    def inside(dice, lo, hi, width):
+        """Some whole numbers of a range, of so many registers each."""
+        first = lo + width * dice.randint(0, (hi - lo) // width)
+        return range(first, min(hi + 1, first + width * dice.randint(1, 4)))
 
     @staticmethod
     def span(dice, lo, hi, most=20):
@@ -362,7 +503,9 @@ class Border:
             dice, lo, int(hi or lo), 30)))
 
     def request(self, dice):
-        r = dice.choice(self.rules)
+        # where values are in bounds is one place of many: asked oftener
+        r = dice.choices(self.rules, [4 if "values" in (r.get("modbus") or {}) else 1
+                                      for r in self.rules])[0]
         blocks = [block for block in ("modbus", "umas", "cip", "pccc") if block in r]
         # a rule without any is about both protocols
         return getattr(self, dice.choice(blocks or ["modbus", "cip"]))(dice, r)

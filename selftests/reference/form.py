@@ -19,25 +19,35 @@ PORTS = {"modbus": 502, "enip": 44818}
 
 # ---- bytes ----
 
+def registers(q, order):
+    return struct.pack(f"{order}{len(q.values)}H", *q.values)
+
+
+def packed_coils(values):
+    """The first in the lowest bit."""
+    number = sum(bool(value) << i for i, value in enumerate(values))
+    return number.to_bytes((len(values) + 7) // 8, "little")
+
+
 def modbus_pdu(q):
     fc, span = q.function, q.span
     if fc in (1, 2, 3, 4):
         return struct.pack(">BHH", fc, span.start, len(span))
     if fc == 5:
-        return struct.pack(">BHH", fc, span.start, 0xff00)
+        return struct.pack(">BHH", fc, span.start, 0xff00 if q.values[0] else 0)
     if fc == 6:
-        return struct.pack(">BHH", fc, span.start, 7)
+        return struct.pack(">BHH", fc, span.start, q.values[0])
     if fc == 15:
-        size = (len(span) + 7) // 8
-        return struct.pack(">BHHB", fc, span.start, len(span), size) + bytes(size)
+        coils = packed_coils(q.values)
+        return struct.pack(">BHHB", fc, span.start, len(span), len(coils)) + coils
     if fc == 16:
-        return struct.pack(">BHHB", fc, span.start, len(span), 2 * len(span)) + bytes(2 * len(span))
+        return struct.pack(">BHHB", fc, span.start, len(span), 2 * len(span)) + registers(q, ">")
     if fc == 22:
-        return struct.pack(">BHHH", fc, span.start, 0xf0f0, 0x0101)
+        return struct.pack(">BHHH", fc, span.start, *q.values)
     if fc == 23:
         w = q.written
         return struct.pack(">BHHHHB", fc, span.start, len(span), w.start, len(w), 2 * len(w)) + \
-            bytes(2 * len(w))
+            registers(q, ">")
     if fc == 24:
         return struct.pack(">BH", fc, span.start)
     if fc == 8:
@@ -78,8 +88,9 @@ def cip_data(q):
                 0x53: struct.pack("<HHI", 0xc4, n, 0) + bytes(4 * n),
                 0x4e: struct.pack("<HII", 4, 1, 0xffffffff)}.get(q.service, b"")
     if q.kind == m.MODBUS and q.span is not None:
-        size = {0x4f: (len(q.span) + 7) // 8, 0x50: 2 * len(q.span)}.get(q.service, 0)
-        return struct.pack("<HH", q.span.start, len(q.span)) + bytes(size)
+        written = packed_coils(q.values) if q.service == 0x4f else \
+            registers(q, "<") if q.service == 0x50 else b""
+        return struct.pack("<HH", q.span.start, len(q.span)) + written
     if (q.kind, q.service) == (0x06, 0x4e):
         return wire.forward_close()[6:]
     return b"\1" if q.service in (0x10, 0x04, 0x02) else b""
@@ -123,8 +134,12 @@ def span_text(span):
     return f"{span.start}-{span.stop - 1}"
 
 
+def value_words(q):
+    return {} if q.values is None else {"value": ",".join(map(str, q.values))}
+
+
 def modbus_words(q):
-    words = {"unit": q.unit}
+    words = {"unit": q.unit, **value_words(q)}
     if q.function == 90:
         return words | {"umas": hex(q.sub)}
     words["function"] = f"{q.function}/{q.sub}" if q.function in m.WITH_SUB else q.function
@@ -154,7 +169,7 @@ def enip_words(q):
         if getattr(q, key) is not None:
             words[key] = getattr(q, key)
     if q.kind == m.MODBUS and q.span is not None:
-        words["address"] = span_text(q.span)
+        words |= {"address": span_text(q.span), **value_words(q)}
     return words
 
 

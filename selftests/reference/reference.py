@@ -7,6 +7,8 @@ compiler. Owns what a policy says of a request. It reads YAML and nothing of key
 A request is a Request below; Policy(text).judge(request) gives an Answer. Words that the
 language gets later have their place in RULE_WORDS: a function of (policy, rule, value,
 request, element) that says whether the rule takes the element.
+
+Outside: `rate`, which needs a clock, `log`, which decides nothing, `io`, and zones.
 """
 import dataclasses
 import ipaddress
@@ -15,6 +17,7 @@ import re
 import yaml
 
 import meaning as m
+import written
 
 # scalars stay as they are written
 LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -31,6 +34,7 @@ class Request:
     sub: int = None
     span: range = None        # addresses; of function 23 those read
     written: range = None     # function 23
+    values: tuple = None      # a word for each register or coil written; of function 22 both masks
     kind: object = None       # a CIP class, m.TAG or m.ENCAP
     service: int = None
     instance: int = None
@@ -44,19 +48,22 @@ class Request:
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """before: decided without any rule, the word says why."""
+    """before: decided without any rule, the word says why. alert: the rule that marks."""
     allowed: bool
     rule: str = None
     before: str = None
+    alert: str = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Element:
-    """One thing that a request touches; as_modbus: judged by what rules say of Modbus."""
+    """One thing that a request touches; as_modbus: judged by what rules say of Modbus.
+    words: by address, all that the request writes."""
     as_modbus: bool
     unit: int = None
     function: int = None
     at: int = None
+    words: dict = None
 
 
 # ---- reading values ----
@@ -154,19 +161,33 @@ def takes_umas(policy, rule, value, q, e):
 NUMBERED = {"1": "discrete", "3": "input", "4": "holding"}
 
 
-def takes_addresses(policy, rule, value, q, e):
-    """0-based wire addresses of the function's own table, or 4x101 and the like."""
-    table = m.TABLES.get(e.function)
+def address_spans(value):
+    """(table or None, first, last): 0-based wire addresses, or 4x101 and the like."""
     for text in members(value):
         ends = text.split("-")
-        tables = {NUMBERED[end[0]] for end in ends if re.match(r"[134]x", end)}
-        if tables:
-            ends = [int(end[2:]) - 1 for end in ends]
-        else:
-            ends = [number(end) for end in ends]
-        if table and (not tables or tables == {table}) and ends[0] <= e.at <= ends[-1]:
-            return True
-    return False
+        tables = [NUMBERED[end[0]] for end in ends if re.match(r"[134]x", end)]
+        ends = [int(end[2:]) - 1 if tables else number(end) for end in ends]
+        yield tables[0] if tables else None, ends[0], ends[-1]
+
+
+def takes_addresses(policy, rule, value, q, e):
+    """Of the function's own table."""
+    table = m.TABLES.get(e.function)
+    return any(table and said in (None, table) and lo <= e.at <= hi
+               for said, lo, hi in address_spans(value))
+
+
+def takes_values(policy, rule, value, q, e):
+    """What is written there; what is not known is nobody's to allow."""
+    if e.function not in written.FUNCTIONS:
+        return False
+    said = policy.values_of(value)
+    # pairs are of registers: nothing is said of coils
+    if said.type in written.PAIRS and e.function in written.COILS:
+        return False
+    spans = [ends for _, *ends in address_spans(rule["modbus"].get("addresses", []))]
+    found = written.number_in(said, e.function, e.words, e.at, spans)
+    return rule["action"] != "allow" if found is None else said.holds(found)
 
 
 def takes_services(policy, rule, value, q, _):
@@ -237,7 +258,8 @@ def takes_files(policy, rule, value, q, e):
 
 
 RULE_WORDS = {"from": takes_from, "to": takes_to}
-MODBUS_WORDS = {"unit": takes_unit, "functions": takes_functions, "addresses": takes_addresses}
+MODBUS_WORDS = {"unit": takes_unit, "functions": takes_functions, "addresses": takes_addresses,
+                "values": takes_values}
 UMAS_WORDS = {"unit": takes_unit, "functions": takes_umas}
 CIP_WORDS = {"services": takes_services, "classes": takes_classes, "instances": takes_instances,
              "attributes": takes_attributes, "tags": takes_tags, "route": takes_route}
@@ -257,7 +279,7 @@ class Policy:
         self.default = self.tree.get("default", "deny")
         self.unlisted = self.tree.get("unlisted", "deny")
         self.rules = self.tree.get("rules", [])
-        self.assets, self.found, self.named = {}, {}, {}
+        self.assets, self.found, self.named, self.read = {}, {}, {}, {}
         for name, asset in self.tree["assets"].items():
             asset = dict(asset) if isinstance(asset, dict) else {"address": asset}
             if "modbus" not in asset and "enip" not in asset:
@@ -303,19 +325,32 @@ class Policy:
 
     # ---- what is asked ----
 
+    def values_of(self, said):
+        """Likewise of `values`."""
+        if str(said) not in self.read:
+            self.read[str(said)] = written.values(said)
+        return self.read[str(said)]
+
+    def masks_left(self, rules, q):
+        """Function 22, a word an element: each at which some rule changes its mind."""
+        said = [self.values_of(block["values"]) for rule in rules
+                if "values" in (block := rule.get("modbus") or {})]
+        return [Element(True, q.unit, 22, q.span.start, {q.span.start: word})
+                for word in written.turns(said, *written.numbers_left(q.values))]
+
     @staticmethod
     def cip_group(q):
         return m.pccc_group(q.pccc) if q.pccc is not None else m.cip_group(q.service, q.kind)
 
-    @staticmethod
-    def parts(q):
+    def parts(self, rules, q):
         """Lists of elements, each judged by itself, all have to be allowed."""
         if q.proto == "modbus":
-            return modbus_parts(q.unit, q.function, q.sub, q.span, q.written)
+            return [self.masks_left(rules, q)] if q.function == 22 else \
+                modbus_parts(q.unit, q.function, q.sub, q.span, q.written, q.values)
         inside = q.file[2] if q.file else [None]
         parts = [[Element(False, at=at) for at in inside]]
         if q.kind == m.MODBUS and q.function:
-            parts += modbus_parts(255, q.function, None, q.span, None)
+            parts += modbus_parts(255, q.function, None, q.span, None, q.values)
         return parts
 
     # ---- rules ----
@@ -348,7 +383,7 @@ class Policy:
         """A rule that says no route: allowing opens no module behind the asset."""
         asset = self.assets[self.asset_of(q.server)]
         routes = [route_path(text) for text in members((asset["enip"] or {}).get("route", []))]
-        return rule["action"] == "deny" or q.route is None or q.route in routes
+        return rule["action"] != "allow" or q.route is None or q.route in routes
 
     def takes_cip(self, rule, said, q, e):
         block = rule.get("cip", rule.get("pccc"))
@@ -364,7 +399,7 @@ class Policy:
         """A rule with tags: writes by a symbol's number could be to any tag."""
         cip = rule.get("cip") or {}
         route = {"route": cip["route"]} if "route" in cip else {}
-        return "tags" in cip and q.kind == m.SYMBOL and self.cip_group(q) == "write" and \
+        return "tags" in cip and rule["action"] != "alert" and q.kind == m.SYMBOL and self.cip_group(q) == "write" and \
             takes_all(CIP_WORDS, self, rule, route, q, e) and \
             (bool(route) or self.own_route(rule, q))
 
@@ -381,12 +416,16 @@ class Policy:
         return q.pccc is None or group != "other"
 
     def element(self, rules, q, e):
+        """(allowed, rule, alert rule before it)"""
+        alert = None
         for rule in rules:
             if self.takes(rule, q, e):
-                return rule["action"] == "allow", rule["name"]
+                if rule["action"] != "alert":
+                    return rule["action"] == "allow", rule["name"], alert
+                alert = alert or rule["name"]
             if not e.as_modbus and self.shuts(rule, q, e):
-                return False, "default"
-        return self.by_default(q, e), "default"
+                return False, "default", alert
+        return self.by_default(q, e), "default", alert
 
     def judge(self, q):
         """The first refused element's rule, else the rule of the last part's first one."""
@@ -399,12 +438,15 @@ class Policy:
         if q.proto == "modbus" and (before := refused_form(asset["modbus"] or {}, q)):
             return Answer(False, before=before)
         rules = [rule for rule in self.rules if self.speaks(rule, q)]
-        for part in self.parts(q):
-            said = [self.element(rules, q, e) for e in part]
-            refused = [rule for allowed, rule in said if not allowed]
-            if refused:
-                return Answer(False, refused[0])
-        return Answer(True, said[0][1])
+        alert = None
+        for part in self.parts(rules, q):
+            first = None
+            for e in part:
+                allowed, rule, marked = self.element(rules, q, e)
+                alert, first = alert or marked, first or rule
+                if not allowed:
+                    return Answer(False, rule, alert=alert)
+        return Answer(True, first, alert=alert)
 
 
 def refused_form(modbus, q):
@@ -416,8 +458,10 @@ def refused_form(modbus, q):
     return "" if "units" not in modbus or in_spans(q.unit, modbus["units"]) else "unit_unlisted"
 
 
-def modbus_parts(unit, function, sub, span, written):
+def modbus_parts(unit, function, sub, span, span_written, values):
     if function == 23:      # writes first, judged as 16, then reads, judged as 3
-        return modbus_parts(unit, 16, None, written, None) + modbus_parts(unit, 3, None, span, None)
+        return modbus_parts(unit, 16, None, span_written, None, values) + \
+            modbus_parts(unit, 3, None, span, None, None)
     places = span if span is not None else [sub]
-    return [[Element(True, unit, function, at) for at in places]]
+    words = dict(zip(places, values or ()))
+    return [[Element(True, unit, function, at, words) for at in places]]

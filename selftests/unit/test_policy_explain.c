@@ -214,7 +214,8 @@ static const char plant[] =
 	"  - {name: val, from: eng, to: cnc, action: allow, rate: 5/min, burst: 9, modbus: {functions: [write], addresses: [300-301], values: [0-5, 9]}}\n"
 	"  - {name: real, from: eng, to: cnc, action: allow, modbus: {functions: [write], addresses: [310-313], values: {type: float32, words: low-first, bounds: -0.5..1.5}}}\n"
 	"  - {name: not, from: eng, to: cnc, action: deny, modbus: {functions: [write], addresses: [320-321], values: {type: int32, bounds: -1}}}\n"
-	"  - {name: yes, from: eng, to: cnc, action: allow, modbus: {functions: [write], addresses: [320-321]}}\n";
+	"  - {name: yes, from: eng, to: cnc, action: allow, modbus: {functions: [write], addresses: [320-321]}}\n"
+	"  - {name: last, from: eng, to: cnc, action: allow, modbus: {functions: [write], addresses: [330-331], values: {type: uint32, bounds: 4294967295}}}\n";
 
 static struct policy *read_plant(struct diags *d)
 {
@@ -391,6 +392,27 @@ TEST(explain_sentences)
 		arena_free(&mem);
 	}
 	diags_print(&d, stdout, true);
+	policy_free(p);
+	diags_free(&d);
+}
+
+/* Behind the last number that two registers hold comes none: it is not asked about too. */
+TEST(explain_the_largest_value)
+{
+	static const char *const argv[] = { "eng", "cnc", "function", "16", "address", "330-331",
+					    "value", "65535", NULL };
+	struct request_words w = words_of(argv);
+	struct explained e = { 0 };
+	struct arena mem = { 0 };
+	struct diags d;
+	struct policy *p = read_plant(&d);
+
+	if (p && CHECK(request_read(p, &w, &mem, &e.asked, &d))) {
+		policy_explain(p, &e.asked.q, &e.x);
+		CHECK(e.x.reason == KS_R_ok && e.x.run && e.x.run->rule == p->n_rules);
+		explanation_free(&e.x);
+	}
+	arena_free(&mem);
 	policy_free(p);
 	diags_free(&d);
 }

@@ -175,6 +175,37 @@ static struct compiled_policy *compile(const char *text)
 	return c;
 }
 
+/* One more than fits; a file for it would be of thousands of names. */
+static bool one_too_many(const char *head, const char *name, const char *value, unsigned int max)
+{
+	char *text = NULL, want[64];
+	struct diags d;
+	size_t size;
+	bool hit;
+	FILE *f = open_memstream(&text, &size);
+
+	fprintf(f, "%s", head);
+	for (unsigned int i = 0; i <= max; i++)
+		fprintf(f, "  n%u: %s\n", i, value);
+	fclose(f);
+	snprintf(want, sizeof(want), "%u %s, expected at most %u", max + 1, name, max);
+	diags_init(&d, "text");
+	policy_free(policy_parse_text(text, size, &d));
+	hit = d.errors == 1 && !strcmp(d.v[0].message, want);
+	diags_free(&d);
+	free(text);
+	return hit;
+}
+
+TEST(policy_has_room_for_so_many_zones_and_conduits)
+{
+#define HALL "version: 1\nassets: {p: 10.2.0.1}\n"
+	CHECK(one_too_many(HALL "zones:\n", "zones", "p", POLICY_ZONES_MAX));
+	CHECK(one_too_many(HALL "zones: {a: p, b: 10.1.0.1}\nconduits:\n", "conduits",
+			   "{from: b, to: a, services: icmp}", POLICY_CONDUITS_MAX));
+#undef HALL
+}
+
 /* What editors fill in as a default is what the parser takes where nothing is said. */
 TEST(policy_schema_defaults_are_the_parsers)
 {
