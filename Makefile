@@ -10,7 +10,9 @@
 #   make bench      cost per packet, beside a no-op and other filters; QUICK=1 (root)
 #   make bench-compare OLD=a.json NEW=b.json
 #   make demo       a plant in namespaces (root)
+#   make manual     man pages and completion, made from --help and the schema
 #   make install    DESTDIR, PREFIX
+#   make deb        a Debian package, in .output/deb
 # V=1 shows the commands.
 
 VERSION := 0.1.0
@@ -18,6 +20,9 @@ OUT ?= .output
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/sbin
 DATADIR ?= $(PREFIX)/share/keyswitch
+MANDIR ?= $(PREFIX)/share/man
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR ?= $(PREFIX)/share/zsh/vendor-completions
 
 CC ?= gcc
 CLANG ?= clang
@@ -33,7 +38,7 @@ USER_CPPFLAGS := -std=gnu11 -D_GNU_SOURCE -DKEYSWITCH_VERSION='"$(VERSION)"' -I$
 USER_CFLAGS := -O2 -g $(WARN) -Wshadow -Wformat=2 -Wstrict-prototypes -fstack-protector-strong \
 	-D_FORTIFY_SOURCE=2 -fPIE
 USER_LDFLAGS := -pie -Wl,-z,relro,-z,now,--as-needed
-LIBS := -lbpf -lelf -lz -lfyaml -ljansson -lpcap -lmicrohttpd -lnettle -lsodium
+LIBS := -lbpf -lelf -lz -lfyaml -ljansson -lpcap -lmicrohttpd -lnettle -lsodium -lsystemd -lcap-ng -lseccomp
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 SKELETONS := $(OUT)/keyswitch.skel.h $(OUT)/guard.skel.h
@@ -47,7 +52,7 @@ UNIT_BIN := $(UNIT_SRC:selftests/unit/%.c=$(OUT)/unit/%)
 Q := $(if $(filter 1,$(V)),,@)
 msg = $(if $(filter 1,$(V)),,@printf '  %-6s %s\n' '$(1)' '$(patsubst $(CURDIR)/%,%,$(2))';)
 
-.PHONY: all check unit test test-kernels fuzz fuzz-streams soak bench bench-compare demo install uninstall clean format
+.PHONY: all check unit test test-kernels fuzz fuzz-streams soak bench bench-compare demo manual install uninstall deb clean format
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -129,14 +134,30 @@ demo:
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)scripts/demo
 
-install: all
+MANUAL := $(addprefix $(OUT)/manual/,keyswitch.8 keyswitch-policy.5 keyswitch.bash _keyswitch)
+manual: $(MANUAL)
+$(MANUAL) &: $(OUT)/keyswitch scripts/make-manual policy/keyswitch.schema.json policy/cell.yaml
+	$(call msg,MANUAL,$(OUT)/manual)
+	$(Q)scripts/make-manual $(OUT)/keyswitch policy/keyswitch.schema.json policy/cell.yaml $(OUT)/manual
+
+install: all manual
 	install -D -m 0755 $(OUT)/keyswitch $(DESTDIR)$(BINDIR)/keyswitch
 	install -d $(DESTDIR)$(DATADIR)/policy
 	install -m 0644 policy/*.yaml policy/*.json $(DESTDIR)$(DATADIR)/policy
+	install -D -m 0644 $(OUT)/manual/keyswitch.8 $(DESTDIR)$(MANDIR)/man8/keyswitch.8
+	install -D -m 0644 $(OUT)/manual/keyswitch-policy.5 $(DESTDIR)$(MANDIR)/man5/keyswitch-policy.5
+	install -D -m 0644 $(OUT)/manual/keyswitch.bash $(DESTDIR)$(BASHDIR)/keyswitch
+	install -D -m 0644 $(OUT)/manual/_keyswitch $(DESTDIR)$(ZSHDIR)/_keyswitch
 
 uninstall:
-	rm -f $(DESTDIR)$(BINDIR)/keyswitch
+	rm -f $(DESTDIR)$(BINDIR)/keyswitch $(DESTDIR)$(MANDIR)/man8/keyswitch.8 \
+		$(DESTDIR)$(MANDIR)/man5/keyswitch-policy.5 $(DESTDIR)$(BASHDIR)/keyswitch \
+		$(DESTDIR)$(ZSHDIR)/_keyswitch
 	rm -rf $(DESTDIR)$(DATADIR)
+
+# dpkg-buildpackage writes beside the tree that it builds: that is a copy in .output
+deb:
+	$(Q)scripts/make-deb $(OUT)/deb
 
 format:
 	$(Q)clang-format -i bpf/*.[ch] user/*.[ch]

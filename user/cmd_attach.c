@@ -19,11 +19,15 @@
 #include "running.h"
 #include "signature.h"
 
+/* of a machine on which none was ever in force */
+#define FIRST_POLICY "/etc/keyswitch/policy.yaml"
+
 enum { KEY_POLICY = 0x2000, KEY_WIRE, KEY_INLINE, KEY_CLIENT_ONLY, KEY_TAP, KEY_ADOPT, KEY_GENERIC };
 
 static const struct argp_option table[] = {
 	{ "policy", KEY_POLICY, "FILE", 0,
-	  "Policy to enforce; without it the one that was in force last, on trial not counted", 0 },
+	  "Policy to enforce; without it the one that was in force last, on trial not counted, "
+	  "or else " FIRST_POLICY, 0 },
 	{ "wire", KEY_WIRE, "CLIENT:PROTECTED", 0,
 	  "Two NICs as a bump in the wire (repeatable)", 0 },
 	{ "inline", KEY_INLINE, "CLIENT:PROTECTED", 0,
@@ -117,9 +121,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		argp_error(state, "unexpected argument '%s'", arg);
 		return 0;
 	case ARGP_KEY_END:
-		if (!args->policy && history_boot(args->boot))
-			argp_error(state, "no policy, expected --policy FILE (none was in force "
-				   "before: no '%s/boot')", options.state_dir);
+		if (!args->policy && history_boot(args->boot)) {
+			if (access(FIRST_POLICY, F_OK))
+				argp_error(state, "no policy, expected --policy FILE (none was in "
+					   "force before: no '%s/boot', nor is there a '%s')",
+					   options.state_dir, FIRST_POLICY);
+			args->policy = FIRST_POLICY;
+		}
 		if (!args->plan.n_pairs)
 			argp_error(state, "no NICs, expected --wire or --inline CLIENT:PROTECTED, --client-only or --tap NIC");
 		return 0;

@@ -22,6 +22,7 @@
 #include "metrics.h"
 #include "options.h"
 #include "results.h"
+#include "service.h"
 #include "subscribers.h"
 
 enum { KEY_LISTEN = 0x2000, KEY_OUTPUT };
@@ -42,6 +43,7 @@ struct server {
 	struct subscribers readers;
 	struct http http;
 	struct serve_counts counts;
+	struct service service;
 	int epoll;
 	int signals;
 	int tick;
@@ -135,11 +137,15 @@ static int open_signals(void)
 
 static int open_tick(void)
 {
-	const struct itimerspec second = { .it_interval.tv_sec = 1, .it_value.tv_sec = 1 };
+	const struct timespec period = {
+		.tv_sec = (time_t)(service_period_ns() / 1000000000u),
+		.tv_nsec = (long)(service_period_ns() % 1000000000u),
+	};
+	const struct itimerspec repeated = { .it_interval = period, .it_value = period };
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 
 	if (fd >= 0)
-		timerfd_settime(fd, 0, &second, NULL);
+		timerfd_settime(fd, 0, &repeated, NULL);
 	return fd;
 }
 
@@ -160,6 +166,7 @@ static void check_attached(struct server *s)
 
 	if (read(s->tick, &ticks, sizeof(ticks)) < 0)
 		return;
+	service_alive(&s->service, &s->in);
 	instance_path(path, sizeof(path), "maps", map_name(MAP_state));
 	fd = bpf_obj_get(path);
 	if (fd >= 0 && map_id(fd) == map_id(s->in.fd[MAP_state])) {
@@ -202,6 +209,7 @@ static int loop(struct server *s)
 	struct epoll_event ready[16];
 	int err = 0;
 
+	service_ready(&s->service, &s->in);
 	while (!s->done && !err) {
 		int n = epoll_wait(s->epoll, ready, 16, http_timeout(&s->http));
 
@@ -211,6 +219,7 @@ static int loop(struct server *s)
 			err = dispatch(s, ready[i].data.fd);
 		http_run(&s->http);
 	}
+	service_stopping();
 	if (!err)
 		err = events_consume(&s->events);
 	if (err)
@@ -234,6 +243,8 @@ static int serve(struct server *s)
 			complain("cannot watch for events: %s", strerror(errno));
 			rc = EXIT_ENVIRONMENT;
 		}
+		if (!rc)
+			rc = service_drop_privileges();
 		if (!rc)
 			rc = loop(s);
 		http_close(&s->http);

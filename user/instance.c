@@ -18,6 +18,7 @@
 #include "env.h"
 #include "instance.h"
 #include "options.h"
+#include "table_pins.h"
 
 #define FLOW_BATCH 512
 
@@ -272,9 +273,12 @@ int instance_sum(const struct instance *in, enum map_id id, const void *key,
 int instance_table(const struct instance *in, enum map_id id, uint32_t slot)
 {
 	uint32_t inner;
-	int err = bpf_map_lookup_elem(in->fd[id], &slot, &inner);
+	int err = bpf_map_lookup_elem(in->fd[id], &slot, &inner), fd;
 
-	return err ? err : bpf_map_get_fd_by_id(inner);
+	if (err)
+		return err;
+	fd = table_pins_open(id, slot, inner);
+	return fd >= 0 ? fd : bpf_map_get_fd_by_id(inner);
 }
 
 /* A slot may be filled anew while its names are read: then they are of no policy. */

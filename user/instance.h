@@ -66,7 +66,10 @@ int instance_ports(const struct instance *in, struct ks_port_rec ports[KS_PORTS_
 /* malloc'ed copy of the slot's header, NULL when it is empty or unreadable. */
 struct ks_pol_cfg *instance_policy(const struct instance *in, uint32_t slot);
 
-/* A descriptor of one slot's inner map, or a negative errno. */
+/*
+ * A descriptor of one slot's inner map, or a negative errno. Without CAP_SYS_ADMIN only
+ * those in table_pins.h are to be had.
+ */
 int instance_table(const struct instance *in, enum map_id id, uint32_t slot);
 
 struct flow_count {

@@ -20,6 +20,7 @@
 #include "loader_object.h"
 #include "nic.h"
 #include "options.h"
+#include "table_pins.h"
 
 #define LINKS "links"
 #define PROGS "progs"
@@ -246,12 +247,28 @@ static const struct bpf_program *entry(const struct attachment *a, size_t pair,
 	return role == KS_CLIENT ? skel->progs.ks_client : skel->progs.ks_server;
 }
 
-static int pin_objects(struct attachment *a)
+static int pin_maps(const struct instance *in)
 {
-	int rc = make_folders();
+	struct ks_state_rec state;
+	int rc = make_folders(), err;
 
 	for (int i = 0; i < MAPS && !rc; i++)
-		rc = pin(a->in.fd[i], PINNED_MAPS, map_name(i));
+		rc = pin(in->fd[i], PINNED_MAPS, map_name(i));
+	if (rc)
+		return rc;
+	err = instance_state(in, &state);
+	if (!err)
+		err = table_pins_set(in, state.now.slot);
+	if (err)
+		complain("cannot pin the policy's tables at '%s': %s", options.pin_dir,
+			 strerror(-err));
+	return err ? EXIT_ENVIRONMENT : EXIT_OK;
+}
+
+static int pin_objects(struct attachment *a)
+{
+	int rc = pin_maps(&a->in);
+
 	for (size_t i = 0; i < a->plan->n_pairs && !rc; i++) {
 		const struct port_pair *p = &a->plan->pairs[i];
 		char leave[32];
@@ -459,6 +476,8 @@ static int remove_enforcement(const struct ks_port_rec ports[KS_PORTS_MAX])
 		if (i != MAP_tx_ports && i != MAP_ports && unlink(path))
 			err = -errno;
 	}
+	if (!err)
+		err = table_pins_remove();
 	if (!err)
 		err = loader_remove_folder(PROGS);
 	if (err)

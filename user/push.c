@@ -22,6 +22,7 @@
 #include "results.h"
 #include "shadow.h"
 #include "signature.h"
+#include "table_pins.h"
 #include "tables.h"
 
 /* ---- alone with the instance ---- */
@@ -152,6 +153,10 @@ int pushing_fill(const struct pushing *p, const struct compiled_policy *policy, 
 		err = tables_fill(&p->in, &kinds, *slot, *generation, policy, &failed);
 		if (kinds.btf_fd >= 0)
 			close(kinds.btf_fd);
+	}
+	if (!err) {
+		failed = "pins of tables";
+		err = table_pins_set(&p->in, *slot);
 	}
 	if (!err)
 		return EXIT_OK;
