@@ -129,6 +129,18 @@ static __always_inline void conn_triad(struct ks_work *w, const struct ks_open *
 	triad->vendor = o->vendor;
 }
 
+/*
+ * The entry of w->conn_key's connection in a table that knows it by another name goes,
+ * unless a later connection of that name has its place.
+ */
+static __always_inline void conn_unname(void *table, const void *name, __u32 id)
+{
+	__u32 *named = bpf_map_lookup_elem(table, name);
+
+	if (named && *named == id)
+		bpf_map_delete_elem(table, name);
+}
+
 /* Which connection data from the target is of: w->conn_key of one that begins or ends. */
 static __always_inline void conn_produces(struct ks_work *w, __u32 to_id, int begins)
 {
@@ -138,7 +150,7 @@ static __always_inline void conn_produces(struct ks_work *w, __u32 to_id, int be
 	if (begins)
 		bpf_map_update_elem(&produced, &w->conn_key, &id, BPF_ANY);
 	else
-		bpf_map_delete_elem(&produced, &w->conn_key);
+		conn_unname(&produced, &w->conn_key, id);
 	w->conn_key.id = id;
 }
 
@@ -147,7 +159,7 @@ static __always_inline void conn_end(struct ks_work *w, struct ks_conn *c)
 {
 	conn_produces(w, c->open.to_id, 0);
 	conn_triad(w, &c->open);
-	bpf_map_delete_elem(&triads, &w->triad_key);
+	conn_unname(&triads, &w->triad_key, w->conn_key.id);
 	c->open.kind = 0;
 }
 

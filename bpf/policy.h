@@ -129,28 +129,13 @@ static __always_inline struct ks_rule_rec *policy_refusal(struct pkt *p, const s
 static __always_inline struct ks_range *policy_range(struct pkt *p, __u32 first, __u32 count,
 						     __u32 element)
 {
-	void *ranges = bpf_map_lookup_elem(&pol_ranges, &p->slot);
-	struct ks_range *r, *hit = NULL;
-	__u32 at, half;
-	int i;
+	return range_find(bpf_map_lookup_elem(&pol_ranges, &p->slot), &first, count, element);
+}
 
-	if (!ranges)
-		return NULL;
-	for (i = 0; i <= KS_SLICE_BITS && count; i++) {
-		half = count / 2;
-		at = first + half;
-		r = bpf_map_lookup_elem(ranges, &at);
-		if (!r)
-			return NULL;
-		if (r->lo <= element) {
-			hit = r;
-			first = at + 1;
-			count -= half + 1;
-		} else {
-			count = half;
-		}
-	}
-	return hit;
+/* KS_LOOK stays, all else is a verdict. */
+static __always_inline int policy_verdict(int allowed)
+{
+	return allowed == KS_LOOK ? KS_LOOK : allowed ? KS_R_ok : KS_R_policy_deny;
 }
 
 /*
@@ -232,7 +217,7 @@ static __always_inline int policy_modbus(struct pkt *p, struct ks_leaf *leaf, __
 	} else {
 		allowed = policy_function(p, row, fc, leaf->sub, 1);
 	}
-	return allowed == KS_LOOK ? KS_LOOK : allowed ? KS_R_ok : KS_R_policy_deny;
+	return policy_verdict(allowed);
 }
 
 /* Lower case of eight ASCII bytes at once; bytes above 0x7f stay. */
@@ -318,7 +303,6 @@ static __always_inline int policy_cip(struct pkt *p, struct ks_leaf *leaf)
 	struct ks_leaf_class *lc = policy_entry(&pol_leaves, p->slot, &key);
 	struct ks_pol_cfg *pol = bpf_map_lookup_elem(&pol_cfg, &p->slot);
 	struct ks_decision *d;
-	int allowed;
 
 	if (!prof || !lc || !pol)
 		return KS_R_internal;
@@ -330,8 +314,7 @@ static __always_inline int policy_cip(struct pkt *p, struct ks_leaf *leaf)
 	d = policy_entry(&pol_cip, p->slot, &key);
 	if (!d)
 		return KS_R_internal;
-	allowed = policy_span(p, d, lo, hi, attribute, 0);
-	return allowed == KS_LOOK ? KS_LOOK : allowed ? KS_R_ok : KS_R_policy_deny;
+	return policy_verdict(policy_span(p, d, lo, hi, attribute, 0));
 }
 
 /* Modbus inside CIP goes to no unit: to the device itself, as 255 does. */

@@ -79,4 +79,35 @@ static __always_inline void *policy_entry(void *table, __u32 slot, const void *k
 	return inner ? bpf_map_lookup_elem(inner, key) : NULL;
 }
 
+/*
+ * The last range of a slice (*first, count) of the table `ranges` whose lo is not above
+ * element, and its index into *first; NULL: the table is broken.
+ */
+static __always_inline struct ks_range *range_find(void *ranges, __u32 *first, __u32 count,
+						   __u32 element)
+{
+	__u32 from = *first, at, half;
+	struct ks_range *r, *hit = NULL;
+	int i;
+
+	if (!ranges)
+		return NULL;
+	for (i = 0; i <= KS_SLICE_BITS && count; i++) {
+		half = count / 2;
+		at = from + half;
+		r = bpf_map_lookup_elem(ranges, &at);
+		if (!r)
+			return NULL;
+		if (r->lo <= element) {
+			hit = r;
+			*first = at;
+			from = at + 1;
+			count -= half + 1;
+		} else {
+			count = half;
+		}
+	}
+	return hit;
+}
+
 #endif

@@ -53,28 +53,10 @@ static __always_inline void span_note(struct ks_work *w, const struct ks_decisio
 KS_GLOBAL int span_find(__u32 first, __u32 count, __u32 element)
 {
 	struct ks_work *w = pkt_work();
-	void *ranges = w ? bpf_map_lookup_elem(&pol_ranges, &w->pkt.slot) : NULL;
-	__u32 at, half, hit = first;
-	struct ks_range *r;
-	int i;
 
-	if (!ranges)
-		return first;
-	for (i = 0; i <= KS_SLICE_BITS && count; i++) {
-		half = count / 2;
-		at = first + half;
-		r = bpf_map_lookup_elem(ranges, &at);
-		if (!r)
-			break;
-		if (r->lo <= element) {
-			hit = at;
-			first = at + 1;
-			count -= half + 1;
-		} else {
-			count = half;
-		}
-	}
-	return hit;
+	if (w)
+		range_find(bpf_map_lookup_elem(&pol_ranges, &w->pkt.slot), &first, count, element);
+	return first;
 }
 
 /* The last element of range number `at` in the slice. */
