@@ -254,11 +254,7 @@ static int print_answer(const struct asker *a)
 	answer = explain_json(&a->e);
 	if (answer && a->line)
 		json_object_set_new(answer, "request_line", json_integer(a->line));
-	if (!a->line)
-		return print_json(answer);
-	json_dumpf(answer, stdout, JSON_COMPACT);
-	json_decref(answer);
-	return putchar('\n') == EOF ? EXIT_ENVIRONMENT : EXIT_OK;
+	return print_json_line(answer);
 }
 
 static void complain_about(const struct asker *a, const struct diags *d)

@@ -130,11 +130,10 @@ static void print_leaf(const struct replay *r, const struct frame *f, uint32_t i
 	if (leaf->alert)
 		json_object_set_new(o, "alert_rule", json_string(replay_rule(r, leaf->alert)));
 	if (options.json) {
-		json_dumpf(o, stdout, JSON_COMPACT);
-		putchar('\n');
-	} else {
-		print_line(o);
+		print_json_line(o);
+		return;
 	}
+	print_line(o);
 	json_decref(o);
 }
 

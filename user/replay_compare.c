@@ -14,6 +14,7 @@
 #include "names.h"
 #include "options.h"
 #include "replay_compare.h"
+#include "results.h"
 
 #define SECOND 1000000000ull
 
@@ -182,11 +183,10 @@ static void print_difference(const struct frame *f, uint32_t index, const struct
 	json_object_set_new(o, "was", word_json(was));
 	json_object_set_new(o, "now", word_json(now));
 	if (options.json) {
-		json_dumpf(o, stdout, JSON_COMPACT);
-		putchar('\n');
-	} else {
-		print_line(o);
+		print_json_line(o);
+		return;
 	}
+	print_line(o);
 	json_decref(o);
 }
 
@@ -291,8 +291,6 @@ bool comparison_end(const struct comparison *c)
 		      "requests", c->requests, change_words[SAME], c->n[SAME],
 		      change_words[NOW_ALLOWED], c->n[NOW_ALLOWED], change_words[NOW_DENIED],
 		      c->n[NOW_DENIED], change_words[OTHER_RULE], c->n[OTHER_RULE], "groups", groups);
-	json_dumpf(o, stdout, JSON_COMPACT);
-	putchar('\n');
-	json_decref(o);
+	print_json_line(o);
 	return c->n[SAME] == c->requests;
 }

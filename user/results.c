@@ -10,16 +10,26 @@
 #include "options.h"
 #include "results.h"
 
-int print_json(json_t *object)
+static int printed(int err)
 {
-	int rc = object ? json_dumpf(object, stdout, JSON_COMPACT) : -1;
+	if (err)
+		complain("cannot print the result");
+	return err ? EXIT_ENVIRONMENT : EXIT_OK;
+}
+
+int print_json_line(json_t *object)
+{
+	int err = !object || json_dumpf(object, stdout, JSON_COMPACT);
 
 	json_decref(object);
-	if (!rc)
-		rc = putchar('\n') == EOF || fflush(stdout);
-	if (rc)
-		complain("cannot print the result");
-	return rc ? EXIT_ENVIRONMENT : EXIT_OK;
+	return printed(err || putchar('\n') == EOF);
+}
+
+int print_json(json_t *object)
+{
+	int rc = print_json_line(object);
+
+	return rc ? rc : printed(fflush(stdout));
 }
 
 static void keep_level(struct diags *d, enum diag_level level)

@@ -17,6 +17,9 @@
 /* Prints the object on one line and releases it; NULL is out of memory. */
 int print_json(json_t *object);
 
+/* Likewise one of many lines, which the caller flushes. */
+int print_json_line(json_t *object);
+
 /*
  * Loads a policy; problems of this level and worse are printed on stderr (text
  * or JSON). NULL: *rc is the exit code.

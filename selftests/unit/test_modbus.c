@@ -274,7 +274,9 @@ TEST(modbus_tunnels)
 	__u8 opaque[16] = { 0 };
 
 	CHECK(judge("2b 0e 01 00", &leaf) == 0 && leaf.sub == 14 && leaf.has & KS_HAS_SUB);
+	CHECK(modbus_ruled(&leaf));
 	CHECK(judge("2b 0d 01 02 03", &leaf) == KS_R_function_opaque && leaf.sub == 13);
+	CHECK(!modbus_ruled(&leaf));
 	CHECK(judge("2b 01", &leaf) == KS_R_function_opaque && leaf.sub == 1);
 	CHECK(judge("2b", &leaf) == KS_R_length_mismatch);
 	CHECK(judge("5a 00 02", &leaf) == KS_R_function_opaque && leaf.sub == 2);
@@ -310,6 +312,7 @@ TEST(modbus_opaque_codes)
 		CHECK_AT(judge_opaque(pdu, 9, one, &leaf) ==
 			 (has_rule ? KS_R_length_mismatch : 0), fc);
 		CHECK_AT(leaf.function == fc, fc);
+		CHECK_AT(modbus_ruled(&leaf) == has_rule, fc);
 	}
 }
 
