@@ -219,10 +219,7 @@ static int prepare(struct attachment *a)
 	const struct compiled_policy *policy = a->plan->policy;
 	const struct ks_state_rec state = {
 		.abi = KS_ABI, .adopt = (uint32_t)a->plan->adopt,
-		.now = { .mode = policy->mode,
-			 .flows_per_client = policy->limits.flows_per_client,
-			 .half_open_per_client = policy->limits.half_open_per_client,
-			 .event_rate = policy->limits.event_rate },
+		.now = tables_force(policy, 0),
 		.adopt_until = a->plan->adopt == KS_ADOPT_AUDIT ? instance_clock() + ADOPT_NS : 0,
 	};
 	int rc = EXIT_OK;

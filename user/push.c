@@ -180,14 +180,7 @@ int pushing_check_mode(const struct pushing *p, const struct compiled_policy *po
 
 void pushing_plan(struct pushing *p, const struct compiled_policy *policy, uint32_t slot)
 {
-	const struct policy_limits *limits = &policy->limits;
-
-	p->state.now = (struct ks_force){
-		.slot = slot, .mode = policy->mode,
-		.flows_per_client = limits->flows_per_client,
-		.half_open_per_client = limits->half_open_per_client,
-		.event_rate = limits->event_rate,
-	};
+	p->state.now = tables_force(policy, slot);
 }
 
 static uint16_t numbering_of(const struct instance *in, uint32_t slot)

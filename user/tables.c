@@ -176,6 +176,16 @@ static int write_header(const struct instance *in, uint32_t slot, uint32_t gener
 	return err;
 }
 
+struct ks_force tables_force(const struct compiled_policy *p, uint32_t slot)
+{
+	return (struct ks_force){
+		.slot = slot, .mode = p->mode,
+		.flows_per_client = p->limits.flows_per_client,
+		.half_open_per_client = p->limits.half_open_per_client,
+		.event_rate = p->limits.event_rate,
+	};
+}
+
 int tables_fill(const struct instance *in, const struct table_kinds *kinds, uint32_t slot,
 		uint32_t generation, const struct compiled_policy *p, const char **failed)
 {

@@ -38,4 +38,7 @@ int tables_fill(const struct instance *in, const struct table_kinds *kinds, uint
 		uint32_t generation, const struct compiled_policy *policy,
 		const char **failed);
 
+/* What comes into force with the policy in this slot. */
+struct ks_force tables_force(const struct compiled_policy *p, uint32_t slot);
+
 #endif

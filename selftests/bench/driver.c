@@ -23,6 +23,7 @@
 #include "../../user/loader_object.h"
 #include "../../user/names.h"
 #include "../../user/results.h"
+#include "../vectors/hex.h"
 #include "bench.h"
 #include "bench.skel.h"
 
@@ -77,22 +78,17 @@ static void close_all(void)
 static int open_instance(const char *path)
 {
 	struct ks_state_rec state = { .abi = KS_ABI };
-	const struct policy_limits *limits;
 	int rc;
 
 	close_all();
 	d.policy = load_policy(path, DIAG_ERROR, &rc);
 	if (!d.policy)
 		return rc;
-	limits = &d.policy->limits;
 	d.config.load = (struct ks_load_cfg){ .server_port = 1 };
-	d.config.limits = *limits;
-	state.now.mode = d.policy->mode;
-	state.now.flows_per_client = limits->flows_per_client;
-	state.now.half_open_per_client = limits->half_open_per_client;
-	state.now.event_rate = limits->event_rate;
+	d.config.limits = d.policy->limits;
+	state.now = tables_force(d.policy, 0);
 	if (object_load(&d.skel, &d.config, &d.in, &d.kinds) ||
-	    object_prepare(&d.in, &d.kinds, d.policy, limits, &state))
+	    object_prepare(&d.in, &d.kinds, d.policy, &d.policy->limits, &state))
 		return 1;
 	d.events = ring_buffer__new(d.in.fd[MAP_events], on_event, NULL, NULL);
 	if (!d.events)
@@ -201,19 +197,6 @@ static int program(const char *name, char role)
 	if (!d.skel)
 		return -EINVAL;
 	return bpf_program__fd(role == 's' ? d.skel->progs.ks_server : d.skel->progs.ks_client);
-}
-
-static int hex_bytes(const char *hex, uint8_t *out, size_t size)
-{
-	unsigned int byte;
-	size_t n = 0;
-
-	for (; hex[0] && hex[1]; hex += 2) {
-		if (n == size || sscanf(hex, "%2x", &byte) != 1)
-			return -EINVAL;
-		out[n++] = (uint8_t)byte;
-	}
-	return (int)n;
 }
 
 static int set_run(char role, char **w, const uint8_t *frame)

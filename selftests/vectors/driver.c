@@ -22,6 +22,7 @@
 #include "../../user/loader_object.h"
 #include "../../user/names.h"
 #include "../../user/results.h"
+#include "hex.h"
 
 #define FRAME_BYTES	8192
 #define LINE_BYTES	(2 * FRAME_BYTES + 256)
@@ -102,23 +103,18 @@ static int second_pair(void)
 static int open_instance(const char *kind, const char *path)
 {
 	struct ks_state_rec state = { .abi = KS_ABI, .adopt_until = UINT64_MAX };
-	const struct policy_limits *limits;
 	int rc;
 
 	close_all();
 	d.policy = load_policy(path, DIAG_ERROR, &rc);
 	if (!d.policy)
 		return rc;
-	limits = &d.policy->limits;
 	d.config.load = (struct ks_load_cfg){ .server_port = 1, .trace = !strcmp(kind, "replay") };
-	d.config.limits = *limits;
-	state.now.mode = d.policy->mode;
-	state.now.flows_per_client = limits->flows_per_client;
-	state.now.half_open_per_client = limits->half_open_per_client;
-	state.now.event_rate = limits->event_rate;
+	d.config.limits = d.policy->limits;
+	state.now = tables_force(d.policy, 0);
 	instance_init(&d.in);
 	if (object_load(&d.skel[0], &d.config, &d.in, &d.kinds) ||
-	    object_prepare(&d.in, &d.kinds, d.policy, limits, &state))
+	    object_prepare(&d.in, &d.kinds, d.policy, &d.policy->limits, &state))
 		return 1;
 	d.generation = 1;
 	d.clock = KS_SECOND;
@@ -252,19 +248,6 @@ static int arm_trace(void)
 
 	d.clock += CLOCK_STEP;
 	return bpf_map_update_elem(d.in.fd[MAP_trace_ctl], &zero, &ctl, BPF_ANY);
-}
-
-static int hex_bytes(const char *hex, uint8_t *out, size_t size)
-{
-	unsigned int byte;
-	size_t n = 0;
-
-	for (; hex[0] && hex[1]; hex += 2) {
-		if (n == size || sscanf(hex, "%2x", &byte) != 1)
-			return -EINVAL;
-		out[n++] = (uint8_t)byte;
-	}
-	return (int)n;
 }
 
 static void print_frame(const uint8_t *in, int len, const struct bpf_test_run_opts *opts)
