@@ -113,11 +113,9 @@ static uint32_t free_slot(const struct pushing *p)
 /* Does each asset of the old policy have its number in the new one too? */
 static bool same_numbers(const struct names *old, const struct compiled_policy *policy)
 {
-	uint32_t assets = old->n - 1 - old->rules;
-
-	if (assets > policy->cfg->assets)
+	if (old->assets > policy->cfg->assets)
 		return false;
-	for (uint32_t id = 1; id <= assets; id++)
+	for (uint32_t id = 1; id <= old->assets; id++)
 		if (strcmp(names_asset(old, id),
 			   policy->names[policy->cfg->rules + id].name))
 			return false;
