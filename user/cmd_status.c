@@ -204,6 +204,16 @@ static const char *boot_policy(const struct counters *c)
 	return strstr(path, digest) ? "this" : "other";
 }
 
+/* Seconds that `adopt: audit` still takes over connections that run without an entry. */
+static json_int_t taking_over(const struct counters *c, const struct ks_pol_cfg *cfg)
+{
+	uint64_t now = instance_clock();
+
+	if (c->state.adopt != KS_ADOPT_AUDIT || cfg->take_over_until <= now)
+		return 0;
+	return (json_int_t)((cfg->take_over_until - now) / KS_SECOND);
+}
+
 /* Zones in force, and how full the table of connections through conduits is. */
 static json_t *segmentation(const struct counters *c)
 {
@@ -216,22 +226,22 @@ static json_t *segmentation(const struct counters *c)
 		free(cfg);
 		return json_null();
 	}
-	o = json_pack("{s:b, s:I, s:I, s:b, s:I, s:I}", "on", cfg->zoned, "zones",
+	o = json_pack("{s:b, s:I, s:I, s:b, s:I, s:I, s:I}", "on", cfg->zoned, "zones",
 		      (json_int_t)cfg->zones, "conduits", (json_int_t)cfg->conduits, "bound_hosts",
 		      cfg->bound, "connections", (json_int_t)use.used, "limit",
-		      (json_int_t)use.max);
+		      (json_int_t)use.max, "taking_over", taking_over(c, cfg));
 	free(cfg);
 	return o;
 }
 
 static void print_segmentation(const json_t *s)
 {
-	json_int_t zones, conduits, connections, limit;
+	json_int_t zones, conduits, connections, limit, left;
 	int on, bound;
 
-	if (json_unpack((json_t *)s, "{s:b, s:I, s:I, s:b, s:I, s:I}", "on", &on, "zones", &zones,
-			"conduits", &conduits, "bound_hosts", &bound, "connections", &connections,
-			"limit", &limit))
+	if (json_unpack((json_t *)s, "{s:b, s:I, s:I, s:b, s:I, s:I, s:I}", "on", &on, "zones",
+			&zones, "conduits", &conduits, "bound_hosts", &bound, "connections",
+			&connections, "limit", &limit, "taking_over", &left))
 		return;
 	printf("zones       ");
 	if (on)
@@ -240,6 +250,8 @@ static void print_segmentation(const json_t *s)
 		       (long long)limit);
 	else
 		printf("off: the policy has none");
+	if (left)
+		printf("; those that run already are taken over for %lld s", (long long)left);
 	printf("%s\n", bound ? "; hosts are bound to MACs or VLANs" : "");
 }
 

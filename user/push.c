@@ -220,6 +220,15 @@ int pushing_write(struct pushing *p)
 	return EXIT_ENVIRONMENT;
 }
 
+static int header_written(int err)
+{
+	if (!err)
+		return EXIT_OK;
+	complain("cannot write '%s': %s; the running policy stays", map_name(MAP_pol_cfg),
+		 strerror(-err));
+	return EXIT_ENVIRONMENT;
+}
+
 int pushing_flip(struct pushing *p, uint32_t trial)
 {
 	int rc;
@@ -304,14 +313,35 @@ static void warn_sizes(const struct instance *in, const struct policy_limits *li
 	warn_size(in, MAP_events, "event_ring", limits->event_ring);
 }
 
+/*
+ * A policy with zones comes back from a trial without: what was opened meanwhile is in
+ * no table. Written before the trial, as nobody may be alive at its end.
+ */
+static int plan_return(struct pushing *p, const struct push *push,
+		       const struct compiled_policy *policy)
+{
+	uint32_t slot = p->state.now.slot;
+	struct ks_pol_cfg *cfg = instance_policy(&p->in, slot);
+	int err = cfg ? 0 : -ENOENT;
+
+	p->state.before = p->state.now;
+	if (cfg && cfg->zoned && !policy->cfg->zoned) {
+		cfg->take_over_until = tables_take_over(cfg, NULL, instance_clock() +
+							push->trial * KS_SECOND);
+		err = bpf_map_update_elem(p->in.fd[MAP_pol_cfg], &slot, cfg, BPF_ANY);
+	}
+	free(cfg);
+	return header_written(err);
+}
+
 /* The policy that is in this slot. */
 static int put_in_force(struct pushing *p, const struct push *push,
 			const struct compiled_policy *policy, uint32_t slot)
 {
-	int rc;
+	int rc = push->trial ? plan_return(p, push, policy) : EXIT_OK;
 
-	if (push->trial)
-		p->state.before = p->state.now;
+	if (rc)
+		return rc;
 	pushing_plan(p, policy, slot);
 	rc = pushing_flip(p, push->trial);
 	if (!rc)
@@ -399,6 +429,7 @@ static int confirm(struct pushing *p, const struct push *push)
 /* Its tables are there; as one in force it gets the number of this moment. */
 static int renumber(const struct pushing *p, const struct compiled_policy *policy, uint32_t slot)
 {
+	struct ks_pol_cfg *before = instance_policy(&p->in, p->state.now.slot);
 	struct ks_pol_cfg *cfg = instance_policy(&p->in, slot);
 	int err = cfg ? 0 : -ENOENT;
 
@@ -407,13 +438,12 @@ static int renumber(const struct pushing *p, const struct compiled_policy *polic
 		set_numbering(p, policy, cfg->generation);
 		cfg->numbering = policy->cfg->numbering;
 		cfg->applied_at = (uint64_t)time(NULL);
+		cfg->take_over_until = tables_take_over(cfg, before, instance_clock());
 		err = bpf_map_update_elem(p->in.fd[MAP_pol_cfg], &slot, cfg, BPF_ANY);
 	}
+	free(before);
 	free(cfg);
-	if (err)
-		complain("cannot write '%s': %s; the running policy stays", map_name(MAP_pol_cfg),
-			 strerror(-err));
-	return err ? EXIT_ENVIRONMENT : EXIT_OK;
+	return header_written(err);
 }
 
 static int promote(struct pushing *p, const struct push *push)

@@ -129,49 +129,40 @@ static int clear_header(const struct instance *in, uint32_t slot)
 
 #define TAKE_OVER_NS	(600 * 1000000000ull)
 
-static uint64_t monotonic_ns(void)
+uint64_t tables_take_over(const struct ks_pol_cfg *cfg, const struct ks_pol_cfg *before, uint64_t from)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	if (!cfg->zoned)
+		return 0;
+	return before && before->zoned ? before->take_over_until : from + TAKE_OVER_NS;
 }
 
-/*
- * Connections that run when zones come into force are in no table: `adopt: audit` takes
- * them over for as long as after an attach. From one policy with zones to the next
- * nothing begins anew.
- */
-static uint64_t take_over_until(const struct instance *in, const struct compiled_policy *policy)
+/* What is in force now; NULL: nothing is, this is the first policy. */
+static struct ks_pol_cfg *in_force(const struct instance *in)
 {
 	struct ks_state_rec state;
-	struct ks_pol_cfg *old = NULL;
-	uint64_t until = 0;
 
-	if (!policy->cfg->zoned)
-		return 0;
-	if (!instance_state(in, &state) && state.abi)
-		old = instance_policy(in, state.now.slot);
-	until = old && old->zoned ? old->take_over_until : monotonic_ns() + TAKE_OVER_NS;
-	free(old);
-	return until;
+	if (instance_state(in, &state) || !state.abi)
+		return NULL;
+	return instance_policy(in, state.now.slot);
 }
 
 static int write_header(const struct instance *in, uint32_t slot, uint32_t generation,
 			const struct compiled_policy *policy)
 {
-	struct ks_pol_cfg *cfg = malloc(sizeof(*cfg));
+	struct ks_pol_cfg *cfg = malloc(sizeof(*cfg)), *before;
 	int err;
 
 	if (!cfg)
 		return -ENOMEM;
+	before = in_force(in);
 	*cfg = *policy->cfg;
 	cfg->generation = generation;
 	cfg->applied_at = (uint64_t)time(NULL);
-	cfg->take_over_until = take_over_until(in, policy);
+	cfg->take_over_until = tables_take_over(cfg, before, instance_clock());
 	err = bpf_map_update_elem(in->fd[MAP_pol_ports], &slot, policy->ports, BPF_ANY);
 	if (!err)
 		err = bpf_map_update_elem(in->fd[MAP_pol_cfg], &slot, cfg, BPF_ANY);
+	free(before);
 	free(cfg);
 	return err;
 }

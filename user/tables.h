@@ -38,6 +38,14 @@ int tables_fill(const struct instance *in, const struct table_kinds *kinds, uint
 		uint32_t generation, const struct compiled_policy *policy,
 		const char **failed);
 
+/*
+ * CLOCK_MONOTONIC ns until which connections that run without an entry are taken over
+ * (`adopt: audit`), when `cfg` comes into force at `from` after `before` (NULL: after
+ * none). From one policy with zones to the next nothing begins anew.
+ */
+uint64_t tables_take_over(const struct ks_pol_cfg *cfg, const struct ks_pol_cfg *before,
+			  uint64_t from);
+
 /* What comes into force with the policy in this slot. */
 struct ks_force tables_force(const struct compiled_policy *p, uint32_t slot);
 

@@ -8,6 +8,7 @@ import pathlib
 import socket
 import struct
 import tempfile
+import time
 
 import enip_wire as w
 import raw_tcp
@@ -351,6 +352,28 @@ def test_swap(mode, family):
         equal(tcp_open(plant, plant.client, server, 8000, client), None, "anew")
         for sock in (kept, ended, push):
             abort(sock)
+        ks.balance()
+
+
+@cases(("off",), ("audit",))
+def test_taken_over_since_in_force(adopt):
+    """The time to take connections over begins when zones come into force: not while their
+    policy was in the shadow, and again after a trial without zones."""
+    def left():
+        return ks.json("status")["segmentation"]["taking_over"]
+
+    with Plant("wire") as plant:
+        ks = Keyswitch(plant, OPEN).attach(adopt=adopt)
+        ks.cmd("shadow", ks.write_policy("next.yaml", POLICY))
+        time.sleep(3)
+        ks.cmd("promote")
+        equal(left() >= 598, adopt == "audit", "ten minutes from the promotion on")
+        equal(left() > 0, adopt == "audit", "any time")
+        time.sleep(3)
+        ks.cmd("apply", ks.policy, "--confirm", "5s")
+        equal(left(), 0, "without zones")
+        wait_for(lambda: ks.json("status")["segmentation"]["on"], "the end of the trial", 8)
+        equal(left() >= 597, adopt == "audit", "ten minutes from the end of the trial on")
         ks.balance()
 
 
