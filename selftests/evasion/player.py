@@ -197,7 +197,7 @@ class Player:
         self.speakers = {}  # (family, target address, source port) -> Speaker
         self.due, self.ended = [], collections.deque()
         self.counts, self.cases, self.order, self.active = collections.Counter(), 0, 0, 0
-        self.unheard = 0
+        self.played, self.unheard = collections.Counter(), collections.Counter()  # by target
 
     def close(self):
         self.sock.close()
@@ -299,7 +299,8 @@ class Player:
             _, speaker = self.ended.popleft()
             self.cases += 1
             self.counts.update(speaker.frames.reached)
-            self.unheard += speaker.irs == 0
+            self.played[speaker.case.target.name] += 1
+            self.unheard[speaker.case.target.name] += speaker.irs == 0
             self.ports[speaker.family, speaker.case.target.name].append(speaker.sport)
 
     def seed_of(self, address, sport):

@@ -71,7 +71,8 @@ static void serve_client(struct server *s, int fd)
 	len = modbus_receive(s->ctx, req);
 	if (len > 0) {
 		log_request(s, fd, req, len);
-		modbus_reply(s->ctx, req, len, s->map);
+		if (modbus_reply(s->ctx, req, len, s->map) < 0)
+			drop_client(s, fd);
 	} else if (len < 0) {
 		drop_client(s, fd);
 	}
@@ -79,6 +80,7 @@ static void serve_client(struct server *s, int fd)
 
 static void accept_client(struct server *s)
 {
+	static const struct timeval patience = { .tv_sec = 1 };
 	int fd = accept(s->listener, NULL, NULL);
 
 	if (fd < 0)
@@ -87,6 +89,9 @@ static void accept_client(struct server *s)
 		close(fd);
 		return;
 	}
+	/* one that reads no replies, or sends half a request, must not stop the others */
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	FD_SET(fd, &s->all);
 	if (fd > s->highest)
 		s->highest = fd;
