@@ -64,24 +64,14 @@ static __always_inline void verdict_count_rule(struct pkt *p, __u32 rule, __u8 v
 }
 
 /* Per (asset, function) while there is room, else in the bucket `other`. */
-static __always_inline void verdict_count_request(struct pkt *p, const struct ks_leaf *leaf)
+static __always_inline void verdict_count_key(const struct ks_req_key *key, __u8 verdict)
 {
-	struct ks_req_key key = {
-		.asset = p->asset, .proto = leaf->proto, .numbering = p->numbering,
-	};
-	struct ks_req_count none = {}, *c;
+	struct ks_req_count none = {}, *c = bpf_map_lookup_elem(&requests, key);
 	struct ks_misc_count *m;
 
-	key.port = p->role == KS_CLIENT ? cfg.client_port : cfg.server_port;
-	key.function = leaf->has & KS_HAS_PCCC ? leaf->sub :
-		       leaf->has & KS_HAS_SERVICE ? leaf->service : leaf->function;
-	key.class = leaf->key_class;
-	if (key.class < KS_CLASS_TAG && !policy_entry(&pol_classes, p->slot, &key.class))
-		key.class = 0;
-	c = bpf_map_lookup_elem(&requests, &key);
 	if (!c) {
-		bpf_map_update_elem(&requests, &key, &none, BPF_NOEXIST);
-		c = bpf_map_lookup_elem(&requests, &key);
+		bpf_map_update_elem(&requests, key, &none, BPF_NOEXIST);
+		c = bpf_map_lookup_elem(&requests, key);
 	}
 	if (!c) {
 		m = event_misc();
@@ -89,7 +79,33 @@ static __always_inline void verdict_count_request(struct pkt *p, const struct ks
 			m->pairs_other++;
 		return;
 	}
-	verdict_bump(c->requests, leaf->verdict);
+	verdict_bump(c->requests, verdict);
+}
+
+static __always_inline void verdict_count_request(struct pkt *p, const struct ks_leaf *leaf)
+{
+	struct ks_req_key key = {
+		.asset = p->asset, .proto = leaf->proto, .numbering = p->numbering,
+	};
+
+	key.port = p->role == KS_CLIENT ? cfg.client_port : cfg.server_port;
+	key.function = leaf->has & KS_HAS_PCCC ? leaf->sub :
+		       leaf->has & KS_HAS_SERVICE ? leaf->service : leaf->function;
+	key.class = leaf->key_class;
+	if (key.class && key.class < KS_CLASS_TAG && !policy_entry(&pol_classes, p->slot, &key.class))
+		key.class = 0;
+	verdict_count_key(&key, leaf->verdict);
+}
+
+/* An allowed Modbus request. */
+static __always_inline void verdict_count_modbus(struct pkt *p, __u8 fc)
+{
+	struct ks_req_key key = {
+		.asset = p->asset, .port = cfg.client_port, .proto = KS_MODBUS, .function = fc,
+		.numbering = p->numbering,
+	};
+
+	verdict_count_key(&key, KS_V_ALLOW);
 }
 
 static __always_inline void verdict_trace(const struct ks_leaf *leaf)

@@ -33,6 +33,37 @@ static __always_inline __u64 load_u64(const void *at)
 #endif
 }
 
+/* The same of four bytes, and both the other way. */
+static __always_inline __u32 load_u32(const void *at)
+{
+#ifdef __bpf__
+	return *(const __u32 *)at;
+#else
+	__u32 v;
+
+	__builtin_memcpy(&v, at, 4);
+	return v;
+#endif
+}
+
+static __always_inline void store_u64(void *at, __u64 v)
+{
+#ifdef __bpf__
+	*(__u64 *)at = v;
+#else
+	__builtin_memcpy(at, &v, 8);
+#endif
+}
+
+static __always_inline void store_u32(void *at, __u32 v)
+{
+#ifdef __bpf__
+	*(__u32 *)at = v;
+#else
+	__builtin_memcpy(at, &v, 4);
+#endif
+}
+
 #ifdef __bpf__
 
 /*
