@@ -321,7 +321,7 @@ static __always_inline int conduit_missing(struct ks_work *w, const struct ks_po
 {
 	struct pkt *p = &w->pkt;
 	int tcp = p->l4proto == IPPROTO_TCP, running = tcp && !conduit_is_syn(p);
-	int take_over = p->adopt || (p->adopted && p->now < pol->take_over_until) || pkt_blind();
+	int take_over = pkt_adopts(p) || (pkt_adopted(p) && p->now < pol->take_over_until) || pkt_blind();
 	__u32 id;
 
 	if (running && (!take_over || p->flags & (TCP_SYN | TCP_RST)))

@@ -300,7 +300,7 @@ static __always_inline int flow_accept(struct ks_flow *f, struct pkt *p)
 	}
 	if (!p->len)
 		return flow_bare(f, p);
-	if (f->flags & KS_F_AUDIT && !p->adopted && !p->follow)
+	if (f->flags & KS_F_AUDIT && !pkt_adopted(p) && !p->follow)
 		return KS_R_no_state;
 	if (f->state != KS_S_ESTAB)
 		return KS_R_flow_closed;

@@ -154,7 +154,7 @@ KS_GLOBAL int conn_datagram(struct xdp_md *ctx)
 	if (w->leaf.service == KS_IO_STATIC)
 		return KS_R_ok;
 	c = bpf_map_lookup_elem(&conns, &w->conn_key);
-	if (!c && p->adopt)
+	if (!c && pkt_adopts(p))
 		return conn_adopt_io(w, size);
 	if (!c || c->open.kind != KS_CONN_IO)
 		return KS_R_io_unknown;

@@ -30,7 +30,7 @@ static __always_inline struct pkt *packet_begin(__u8 role)
 	if (!st || !w)
 		return NULL;
 	p = &w->pkt;
-	__builtin_memset(p, 0, sizeof(*p));
+	__builtin_memset(p, 0, __builtin_offsetof(struct pkt, take));
 	p->role = role;
 	p->now = pkt_clock();
 	force = pkt_force(st, p->now);
@@ -42,12 +42,12 @@ static __always_inline struct pkt *packet_begin(__u8 role)
 	if (cfg.sight == KS_SIGHT_TAP)
 		p->mode = KS_MONITOR; /* copies: nothing can be stopped */
 	p->follow = p->mode == KS_MONITOR || cfg.trace;
-	p->adopted = st->adopt == KS_ADOPT_AUDIT || (p->mode == KS_MONITOR && !cfg.trace);
-	p->adopt = p->adopted && (p->follow || p->now < st->adopt_until);
-	p->refuse = !p->follow && st->adopt != KS_ADOPT_OFF && !p->adopt;
+	p->adoption = st->adopt;
+	p->adopt_until = st->adopt_until;
 	pol = bpf_map_lookup_elem(&pol_cfg, &p->slot);
 	if (pol) {
 		p->generation = pol->generation;
+		p->rules = pol->rules;
 		p->numbering = pol->numbering;
 		p->zoned = pol->zoned;
 		p->bound = pol->bound;

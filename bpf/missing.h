@@ -79,9 +79,9 @@ static __always_inline int tcp_missing(struct pkt *p)
 		return KS_R_syn_payload;
 	if (rule != KS_U_stray)
 		return table_create(1);
-	if (p->refuse)
+	if (pkt_refuses(p))
 		return KS_R_adopt_reset;
-	if (!p->adopt)
+	if (!pkt_adopts(p))
 		return KS_R_no_state;
 	if (!p->len)
 		return KS_R_ack;
@@ -111,9 +111,9 @@ static __always_inline int tcp_server_missing(struct pkt *p)
 		rec = policy_address(p, 1);
 		return rec && rec->asset ? KS_R_state_unexpected : KS_R_from_server;
 	}
-	if (p->refuse && p->class != KS_C_RST && policy_pair(p->sport) == KS_GO)
+	if (pkt_refuses(p) && p->class != KS_C_RST && policy_pair(p->sport) == KS_GO)
 		return KS_R_adopt_reset;
-	if (!p->adopt || p->follow || !(p->flags & TCP_ACK) ||
+	if (!pkt_adopts(p) || p->follow || !(p->flags & TCP_ACK) ||
 	    (p->class != KS_C_DATA && p->class != KS_C_ACK))
 		return KS_R_from_server;
 	if (policy_pair(p->sport) != KS_GO || table_create(1) != KS_GO)

@@ -86,12 +86,10 @@ struct pkt {
 	__u8 extension;		/* IPv6 extension headers were walked */
 	__u8 mode;		/* enum ks_mode in force now */
 	__u8 follow;		/* monitor or replay: state follows what was sent */
-	__u8 adopt;		/* connections without a handshake may be adopted now */
-	__u8 adopted;		/* those that were go on */
+	__u8 adoption;		/* enum ks_adopt */
 	__u8 proto;		/* enum ks_proto of the request stream or datagram */
 	__u8 quota;		/* taken for this SYN, not yet marked in the flow */
 	__u8 rearm;		/* flow's timer must run at its new, shorter limit */
-	__u8 refuse;		/* connections without a handshake are ended */
 	__u8 how;		/* KS_HOW_* of the asset; of the flow once that is known */
 	__u8 scale;		/* window scale of a SYN-ACK (RFC 7323) */
 	__u8 followed;		/* server data to be followed: 1, or 2 from the stream's first byte */
@@ -114,6 +112,7 @@ struct pkt {
 	__u16 asset;
 	__u32 slot;		/* policy slot in force */
 	__u32 generation;
+	__u32 rules;		/* of the policy in force */
 	__u32 profile;
 	__u32 seq, ack;		/* host order */
 	__u32 out_seq, out_ack;
@@ -133,11 +132,12 @@ struct pkt {
 	__u16 numbering;	/* of assets under the policy in force */
 	__u16 zone[2];		/* of source and destination, 0 = in none */
 	__u64 now;		/* ns */
+	__u64 adopt_until;	/* ns */
 	union {
 		struct ks_key4 k4;
 		struct ks_key6 k6;
 	} key;			/* client and server, whichever side the packet came from */
-	struct take take;
+	struct take take;	/* pkt_take() first: packet_begin() leaves it as it was */
 };
 
 /* The walk over TCP options; all but size begin as 0. */
@@ -331,6 +331,30 @@ static __always_inline void *pkt_at(struct xdp_md *ctx, __u64 off, __u32 n)
 	BOUND_OFFSET(off, 512);
 	at += off;
 	return at + n > end ? NULL : at;
+}
+
+/* Connections that were adopted go on. */
+static __always_inline int pkt_adopted(const struct pkt *p)
+{
+	return p->adoption == KS_ADOPT_AUDIT || (p->mode == KS_MONITOR && !cfg.trace);
+}
+
+/* Connections without a handshake may be adopted now. */
+static __always_inline int pkt_adopts(const struct pkt *p)
+{
+	return pkt_adopted(p) && (p->follow || p->now < p->adopt_until);
+}
+
+/* They are ended. */
+static __always_inline int pkt_refuses(const struct pkt *p)
+{
+	return !p->follow && p->adoption != KS_ADOPT_OFF && !pkt_adopts(p);
+}
+
+/* Before a stage that reads `take`. */
+static __always_inline void pkt_take(struct pkt *p)
+{
+	__builtin_memset(&p->take, 0, sizeof(p->take));
 }
 
 #define PKT_HEADERS_END 448

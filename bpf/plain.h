@@ -25,7 +25,6 @@ struct plain {
 	__u32 profile;
 	__u32 rule;		/* that allows it */
 	__u32 slot;		/* of the ring */
-	__u64 id;
 	__u16 asset;
 	__u8 unit, fc;
 };
@@ -125,7 +124,6 @@ static __always_inline int plain_flow(struct ks_flow *f, struct pkt *p, struct p
 	if (f->abi != KS_ABI || f->pair != cfg.client_port || f->proto != KS_MODBUS ||
 	    f->generation != p->generation)
 		return 0;
-	q->id = f->id;
 	q->slot = f->slot - 1;
 	q->profile = f->profile;
 	q->asset = f->asset;
@@ -139,7 +137,7 @@ static __always_inline int plain_flow(struct ks_flow *f, struct pkt *p, struct p
  */
 static __always_inline int plain_at_rest(struct ks_flow *f, struct pkt *p, const struct plain *q)
 {
-	if (f->state != KS_S_ESTAB || f->id != q->id || f->generation != p->generation ||
+	if (f->state != KS_S_ESTAB || f->slot != q->slot + 1 || f->generation != p->generation ||
 	    f->profile != q->profile || f->asset != q->asset)
 		return 0;
 	if (f->flags & PLAIN_AT_REST || f->close & PLAIN_OPEN ||

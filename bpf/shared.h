@@ -11,7 +11,7 @@
 #include <linux/bpf.h>
 #include <linux/types.h>
 
-#define KS_ABI 5 /* raised when a pinned map's layout or meaning changes */
+#define KS_ABI 6 /* raised when a pinned map's layout or meaning changes */
 
 /* ---- limits: defaults, changed by `limits:` where a policy key exists ---- */
 
@@ -34,6 +34,7 @@
 #define KS_EVENT_RATE		100	/* events per second, CPU and reason */
 #define KS_FLOW_EVENT_RATE	10	/* events per second and flow */
 #define KS_COUNTED_PAIRS	4096	/* (asset, function) pairs counted by name */
+#define KS_NEAR			4096	/* of them each CPU counts so many without a look-up */
 #define KS_TRACE_MAX		2048	/* judged leaves kept for one packet in replay */
 
 /*
@@ -233,6 +234,17 @@ _Static_assert(sizeof(struct ks_req_key) == 12, "ks_req_key");
 struct ks_req_count {
 	__u64 requests[KS_V_MAX]; /* per enum ks_verdict */
 };
+
+/*
+ * requests_near: ARRAY[CPUs * KS_NEAR]. The name stands last: an entry that is being
+ * emptied is free for another one only when its counts are 0.
+ */
+struct ks_near {
+	struct ks_req_count count;
+	struct ks_req_key key;	/* numbering 0: entry is empty */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct ks_near) == 40, "ks_near");
 
 /* What the policy in force and the one in the shadow say differently, see shadow.h. */
 struct ks_shadow_key {

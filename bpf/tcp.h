@@ -265,6 +265,7 @@ static __always_inline int tcp_client(struct xdp_md *ctx, struct pkt *p)
 	p->class = tcp_class(p);
 	if (plain_request(ctx) == KS_R_ok)
 		return KS_R_ok;
+	pkt_take(p);
 	f = table_lookup(p);
 	if (f && f->state == KS_S_DEAD && p->class == KS_C_SYN && table_revive())
 		f = NULL;

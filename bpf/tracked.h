@@ -79,7 +79,10 @@ _Static_assert(sizeof(struct ks_key6) == 40, "ks_key6");
 /* Then a killed one is looked after so soon: both sides have had their RST. */
 #define KS_T_KILLED	(1 * KS_SECOND)
 
-/* Hot state of one TCP connection (design section 2). Sequence numbers host order. */
+/*
+ * Hot state of one TCP connection (design section 2). Sequence numbers host order. The
+ * first cache line is all that a plain request needs (plain.h).
+ */
 struct ks_flow {
 	struct bpf_spin_lock lock;
 	__u8 state;		/* enum ks_state */
@@ -96,32 +99,34 @@ struct ks_flow {
 	 */
 	__u32 msg_start;
 	__u32 slot;		/* ring slot + 1, 0 = none */
-	__u64 id;		/* never repeats: cpu << 48 | per-CPU count */
 	__u64 t_last;		/* ns, last packet of either side */
 	__u32 profile;		/* resolved at generation */
 	__u32 generation;
 	__u16 asset;
 	__u8 close;		/* KS_CL_* */
 	__u8 pair;		/* client port of the pair that saw the SYN */
+	__u32 border;		/* a message border that the server has acknowledged */
 	__u32 iss;		/* client's initial sequence number */
+	__u16 refused;		/* bytes of the message refused at c_nxt, 0 = none */
+	__u8 abi;		/* KS_ABI of the program that made the entry */
+	__u8 scale;		/* server's window scale (RFC 7323), KS_SCALE_UNKNOWN */
+	/* the second cache line */
+	__u64 id;		/* never repeats: cpu << 48 | per-CPU count */
 	__u32 irs;		/* server's initial sequence number */
 	__u32 pend_iss;
 	__u32 c_fin;		/* sequence number of the FIN itself */
 	__u32 s_fin;
 	__u32 ev;		/* second << 8 | number of this flow's events in it */
 	__u16 win;		/* server's last window as the client takes it (>> scale) */
-	__u8 scale;		/* server's window scale (RFC 7323), KS_SCALE_UNKNOWN */
-	__u8 abi;		/* KS_ABI of the program that made the entry */
-	__u16 refused;		/* bytes of the message refused at c_nxt, 0 = none */
 	__u16 cwin;		/* EtherNet/IP: the client's last window, as in its header */
 	__u32 pend_ms;		/* when the pending SYN came, ns >> 20 */
 	__u32 claim;		/* version under which KS_F_BUSY was set */
-	__u32 border;		/* a message border that the server has acknowledged */
-	__u32 mark;		/* a message border to become that once acknowledged */
+	__u32 mark;		/* a message border to become `border` once acknowledged */
 	/* single: first byte of the next reply, or its end; EtherNet/IP: the client's last ack */
 	__u32 reply;
 	struct bpf_timer timer;
 };
+_Static_assert(__builtin_offsetof(struct ks_flow, id) == 64, "ks_flow: first cache line");
 _Static_assert(sizeof(struct ks_flow) == 128, "ks_flow is at most two cache lines");
 
 /*

@@ -83,6 +83,7 @@ static __always_inline int udp_client(struct xdp_md *ctx, struct pkt *p)
 
 	if (r != KS_GO && r != KS_R_pair_denied)
 		return r;
+	pkt_take(p);
 	if (p->proto == KS_MODBUS)
 		r = udp_modbus(ctx);
 	else if (p->proto == KS_ENIP)

@@ -9,6 +9,7 @@
 #include "event.h"
 #include "guard.h"
 #include "policy.h"
+#include "requests.h"
 #include "answer.h"
 
 /* key: (port * KS_REASONS + reason) * KS_A_MAX + action, value: packets of this CPU. */
@@ -18,14 +19,6 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } packets SEC(".maps");
-
-/* key: what was asked of whom, value: verdicts. Miss: first such request, or no room. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
-	__uint(max_entries, KS_COUNTED_PAIRS);
-	__type(key, struct ks_req_key);
-	__type(value, struct ks_req_count);
-} requests SEC(".maps");
 
 /* key: port index, value: its interface. Written by attach. Miss: frame dropped. */
 struct {
@@ -51,13 +44,9 @@ static __always_inline void verdict_bump(__u64 *requests, __u64 verdict)
 
 static __always_inline void verdict_count_rule(struct pkt *p, __u32 rule, __u8 verdict)
 {
-	struct ks_pol_cfg *pol = bpf_map_lookup_elem(&pol_cfg, &p->slot);
-	__u32 key = bpf_get_smp_processor_id();
+	__u32 key = bpf_get_smp_processor_id() * (p->rules + 1) + rule;
 	struct ks_rule_hits *hits;
 
-	if (!pol)
-		return;
-	key = key * (pol->rules + 1) + rule;
 	hits = policy_entry(&pol_hits, p->slot, &key);
 	if (hits)
 		verdict_bump(hits->requests, verdict);
@@ -66,20 +55,10 @@ static __always_inline void verdict_count_rule(struct pkt *p, __u32 rule, __u8 v
 /* Per (asset, function) while there is room, else in the bucket `other`. */
 static __always_inline void verdict_count_key(const struct ks_req_key *key, __u8 verdict)
 {
-	struct ks_req_count none = {}, *c = bpf_map_lookup_elem(&requests, key);
-	struct ks_misc_count *m;
+	struct ks_misc_count *m = requests_count(key, verdict) ? NULL : event_misc();
 
-	if (!c) {
-		bpf_map_update_elem(&requests, key, &none, BPF_NOEXIST);
-		c = bpf_map_lookup_elem(&requests, key);
-	}
-	if (!c) {
-		m = event_misc();
-		if (m)
-			m->pairs_other++;
-		return;
-	}
-	verdict_bump(c->requests, verdict);
+	if (m)
+		m->pairs_other++;
 }
 
 static __always_inline void verdict_count_request(struct pkt *p, const struct ks_leaf *leaf)

@@ -52,33 +52,111 @@ int counters_packets(const struct counters *c, void (*row)(void *arg, const stru
 	return err;
 }
 
-int counters_requests(const struct counters *c,
-		      void (*row)(void *arg, const struct request_row *r), void *arg)
+/* ---- requests: two tables, rows of one name added up ---- */
+
+struct request_sum {
+	struct ks_req_key key;
+	struct ks_req_count count;
+};
+
+struct request_sums {
+	struct request_sum *v;
+	size_t n, room;
+};
+
+static int add_request(struct request_sums *s, const struct ks_req_key *key,
+		       const void *requests)
+{
+	struct request_sum *v = s->v;
+
+	if (s->n == s->room) {
+		size_t room = s->room ? 2 * s->room : 256;
+
+		v = realloc(v, room * sizeof(*v));
+		if (!v)
+			return -ENOMEM;
+		s->v = v;
+		s->room = room;
+	}
+	v[s->n].key = *key;
+	memcpy(&v[s->n++].count, requests, sizeof(v->count));
+	return 0;
+}
+
+static int far_requests(const struct counters *c, struct request_sums *s)
 {
 	struct ks_req_key key, *last = NULL;
 	/* apply deletes entries: a walk that starts over must still end */
 	uint32_t left = 2 * KS_COUNTED_PAIRS;
+	uint64_t requests[KS_V_MAX];
+	int err = 0;
 
-	while (left-- && !bpf_map_get_next_key(c->in->fd[MAP_requests], last, &key)) {
-		int err;
-		struct request_row r = {
-			.port = key.port < KS_PORTS_MAX ? c->ports[key.port].name : "?",
-			.proto = name_proto(key.proto),
-			.asset = names_asset(&c->names, key.asset),
-		};
-
+	while (left-- && !err && !bpf_map_get_next_key(c->in->fd[MAP_requests], last, &key)) {
 		last = &key;
 		if (key.numbering != c->names.numbering)
 			continue;
-		err = instance_sum(c->in, MAP_requests, &key, r.requests, KS_V_MAX);
+		err = instance_sum(c->in, MAP_requests, &key, requests, KS_V_MAX);
 		if (err == -ENOENT)
-			continue;
-		if (err)
-			return err;
-		name_function(r.function, key.proto, key.class, key.function);
-		row(arg, &r);
+			err = 0;
+		else if (!err)
+			err = add_request(s, &key, requests);
 	}
-	return 0;
+	return err;
+}
+
+static int near_requests(const struct counters *c, struct request_sums *s)
+{
+	struct ks_near *near = malloc(instance_near_bytes(c->in));
+	uint32_t n = 0;
+	int err = near ? instance_near(c->in, near, &n) : -ENOMEM;
+
+	for (uint32_t i = 0; i < n && !err; i++)
+		if (near[i].key.numbering == c->names.numbering)
+			err = add_request(s, &near[i].key, &near[i].count);
+	free(near);
+	return err;
+}
+
+static int compare_requests(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct ks_req_key));
+}
+
+static void request_row_of(const struct counters *c, const struct request_sum *sum,
+			   void (*row)(void *arg, const struct request_row *r), void *arg)
+{
+	const struct ks_req_key *key = &sum->key;
+	struct request_row r = {
+		.port = key->port < KS_PORTS_MAX ? c->ports[key->port].name : "?",
+		.proto = name_proto(key->proto),
+		.asset = names_asset(&c->names, key->asset),
+	};
+
+	memcpy(r.requests, sum->count.requests, sizeof(r.requests));
+	name_function(r.function, key->proto, key->class, key->function);
+	row(arg, &r);
+}
+
+int counters_requests(const struct counters *c,
+		      void (*row)(void *arg, const struct request_row *r), void *arg)
+{
+	struct request_sums s = { 0 };
+	int err = far_requests(c, &s);
+
+	if (!err)
+		err = near_requests(c, &s);
+	if (!err && s.n)
+		qsort(s.v, s.n, sizeof(*s.v), compare_requests);
+	for (size_t i = 0; i < s.n && !err; i++) {
+		struct request_sum sum = s.v[i];
+
+		for (; i + 1 < s.n && !compare_requests(&sum, &s.v[i + 1]); i++)
+			for (int v = 0; v < KS_V_MAX; v++)
+				sum.count.requests[v] += s.v[i + 1].count.requests[v];
+		request_row_of(c, &sum, row, arg);
+	}
+	free(s.v);
+	return err;
 }
 
 /* pol_hits holds one row of rules per CPU. */

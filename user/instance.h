@@ -18,7 +18,7 @@
 #define KS_MAP_LIST(M) \
 	M(state) M(ports) M(tap_roles) M(tx_ports) M(flows4) M(flows6) M(mb_rings) M(eip_rings) \
 	M(mb_free) M(eip_free) M(orphans) M(closed) M(table_use) M(opens) M(conns) M(triads) M(produced) M(conn_queue) M(conduits) \
-	M(conduit_queue) M(conduit_clients) M(conduit_use) M(clients) M(packets) M(requests) M(misc) M(shadow_hits) M(shadow_sums) M(rates) \
+	M(conduit_queue) M(conduit_clients) M(conduit_use) M(clients) M(packets) M(requests) M(requests_near) M(misc) M(shadow_hits) M(shadow_sums) M(rates) \
 	M(events) M(rate_locks) M(work) M(trace) M(trace_ctl) M(pol_cfg) M(pol_ports) KS_TABLE_LIST(M)
 
 /* Those of them that hold one inner map per policy slot. */
@@ -70,6 +70,12 @@ struct ks_pol_cfg *instance_policy(const struct instance *in, uint32_t slot);
  * A descriptor of one slot's inner map, or a negative errno. Without CAP_SYS_ADMIN only
  * those in table_pins.h are to be had.
  */
+/*
+ * All of requests_near, entry cpu * KS_NEAR + place at that index; *n = how many. `near` has
+ * room for instance_near_bytes().
+ */
+size_t instance_near_bytes(const struct instance *in);
+int instance_near(const struct instance *in, struct ks_near *near, uint32_t *n);
 int instance_table(const struct instance *in, enum map_id id, uint32_t slot);
 
 struct flow_count {

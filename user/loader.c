@@ -56,6 +56,7 @@ static int resize(const struct bpf_object *obj, const struct object_config *conf
 		{ MAP_conduits, limits->conduit_flows },
 		{ MAP_conduit_queue, 2 * limits->conduit_flows },
 		{ MAP_conduit_clients, limits->conduit_flows },
+		{ MAP_requests_near, cpus * KS_NEAR },
 		{ MAP_events, limits->event_ring },
 		{ MAP_trace, config->load.trace ? KS_TRACE_MAX : 1 },
 	};

@@ -190,6 +190,23 @@ static uint16_t numbering_of(const struct instance *in, uint32_t slot)
 	return numbering;
 }
 
+/* Entries of requests_near that are neither of `now` nor of `before`. */
+static void empty_near(const struct instance *in, uint16_t now, uint16_t before)
+{
+	struct ks_near *near = malloc(instance_near_bytes(in)), none = { 0 };
+	uint32_t n = 0;
+
+	if (near && !instance_near(in, near, &n)) {
+		for (uint32_t i = 0; i < n; i++) {
+			uint16_t numbering = near[i].key.numbering;
+
+			if (numbering && numbering != now && numbering != before)
+				bpf_map_update_elem(in->fd[MAP_requests_near], &i, &none, BPF_ANY);
+		}
+	}
+	free(near);
+}
+
 /* Request counters of policies that are gone make room. */
 static void drop_counters(const struct pushing *p)
 {
@@ -207,6 +224,7 @@ static void drop_counters(const struct pushing *p)
 		if (keys[i].numbering != now && keys[i].numbering != before)
 			bpf_map_delete_elem(fd, &keys[i]);
 	free(keys);
+	empty_near(&p->in, now, before);
 }
 
 int pushing_write(struct pushing *p)

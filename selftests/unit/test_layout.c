@@ -10,8 +10,8 @@
 #include "../../bpf/compiled.h"
 #include "test.h"
 
-#define LAYOUT_OF_ABI	5
-#define LAYOUT		4282615937u
+#define LAYOUT_OF_ABI	6
+#define LAYOUT		534545762u
 
 static uint32_t sum = 2166136261u;
 
@@ -75,6 +75,8 @@ static void others(void)
 	PLACE(struct ks_state_rec, revert_at);
 	PLACE(struct ks_state_rec, now);
 	PLACE(struct ks_state_rec, before);
+	SIZE(struct ks_near);
+	PLACE(struct ks_near, key);
 	SIZE(struct ks_req_key);
 	PLACE(struct ks_req_key, numbering);
 	PLACE(struct ks_pol_cfg, numbering);

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Counters of judged requests by asset and function. Most live in a table of this CPU's
+ * own whose places are worked out, not looked for; two that fall on one place, and what
+ * that table has no room for, in a hash table. User space adds the two up.
+ */
+#ifndef KEYSWITCH_REQUESTS_H
+#define KEYSWITCH_REQUESTS_H
+
+#include "policy_tables.h"
+
+/*
+ * key: cpu * KS_NEAR + place, value: one name and its counts. Attach makes a row for each
+ * CPU. An empty entry takes the first name that falls on it; apply empties those of
+ * policies that are gone.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, KS_NEAR);
+	__type(key, __u32);
+	__type(value, struct ks_near);
+} requests_near SEC(".maps");
+
+/* key: what was asked of whom, value: verdicts. Miss: first such request, or no room. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, KS_COUNTED_PAIRS);
+	__type(key, struct ks_req_key);
+	__type(value, struct ks_req_count);
+} requests SEC(".maps");
+
+static __always_inline int requests_same(const struct ks_req_key *a, const struct ks_req_key *b)
+{
+	return a->asset == b->asset && a->port == b->port && a->proto == b->proto &&
+	       a->class == b->class && a->function == b->function && a->numbering == b->numbering;
+}
+
+static __always_inline struct ks_req_count *requests_near_of(const struct ks_req_key *key)
+{
+	__u32 place = (key->asset * 8 + key->function + key->class) % KS_NEAR;
+	__u32 at = bpf_get_smp_processor_id() * KS_NEAR + place;
+	struct ks_near *near = bpf_map_lookup_elem(&requests_near, &at);
+
+	if (!near)
+		return NULL;
+	if (!near->key.numbering) /* no policy has number 0 */
+		near->key = *key;
+	return requests_same(&near->key, key) ? &near->count : NULL;
+}
+
+static __always_inline struct ks_req_count *requests_far_of(const struct ks_req_key *key)
+{
+	struct ks_req_count none = {}, *count = bpf_map_lookup_elem(&requests, key);
+
+	if (count)
+		return count;
+	bpf_map_update_elem(&requests, key, &none, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&requests, key);
+}
+
+/* 1 = counted, 0 = no room for its name. verdict: enum ks_verdict */
+static __always_inline int requests_count(const struct ks_req_key *key, __u64 verdict)
+{
+	struct ks_req_count *count = requests_near_of(key);
+
+	if (!count)
+		count = requests_far_of(key);
+	if (count && verdict < KS_V_MAX)
+		count->requests[verdict]++;
+	return !!count;
+}
+
+#endif
