@@ -9,7 +9,7 @@
 /*
  * ---- Compiled policy ----
  *
- * Every table below exists once per policy slot: `pol_cfg` and `pol_ports` are
+ * Every table below exists once per policy slot: `pol_cfg`, `pol_ports`, `pol_marked` are
  * plain arrays indexed by slot, all others are inner maps of an
  * ARRAY_OF_MAPS[KS_SLOTS] of the same name. Walk of the data path:
  *
@@ -151,6 +151,25 @@ struct ks_pol_cfg {
 struct ks_pol_ports {
 	__u8 proto[65536];	/* KS_PORT_*, union over all assets and the defaults */
 };
+
+/*
+ * Addresses of which nothing is to be asked: a clear bit says that no asset has the
+ * address, and that nothing of its region is behind the gateway. A set one says: ask.
+ */
+#define KS_ASSET_BITS	19
+#define KS_REGION_BITS	16
+
+struct ks_pol_marked {
+	__u8 assets[1 << (KS_ASSET_BITS - 3)];	/* ks_mark(all four words, KS_ASSET_BITS) */
+	__u8 region4[1 << (KS_REGION_BITS - 3)]; /* first 16 bits of an IPv4 address */
+	__u8 region6[1 << (KS_REGION_BITS - 3)]; /* ks_mark(first two words, KS_REGION_BITS) */
+};
+
+/* words: of an address as they lie in memory, one xor the other */
+static inline __u32 ks_mark(__u32 words, __u32 bits)
+{
+	return words * 2654435769u >> (32 - bits);
+}
 
 struct ks_addr_key {
 	__u8 addr[16];		/* wire order, IPv4 as ::ffff:a.b.c.d */

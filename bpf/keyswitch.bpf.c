@@ -59,10 +59,13 @@ static __always_inline struct pkt *packet_begin(__u8 role)
 static __noinline int other_client(struct pkt *p)
 {
 	struct ks_pol_cfg *pol = bpf_map_lookup_elem(&pol_cfg, &p->slot);
-	struct ks_addr_rec *rec = policy_address(p, 0);
+	struct ks_addr_rec *rec;
 
 	if (!pol)
 		return KS_R_internal;
+	if (!policy_marked(p))
+		return KS_R_not_asset;
+	rec = policy_address(p, 0);
 	if (rec && rec->flags & KS_ADDR_PROTECTED)
 		return KS_R_spoofed;
 	rec = policy_address(p, 1);

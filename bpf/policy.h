@@ -28,6 +28,32 @@ static __always_inline struct ks_addr_rec *policy_address(struct pkt *p, int ser
 	return rec;
 }
 
+static __always_inline int policy_bit(const __u8 *bits, __u32 bit, __u32 bytes)
+{
+	__u64 byte = bit >> 3;
+
+	BOUND_OFFSET(byte, bytes);
+	return bits[byte] >> (bit & 7) & 1;
+}
+
+/* 0: neither is the server an asset nor the client behind the gateway; 1: ask for records. */
+static __always_inline int policy_marked(struct pkt *p)
+{
+	struct ks_pol_marked *m = bpf_map_lookup_elem(&pol_marked, &p->slot);
+	const __u32 *from = (const __u32 *)p->key.k6.client, *to = (const __u32 *)p->key.k6.server;
+
+	if (!m)
+		return 1;
+	if (p->v6)
+		return policy_bit(m->assets, ks_mark(to[0] ^ to[1] ^ to[2] ^ to[3], KS_ASSET_BITS),
+				  sizeof(m->assets)) ||
+		       policy_bit(m->region6, ks_mark(from[0] ^ from[1], KS_REGION_BITS),
+				  sizeof(m->region6));
+	return policy_bit(m->assets, ks_mark(p->key.k4.server ^ bpf_htonl(0xffff), KS_ASSET_BITS),
+			  sizeof(m->assets)) ||
+	       policy_bit(m->region4, bpf_ntohl(p->key.k4.client) >> 16, sizeof(m->region4));
+}
+
 /* Which protocols any asset speaks on this port (KS_PORT_*). */
 static __always_inline __u8 policy_port(struct pkt *p, __u16 port)
 {

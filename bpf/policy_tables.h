@@ -23,6 +23,13 @@ struct {
 	__type(value, struct ks_pol_ports);
 } pol_ports SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, KS_SLOTS);
+	__type(key, __u32);
+	__type(value, struct ks_pol_marked);
+} pol_marked SEC(".maps");
+
 /*
  * key: policy slot, value: that policy's table. Written by apply before the
  * slot becomes active; a missing inner map is `internal`, a missing entry has

@@ -310,6 +310,7 @@ struct compiled_policy {
 
 	struct ks_pol_cfg *cfg;		/* generation and applied_at are the loader's */
 	struct ks_pol_ports *ports;
+	struct ks_pol_marked *marked;
 
 	struct ks_addr_key *addr_keys;	/* pol_addrs */
 	struct ks_addr_rec *addr_recs;

@@ -4,6 +4,7 @@
  * `local` names becomes one entry that holds what is true for its addresses,
  * shorter prefixes around it included. So one look-up gives all.
  */
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,12 +121,63 @@ static int compare_marks(const void *pa, const void *pb)
 	return a->id < b->id ? -1 : a->id > b->id;
 }
 
+#define MARKED_BITS 12 /* a prefix that would set more bits than 2^12 sets them all */
+
+/* The bits of `map` that ks_mark() gives for a prefix whose last word has `open` free bits. */
+static void mark_words(uint8_t *map, size_t bytes, uint32_t bits, uint32_t words, unsigned int open)
+{
+	if (open > MARKED_BITS) {
+		memset(map, 0xff, bytes);
+		return;
+	}
+	for (uint32_t i = 0; i < 1u << open; i++) {
+		uint32_t bit = ks_mark(words ^ htonl(i), bits);
+
+		map[bit >> 3] |= (uint8_t)(1u << (bit & 7));
+	}
+}
+
+static void mark_region4(struct ks_pol_marked *m, const struct prefix *p, uint32_t address)
+{
+	uint32_t n = p->len < 16 ? 1u << (16 - p->len) : 1;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t bit = (ntohl(address) >> 16) + i;
+
+		m->region4[bit >> 3] |= (uint8_t)(1u << (bit & 7));
+	}
+	mark_words(m->region6, sizeof(m->region6), KS_REGION_BITS, 0, 0); /* ::ffff:0:0/96 */
+}
+
+/* A prefix leaves its address bits beyond len clear. */
+static void mark_prefix(struct ks_pol_marked *m, const struct prefix *p,
+			const struct ks_addr_rec *rec)
+{
+	unsigned int width = prefix_width(p);
+	uint32_t w[4];
+	uint8_t key[16];
+
+	prefix_key(p, key);
+	memcpy(w, key, sizeof(w));
+	if (rec->asset)
+		mark_words(m->assets, sizeof(m->assets), KS_ASSET_BITS, w[0] ^ w[1] ^ w[2] ^ w[3],
+			   width - p->len);
+	if (!(rec->flags & KS_ADDR_PROTECTED))
+		return;
+	if (p->family == 4)
+		mark_region4(m, p, w[3]);
+	else
+		mark_words(m->region6, sizeof(m->region6), KS_REGION_BITS, w[0] ^ w[1],
+			   p->len < 64 ? 64 - p->len : 0);
+}
+
 static void emit_record(struct compiler *k, const struct prefix *p,
 			const struct ks_addr_rec *rec)
 {
 	struct compiled_policy *c = k->c;
 	size_t n;
 
+	mark_prefix(c->marked, p, rec);
 	if (p->len == prefix_width(p)) {
 		n = c->n_addrs++;
 		c->addr_keys = arena_grow(&c->mem, c->addr_keys, n, sizeof(*c->addr_keys));
@@ -258,6 +310,7 @@ void compile_addresses(struct compiler *k)
 	const struct policy *p = k->p;
 	struct marks m = { 0 };
 
+	k->c->marked = arena_alloc(&k->c->mem, sizeof(*k->c->marked));
 	pool_init(&k->class_sets, &k->tmp, sizeof(uint32_t));
 	pool_put(&k->class_sets, NULL, 0);
 	collect_atoms(k, &m);

@@ -12,9 +12,8 @@ static bool same_bits(const uint8_t *a, const uint8_t *b, uint32_t bits)
 	       (bits % 8 == 0 || !((a[bits / 8] ^ b[bits / 8]) >> (8 - bits % 8)));
 }
 
-/* The exact address, else its longest prefix; NULL: in no table. */
-static const struct ks_addr_rec *find_address(const struct compiled_policy *c,
-					      const struct prefix *address)
+const struct ks_addr_rec *policy_record(const struct compiled_policy *c,
+					const struct prefix *address)
 {
 	const struct ks_addr_rec *best = NULL;
 	uint32_t longest = 0;
@@ -38,7 +37,7 @@ static const struct ks_addr_rec *find_address(const struct compiled_policy *c,
 uint32_t policy_pair_flags(const struct compiled_policy *c, const struct prefix *client,
 			   const struct prefix *server)
 {
-	const struct ks_addr_rec *from = find_address(c, client), *to = find_address(c, server);
+	const struct ks_addr_rec *from = policy_record(c, client), *to = policy_record(c, server);
 	uint32_t class = from ? from->client_class : 0, profile;
 
 	if (!to || !to->asset)

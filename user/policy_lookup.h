@@ -8,6 +8,10 @@
 
 #include "policy.h"
 
+/* Of a single address: its own record, else its longest prefix's; NULL: in no table. */
+const struct ks_addr_rec *policy_record(const struct compiled_policy *c,
+					const struct prefix *address);
+
 /* KS_PROFILE_* of a pair of single addresses; 0 where the server is no asset. */
 uint32_t policy_pair_flags(const struct compiled_policy *c, const struct prefix *client,
 			   const struct prefix *server);
