@@ -118,6 +118,12 @@ static __always_inline int flow_server_gap(struct ks_flow *f, struct pkt *p)
 	return KS_R_out_of_order;
 }
 
+/* 1 = the client's FIN stands behind all its bytes: a number of its own. */
+static __always_inline int flow_client_ended(const struct ks_flow *f)
+{
+	return f->flags & KS_F_CFIN && f->c_fin == f->c_nxt;
+}
+
 /* S1: the server's numbers; its acknowledgement frees the ring. Version untouched. */
 static __always_inline int flow_track(struct ks_flow *f, struct pkt *p)
 {
@@ -136,7 +142,7 @@ static __always_inline int flow_track(struct ks_flow *f, struct pkt *p)
 	}
 	/* a socket of an earlier connection would not know these numbers */
 	if (p->seq == f->irs + 1 && p->flags & TCP_ACK && seq_le(f->c_una, p->ack) &&
-	    seq_le(p->ack, flow_sent(f, p)))
+	    seq_le(p->ack, flow_sent(f, p) + flow_client_ended(f)))
 		f->how |= KS_HOW_PROVEN;
 	if (seq_lt(f->s_nxt, end))
 		f->s_nxt = end;
@@ -149,7 +155,7 @@ static __always_inline int flow_track(struct ks_flow *f, struct pkt *p)
 	if (f->flags & KS_F_PENDING && !seq_lt(p->ack, f->c_una) && !seq_lt(f->c_nxt, p->ack))
 		f->flags &= ~KS_F_PENDING;
 	flow_acked(f, p);
-	if (f->flags & KS_F_CFIN && f->c_fin == f->c_nxt && p->ack == f->c_nxt + 1) {
+	if (flow_client_ended(f) && p->ack == f->c_nxt + 1) {
 		f->c_una = f->c_nxt;
 		f->close |= KS_CL_CACK;
 		flow_check_closed(f, p);

@@ -270,6 +270,22 @@ def test_connect_read_close(mode, family, cycles):
         return f"{cycles} cycles, {tracked} entries at the end"
 
 
+@cases(("wire", 4), ("router", 6))
+def test_connect_and_close(mode, family, cycles=20):
+    """A port check or a probe sends nothing, yet both hosts end its connection."""
+    with Plant(mode) as plant:
+        plant.byte_server(502)
+        ks = Keyswitch(plant).attach()
+        host = plant.server6 if family == 6 else plant.server4
+        for _ in range(cycles):
+            plant.connect(host, 502).close()
+        wait_for(lambda: not sockets(plant, plant.server), "no socket left at the server")
+        equal(sockets(plant, plant.client), [], "sockets of the client")
+        dropped = [row for row in ks.counters()["packets"] if row["action"] == "drop"]
+        equal(dropped, [], "packets dropped")
+        return f"{cycles} connections without a request"
+
+
 @cases()
 def test_denied_writers(cycles=2500):
     """Connections ended by a refused request give back their entries too."""
