@@ -223,6 +223,7 @@ struct ks_work {
 	__u32 reply_at, reply_end;	/* server's bytes still to be followed, frame offsets */
 	__u8 reply_head[2 * KS_REPLY_HEAD];
 	struct ks_leaf leaf;		/* request being judged */
+	struct ks_leaf denied;		/* first refused one, while denied packets are read */
 	struct shadow_kept shadow;	/* of shadow.h; the stack is short */
 	struct ks_shadow_key shadow_key;
 	struct ks_tag_key tag;		/* tag path in lower case, for the lookup */

@@ -11,7 +11,7 @@
 #include <linux/bpf.h>
 #include <linux/types.h>
 
-#define KS_ABI 5 /* raised when a pinned map's layout or meaning changes */
+#define KS_ABI 6 /* raised when a pinned map's layout or meaning changes */
 
 /* ---- limits: defaults, changed by `limits:` where a policy key exists ---- */
 
@@ -215,6 +215,7 @@ struct ks_state_rec {
 _Static_assert(sizeof(struct ks_state_rec) == 96, "ks_state_rec");
 
 #include "compiled.h"
+#include "observed.h"
 
 /* ---- counters ---- */
 
