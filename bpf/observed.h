@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What is told of traffic beside events and counters of packets: denied packets. Part of
- * shared.h, which includes it; same rules.
+ * What is told of traffic beside events and counters of packets: denied packets, errors
+ * that devices answer, how long they take. Part of shared.h, which includes it; same rules.
  */
 #ifndef KEYSWITCH_OBSERVED_H
 #define KEYSWITCH_OBSERVED_H
@@ -42,6 +42,55 @@ struct ks_denied_ctl {
 struct ks_denied_count {
 	__u64 sent;
 	__u64 lost;		/* ring full */
+};
+
+/* ---- errors that devices answer (exception.h) ---- */
+
+#define KS_EXCEPTIONS	4096		/* (asset, kind, status) counted by name */
+#define KS_EXCEPTION_CLIENTS 1024	/* those with their client that are remembered */
+
+enum ks_answer {
+	KS_ANSWER_UNREAD = 0,	/* not known what: status 0 */
+	KS_ANSWER_MODBUS = 1,	/* exception code */
+	KS_ANSWER_CIP = 2,	/* general status */
+	KS_ANSWER_ENCAP = 3,	/* status of the encapsulation */
+	KS_ANSWER_MAX = 4
+};
+
+struct ks_exception_key {
+	__u16 asset;		/* 0: of a connection judged under an earlier policy */
+	__u16 numbering;	/* of assets: struct ks_pol_cfg */
+	__u8 kind;		/* enum ks_answer */
+	__u8 status;		/* 255: that or above */
+	__u16 pad;
+};
+_Static_assert(sizeof(struct ks_exception_key) == 8, "ks_exception_key");
+
+struct ks_exception_client {
+	struct ks_exception_key what;
+	struct ks_client_key client;
+};
+_Static_assert(sizeof(struct ks_exception_client) == 24, "ks_exception_client");
+
+struct ks_exception_count {
+	__u64 replies;		/* unread: segments */
+	__u64 last;		/* CLOCK_MONOTONIC ns */
+};
+
+/* ---- how long devices take (latency.h) ---- */
+
+#define KS_LATENCY_ASSETS	1024	/* assets whose times are kept */
+#define KS_LATENCY_BUCKETS	26	/* of at most 2^n us; the last has no limit: above 16.8 s */
+
+struct ks_latency_key {
+	__u16 asset;
+	__u16 numbering;
+};
+
+/* latency: PERCPU_HASH */
+struct ks_latency {
+	__u64 samples[KS_LATENCY_BUCKETS];
+	__u64 us;		/* sum of all */
 };
 
 #endif

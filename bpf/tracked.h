@@ -44,6 +44,7 @@ _Static_assert(sizeof(struct ks_key6) == 40, "ks_key6");
 #define KS_CL_SACK	0x02	/* server FIN acknowledged by the client */
 #define KS_CL_SHORT	0x04	/* client RST or FIN seen: idle limit is KS_T_CLOSING */
 #define KS_CL_BEYOND	0x08	/* an ACK behind the client's FIN went on: nothing new does */
+#define KS_CL_SAMPLE	0x40	/* a request is timed: sample_end, sample_us */
 #define KS_CL_MISMATCH	0x10	/* counts retransmissions with other bytes, two bits: third one kills */
 
 /* How requests are handed on: of the asset (low bits), and of the connection. */
@@ -105,7 +106,10 @@ struct ks_flow {
 	__u8 pair;		/* client port of the pair that saw the SYN */
 	__u32 iss;		/* client's initial sequence number */
 	__u32 irs;		/* server's initial sequence number */
-	__u32 pend_iss;
+	union { /* the one under KS_F_PENDING, the other under KS_CL_SAMPLE, never both */
+		__u32 pend_iss;
+		__u32 sample_end; /* beyond the last byte of the request that is timed */
+	};
 	__u32 c_fin;		/* sequence number of the FIN itself */
 	__u32 s_fin;
 	__u32 ev;		/* second << 8 | number of this flow's events in it */
@@ -114,7 +118,10 @@ struct ks_flow {
 	__u8 abi;		/* KS_ABI of the program that made the entry */
 	__u16 refused;		/* bytes of the message refused at c_nxt, 0 = none */
 	__u16 cwin;		/* EtherNet/IP: the client's last window, as in its header */
-	__u32 pend_ms;		/* when the pending SYN came, ns >> 20 */
+	union {
+		__u32 pend_ms;	/* when the pending SYN came, ns >> 20 */
+		__u32 sample_us; /* when the request went on, CLOCK_MONOTONIC us */
+	};
 	__u32 claim;		/* version under which KS_F_BUSY was set */
 	__u32 border;		/* a message border that the server has acknowledged */
 	__u32 mark;		/* a message border to become that once acknowledged */
