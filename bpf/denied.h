@@ -42,12 +42,15 @@ static __always_inline struct ks_denied_ctl *denied_read(const struct pkt *p)
 
 /*
  * The leaf in the work area is refused. Of several in one packet the first is told; those
- * judged after it write over it.
+ * judged after it write over it. Returns 0.
  */
-static __always_inline void denied_request(struct ks_work *w)
+KS_GLOBAL int denied_request(void)
 {
-	if (!w->pkt.judged && denied_read(&w->pkt))
+	struct ks_work *w = pkt_work();
+
+	if (w && !w->pkt.judged && denied_read(&w->pkt))
 		w->denied = w->leaf;
+	return 0;
 }
 
 /* First bytes of the frame; their number. */

@@ -50,6 +50,9 @@ bool instance_exists(void);
 /* Opens the pinned one; EXIT_OK, or another code with a message printed. */
 int instance_open(struct instance *in);
 
+/* Was it detached meanwhile? Then its maps are nobody's. */
+bool instance_gone(const struct instance *in);
+
 /* CLOCK_MONOTONIC ns: the clock of the data path */
 uint64_t instance_clock(void);
 /*
@@ -97,6 +100,8 @@ struct names {
 
 int names_load(struct names *names, const struct instance *in, uint32_t slot);
 void names_free(struct names *names);
+/* Those of this generation instead, if they are to be had: names->generation says. */
+void names_follow(struct names *names, const struct instance *in, uint32_t generation);
 /* Never NULL: unknown numbers give "?", asset and zone 0 give "none". */
 const char *names_rule(const struct names *names, uint32_t rule);
 const char *names_asset(const struct names *names, uint32_t asset);
