@@ -11,7 +11,6 @@ import re
 import signal
 import socket
 import struct
-import subprocess
 import time
 
 import enip_client as ec
@@ -21,7 +20,8 @@ import raw_tcp
 import tcp_split
 from kit import abort, adu, cases, denied_write, equal, read_registers, write_register
 from ks import READONLY, Keyswitch
-from plant import (CLIENT_NIC, PORT_C, PORT_S, VLAN_IDS, Plant, netns, run, wait_for)
+from plant import CLIENT_NIC, PORT_C, PORT_S, VLAN_IDS, Plant, run, wait_for
+from test_attacks import raw_client
 
 OUTBOUND = READONLY + "outbound: deny\n"
 FLOOD = 4000
@@ -196,7 +196,7 @@ def check_comments(plant, comments):
             rf"{plant.client4}:\d+, server {plant.server4}:502, policy generation 1",
             rf"write_single_register .*client \[{plant.client6}\]:\d+, server \[{plant.server6}\]:502,",
             r"write_multiple_registers address 0 quantity 120, asset plc",
-            r"rule default, enip write_tag tag Speed elements|rule default, enip write_tag tag Speed",
+            r"rule default, enip write_tag tag Speed, asset plc",
             rf"\(outbound_denied\), .*server {plant.server4}:\d+, client {plant.client4}:9999"):
         assert any(re.search(pattern, comment) for comment in comments), f"{pattern}: {comments}"
     # of a packet's requests the first that is refused
@@ -236,13 +236,9 @@ def test_nobody_reads():
 
 
 def null_scan(plant):
-    """A frame that is refused for its flags, ready to be sent."""
-    with netns(plant.client):
-        sock = raw_tcp.open_packet(CLIENT_NIC)
-    tcp = raw_tcp.RawTcp(sock, (plant.mac(plant.client, CLIENT_NIC),
-                                plant.mac(plant.server, "s0")), (plant.raw4, plant.server4),
-                         (raw_tcp.source_port(), 502))
-    return sock, tcp.frame(0)
+    """A socket, and a frame that is refused for its flags."""
+    raw = raw_client(plant, 4)
+    return raw.sock, raw.frame(0)
 
 
 def test_lost():
@@ -313,10 +309,7 @@ def piped(plant, ks, sock, frame):
 
 def all_packets(plant, ks):
     """A segment behind a gap raises no event: only --all shows it."""
-    with netns(plant.client):
-        sock = raw_tcp.open_packet(CLIENT_NIC)
-    tcp = raw_tcp.RawTcp(sock, (plant.mac(plant.client, CLIENT_NIC), plant.mac(plant.server, "s0")),
-                         (plant.raw4, plant.server4), (raw_tcp.source_port(), 502))
+    tcp = raw_client(plant, 4)
     assert tcp.handshake(), "handshake"
     for options, want in ((), 0), (("--all",), 1):
         capture = Capture(plant, ks, *options)
