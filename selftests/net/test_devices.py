@@ -3,6 +3,7 @@
 what the client was answered, and what both ends measured with clocks of their own.
 """
 import contextlib
+import json
 import shutil
 import socket
 import struct
@@ -16,7 +17,7 @@ import raw_tcp
 import tcp_split
 from kit import abort, adu, cases, equal, read_registers, side_by_side
 from ks import Keyswitch, metric
-from plant import Plant, wait_for
+from plant import CLIENT_NIC, SERVER_NIC, Plant, netns, run, wait_for
 from test_attacks import raw_client
 
 BEYOND = 2000      # first register that the server does not have
@@ -28,12 +29,12 @@ class Device(threading.Thread):
     """A server whose reply to each request the test says: pieces, each a segment, after a
     delay. `took`: how long it had each request."""
 
-    def __init__(self, plant, answer):
+    def __init__(self, plant, answer, port=PORT):
         super().__init__(daemon=True)
         self.answer, self.took = answer, []
         self.listener = plant.socket(plant.server)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind((plant.server4, PORT))
+        self.listener.bind((plant.server4, port))
         self.listener.listen()
         self.start()
 
@@ -127,6 +128,9 @@ def numbered_anew(plant, ks, key):
                            "default: readonly\n")
     ks.cmd("apply", path)
     equal(exceptions(ks), {}, "exceptions under another policy")
+    for name in ("exceptions", "exception_clients", "latency"):
+        rows = run("bpftool", "-j", "map", "dump", "pinned", ks.pins / "maps" / name).stdout
+        equal(json.loads(rows), [], f"entries of '{name}' that make room")
     sock = plant.connect(plant.server4, PORT)
     ask(sock, read_registers(BEYOND), 9)
     abort(sock)
@@ -141,7 +145,8 @@ def test_unread():
     rows = (((exception,), 1, 0), ((reply,), 0, 0), ((spelled,), 0, 0),
             ((exception[:5], exception[5:]), 0, 2), ((reply + exception,), 0, 1),
             ((exception + reply,), 1, 1), ((exception + exception,), 1, 1),
-            ((adu(b"\x83\x02\0"),), 0, 1), ((adu(b"\x80\x0b"),), 1, 0))
+            ((adu(b"\x83\x02\0"),), 0, 1), ((adu(b"\x80\x0b"),), 1, 0),
+            ((reply[:10], reply[10:]), 0, 2))
     with Plant() as plant:
         turn = []
         device = Device(plant, lambda _: (0, turn[-1]))
@@ -211,6 +216,34 @@ def test_enip():
                                ("plc", "encapsulation", 0x64, "invalid_session"): 1}, "errors")
         equal({key[4] for key in exceptions(ks, "exceptions_by_client")}, {plant.client4}, "clients")
         equal(unread(ks), {}, "unread")
+        ks.balance()
+
+
+def test_enip_borders():
+    """An EtherNet/IP server's replies are read wherever they begin, whatever its segments;
+    connected data that is no reply is not."""
+    no, yes = (w.send_rr(1, bytes([0xCC, 0, status, 0])) for status in (5, 0))
+    other = w.send_rr(1, bytes([0x4C, 0, 5, 0]))
+    session = w.encap(w.REGISTER, b"\x01\0\0\0", 1)
+    rows = (((no,), 1, 0), ((no[:20], no[20:42], no[42:]), 1, 0), ((yes + no, yes), 1, 0),
+            ((no + no[:30], no[30:]), 2, 0), ((other,), 0, 1), ((no[:24 + 10],), 0, 0))
+    with Plant() as plant:
+        turn = []
+        device = Device(plant, lambda request: (
+            0, (session,) if request[0] == w.REGISTER else turn[-1]), 44818)
+        ks = Keyswitch(plant).attach()
+        before = [0, 0]
+        for pieces, read, not_read in rows:
+            turn.append(pieces)
+            sock = plant.connect(plant.server4, 44818)
+            ask(sock, w.encap(w.REGISTER, b"\x01\0\0\0"), len(session))
+            ask(sock, w.send_rr(1, ec.read_tag("Setpoint")), sum(map(len, pieces)))
+            abort(sock)
+            now = [sum(exceptions(ks).values()), unread(ks).get("plc", 0)]
+            equal([a - b for a, b in zip(now, before)], [read, not_read],
+                  f"{[p.hex() for p in pieces]}: errors, unread")
+            before = now
+        device.close()
         ks.balance()
 
 
@@ -311,4 +344,43 @@ def test_latency_of_many():
             client.send("ucmm", ec.read_tag("Setpoint"))
         abort(sock)
         equal([row["samples"] for row in ks.counters()["latency"]], [59], "with EtherNet/IP")
+        ks.balance()
+
+
+def test_latency_of_acknowledgements():
+    """What ends a sample: new data that acknowledges the request, nothing less."""
+    bare = "10.91.1.77"     # no kernel answers there
+    with Plant() as plant:
+        ks = Keyswitch(plant)
+        ks.policy.write_text(ks.policy.read_text().replace(plant.server4, bare))
+        ks.attach()
+        macs, port = [plant.mac(plant.client, CLIENT_NIC), plant.mac(plant.server, SERVER_NIC)], \
+            raw_tcp.source_port()
+        with netns(plant.client):
+            client = raw_tcp.RawTcp(raw_tcp.open_packet(CLIENT_NIC), macs, (plant.raw4, bare),
+                                    (port, PORT))
+        with netns(plant.server):
+            server = raw_tcp.RawTcp(raw_tcp.open_packet(SERVER_NIC), macs[::-1],
+                                    (bare, plant.raw4), (PORT, port))
+        client.send(raw_tcp.SYN)
+        server.rcv_nxt = server.receive(2).seq + 1
+        server.send(raw_tcp.SYN | raw_tcp.ACK)
+        client.rcv_nxt = client.receive(2).seq + 1
+        client.send(raw_tcp.ACK)
+        client.send(raw_tcp.ACK | raw_tcp.PSH, read_registers())
+        request = None
+        while not request or not request.payload:
+            request = server.receive(2)
+        reply, begin = adu(b"\x03\x02\0\x07"), server.snd_nxt
+        covers = request.seq + len(request.payload)
+        for name, flags, payload, fields, samples in (
+                ("data that acknowledges nothing new", raw_tcp.ACK, reply, {}, 0),
+                ("data that acknowledges a part", raw_tcp.ACK, reply, {"ack": covers - 1}, 0),
+                ("an acknowledgement alone", raw_tcp.ACK, b"", {"ack": covers}, 0),
+                ("old data", raw_tcp.ACK, reply, {"ack": covers, "seq": begin}, 0),
+                ("new data that acknowledges it", raw_tcp.ACK, reply, {"ack": covers}, 1),
+                ("more data", raw_tcp.ACK, reply, {"ack": covers}, 1)):
+            server.send(flags, payload, **fields)
+            assert client.receive(2), f"{name} was not forwarded"
+            equal(sum(row["samples"] for row in ks.counters()["latency"]), samples, name)
         ks.balance()
