@@ -122,11 +122,38 @@ def test_modbus(mode):
         ks.balance()
 
 
+def renumber(ks):
+    """A policy in which the asset's number is another's."""
+    ks.cmd("apply", ks.write_policy("other.yaml", "version: 1\ndefault: readonly\n"
+                                    "assets: {{pump: 192.0.2.1, plc: {p.server4}}}\n"))
+
+
+def test_meanwhile():
+    """A reply to a request of the policy before is no other asset's."""
+    with Plant() as plant:
+        release = threading.Event()
+
+        def answer(_):
+            release.wait(5)
+            return 0, [adu(b"\x83\x02")]
+
+        device = Device(plant, answer)
+        ks = Keyswitch(plant).attach()
+        sock = plant.connect(plant.server4, PORT)
+        sock.sendall(read_registers())
+        wait_for(lambda: ks.reason("ok") == 1, "the request went on")
+        renumber(ks)
+        release.set()
+        equal(len(tcp_split.receive(sock, 9, 3)), 9, "reply")
+        ask(sock, read_registers(), 9)
+        abort(sock)
+        equal({key[0]: n for key, n in exceptions(ks).items()}, {"none": 1, "plc": 1}, "assets")
+        device.close()
+
+
 def numbered_anew(plant, ks, key):
-    """A policy in which the asset's number is another's: its counters begin again."""
-    path = ks.write_policy("other.yaml", "version: 1\nassets: {{none: 192.0.2.1, plc: {p.server4}}}\n"
-                           "default: readonly\n")
-    ks.cmd("apply", path)
+    """Its counters begin again."""
+    renumber(ks)
     equal(exceptions(ks), {}, "exceptions under another policy")
     for name in ("exceptions", "exception_clients", "latency"):
         rows = run("bpftool", "-j", "map", "dump", "pinned", ks.pins / "maps" / name).stdout
@@ -377,10 +404,20 @@ def test_latency_of_acknowledgements():
                 ("data that acknowledges nothing new", raw_tcp.ACK, reply, {}, 0),
                 ("data that acknowledges a part", raw_tcp.ACK, reply, {"ack": covers - 1}, 0),
                 ("an acknowledgement alone", raw_tcp.ACK, b"", {"ack": covers}, 0),
+                ("an acknowledgement ahead of data", raw_tcp.ACK, b"",
+                 {"ack": covers, "seq": begin + 100}, 0),
                 ("old data", raw_tcp.ACK, reply, {"ack": covers, "seq": begin}, 0),
-                ("new data that acknowledges it", raw_tcp.ACK, reply, {"ack": covers}, 1),
-                ("more data", raw_tcp.ACK, reply, {"ack": covers}, 1)):
+                ("new data that acknowledges it", raw_tcp.ACK, reply,
+                 {"ack": covers, "seq": begin + 100}, 1),
+                ("more data", raw_tcp.ACK, reply, {"ack": covers, "seq": begin + 111}, 1)):
             server.send(flags, payload, **fields)
             assert client.receive(2), f"{name} was not forwarded"
             equal(sum(row["samples"] for row in ks.counters()["latency"]), samples, name)
+        # a SYN takes the sample's room; 2^30 below, so that what is in it would be acknowledged
+        client.send(raw_tcp.ACK | raw_tcp.PSH, read_registers(tid=2), ack=begin + 122)
+        client.send(raw_tcp.SYN, seq=covers - (1 << 30))
+        wait_for(lambda: ks.reason("handshake") >= 4, "the SYN went on")
+        server.send(raw_tcp.ACK, reply, ack=client.snd_nxt, seq=begin + 122)
+        assert client.receive(2), "the reply was not forwarded"
+        equal(sum(row["samples"] for row in ks.counters()["latency"]), 1, "after a SYN")
         ks.balance()
