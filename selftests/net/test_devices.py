@@ -421,3 +421,32 @@ def test_latency_of_acknowledgements():
         assert client.receive(2), "the reply was not forwarded"
         equal(sum(row["samples"] for row in ks.counters()["latency"]), 1, "after a SYN")
         ks.balance()
+
+
+def fill(ks, name, keys, value):
+    """So many entries of a numbering that is none, as of assets that are gone."""
+    path = ks.plant.dir / f"{name}.batch"
+    path.write_text("".join(
+        f"map update pinned {ks.pins}/maps/{name} key hex {key.hex(' ')} value hex {value.hex(' ')}\n"
+        for key in keys))
+    run("bpftool", "batch", "file", path, timeout=60)
+
+
+def test_full():
+    """Tables that are full: what finds no room is counted, and traffic goes on."""
+    with Plant() as plant:
+        plant.modbus_server()
+        ks = Keyswitch(plant).attach()
+        fill(ks, "exceptions", (struct.pack("<HHBBH", n, 0xFFFF, 1, 2, 0) for n in range(4096)),
+             bytes(16))
+        # of one CPU: bpftool gives it to all
+        fill(ks, "latency", (struct.pack("<HH", n, 0xFFFF) for n in range(1024)), bytes(8 * 27))
+        sock = plant.connect(plant.server4, PORT)
+        for _ in range(2):
+            ask(sock, read_registers(BEYOND), 9)
+        abort(sock)
+        counters = ks.counters()
+        equal((counters["exceptions_uncounted"], counters["latency_uncounted"],
+               counters["exceptions"], counters["latency"]), (2, 2, [], []), "uncounted")
+        equal([row["replies"] for row in counters["exceptions_by_client"]], [2], "by client")
+        ks.balance()
