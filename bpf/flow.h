@@ -229,6 +229,8 @@ static __always_inline int flow_data(struct ks_flow *f, struct pkt *p, __u32 rin
 {
 	__u32 n, below, end = p->seq + p->len;
 
+	if (seq_lt(p->seq, f->c_nxt))
+		latency_drop(f);
 	if (f->flags & KS_F_LOST && !p->follow && p->seq != f->c_nxt)
 		return KS_R_no_state;
 	if (f->flags & KS_F_LOST && !seq_lt(p->seq, f->c_nxt))
@@ -379,6 +381,7 @@ static __always_inline int flow_publish(struct ks_flow *f, struct pkt *p)
 	f->refused = p->follow ? 0 : t->refused;
 	f->c_nxt = t->accept;
 	f->msg_start = t->next_start;
+	latency_begin(f, p);
 	if (t->single && t->pass != t->start) {
 		f->how = (f->how & ~KS_HOW_FRAMED) | KS_HOW_WAIT;
 		f->reply = f->s_nxt;

@@ -6,6 +6,7 @@
 #ifndef KEYSWITCH_HANDSHAKE_H
 #define KEYSWITCH_HANDSHAKE_H
 
+#include "latency.h"
 #include "window.h"
 
 /* The client's stream stands at seq, a message border; nothing before it counts. */
@@ -65,6 +66,7 @@ static __always_inline int flow_pend(struct ks_flow *f, struct pkt *p)
 		return KS_R_syn_payload;
 	if (f->flags & KS_F_PENDING && p->seq != f->pend_iss && ms - f->pend_ms < 1024)
 		return KS_R_syn_conflict;
+	latency_drop(f);
 	f->flags |= KS_F_PENDING;
 	f->pend_iss = p->seq;
 	f->pend_ms = ms;

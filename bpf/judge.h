@@ -125,6 +125,7 @@ KS_GLOBAL int judge_verdict(struct xdp_md *ctx)
 	}
 	rule = policy_refusal(p, leaf);
 	p->reset |= !pkt_blind() && rule && rule->on_deny == KS_DENY_RESET;
+	denied_request();
 	p->judged = p->reported = 1;
 	if (p->again || judge_quiet(p, leaf, rule))
 		return reason;

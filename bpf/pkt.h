@@ -131,6 +131,8 @@ struct pkt {
 	__u8 known;		/* zones, server: its OT connection is in the flow table */
 	__u16 numbering;	/* of assets under the policy in force */
 	__u16 zone[2];		/* of source and destination, 0 = in none */
+	__u8 timed;		/* `us` is when the request goes on; server: the one that it answers */
+	__u32 us;		/* CLOCK_MONOTONIC */
 	__u64 now;		/* ns */
 	__u64 adopt_until;	/* ns */
 	union {
@@ -223,6 +225,10 @@ struct ks_work {
 	__u32 reply_at, reply_end;	/* server's bytes still to be followed, frame offsets */
 	__u8 reply_head[2 * KS_REPLY_HEAD];
 	struct ks_leaf leaf;		/* request being judged */
+	struct ks_exception_client exception;
+	__u64 clock_tick;		/* p->now when clock_left was set; both outlive a packet */
+	__u32 clock_left;		/* requests that may still be timed in this tick */
+	struct ks_leaf denied;		/* first refused one, while denied packets are read */
 	struct shadow_kept shadow;	/* of shadow.h; the stack is short */
 	struct ks_shadow_key shadow_key;
 	struct ks_tag_key tag;		/* tag path in lower case, for the lookup */

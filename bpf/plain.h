@@ -172,17 +172,21 @@ static __always_inline int plain_commit(struct ks_flow *f, struct pkt *p, const 
 	BOUND_OFFSET(pos, KS_MB_RING);
 	if (!ring || pos > KS_MB_RING - PLAIN_BYTES)
 		return KS_GO;
+	latency_clock(p, f);
 	bpf_spin_lock(&f->lock);
 	if (plain_at_rest(f, p, q)) {
 		plain_keep(ring, pos, q);
 		f->c_nxt += PLAIN_BYTES;
 		f->msg_start = f->c_nxt;
 		f->refused = 0;
+		latency_begin(f, p);
 		f->t_last = p->now;
 		flow_changed(f);
 		r = KS_R_ok;
 	}
 	bpf_spin_unlock(&f->lock);
+	if (r == KS_GO)
+		p->timed = 0;
 	return r;
 }
 

@@ -9,6 +9,7 @@
 #define KEYSWITCH_REPLY_H
 
 #include "conn.h"
+#include "exception.h"
 #include "ring.h"
 
 #define REPLY_STEPS 512 /* two a message; 24-byte messages in the longest segment */
@@ -19,6 +20,7 @@ static __always_inline void reply_message(struct ks_work *w, struct ks_reply *r)
 	__u32 have = r->gone < KS_REPLY_HEAD ? r->gone : KS_REPLY_HEAD;
 	__u32 service = forward_reply(r->head, have);
 
+	exception_enip(r->head, have);
 	if (have < FWD_REPLY_LEN && service != CIP_FORWARD_CLOSE)
 		return;
 	if (service == CIP_FORWARD_OPEN || service == CIP_LARGE_OPEN)

@@ -216,6 +216,7 @@ struct ks_state_rec {
 _Static_assert(sizeof(struct ks_state_rec) == 96, "ks_state_rec");
 
 #include "compiled.h"
+#include "observed.h"
 
 /* ---- counters ---- */
 
@@ -272,6 +273,8 @@ struct ks_misc_count {
 	__u64 events_hidden;	/* held back by a rate limit */
 	__u64 events_quiet;	/* of requests whose rule says 'log: false' */
 	__u64 pairs_other;	/* requests counted in no named pair */
+	__u64 exceptions_other;	/* errors of devices likewise */
+	__u64 latency_other;	/* samples of assets beyond KS_LATENCY_ASSETS */
 	__u64 flow_ids;		/* ids given by this CPU */
 };
 

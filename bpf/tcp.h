@@ -171,6 +171,7 @@ static __always_inline int tcp_finish(struct pkt *p, struct ks_flow *f, int reas
 	__u8 due;
 
 	p->rearm = 0;
+	latency_clock_take(p, f);
 	bpf_spin_lock(&f->lock);
 	if (p->take.claimed)
 		r = flow_publish(f, p);
@@ -340,7 +341,10 @@ static __always_inline int tcp_server(struct xdp_md *ctx, struct pkt *p, int tra
 	}
 	if (f->how & KS_HOW_WAIT && p->len)
 		tcp_peek(ctx, p, f);
+	exception_look(ctx, p, f);
 	r = tcp_locked(p, f);
+	if (p->timed)
+		latency_count();
 	if (p->followed)
 		tcp_follow(ctx, p, f);
 	return r;

@@ -144,6 +144,7 @@ static __always_inline int flow_track(struct ks_flow *f, struct pkt *p)
 	if (p->seq == f->irs + 1 && p->flags & TCP_ACK && seq_le(f->c_una, p->ack) &&
 	    seq_le(p->ack, flow_sent(f, p) + flow_client_ended(f)))
 		f->how |= KS_HOW_PROVEN;
+	latency_end(f, p);
 	if (seq_lt(f->s_nxt, end))
 		f->s_nxt = end;
 	if (p->len)

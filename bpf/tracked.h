@@ -44,6 +44,7 @@ _Static_assert(sizeof(struct ks_key6) == 40, "ks_key6");
 #define KS_CL_SACK	0x02	/* server FIN acknowledged by the client */
 #define KS_CL_SHORT	0x04	/* client RST or FIN seen: idle limit is KS_T_CLOSING */
 #define KS_CL_BEYOND	0x08	/* an ACK behind the client's FIN went on: nothing new does */
+#define KS_CL_SAMPLE	0x40	/* a request is timed: sample_end, sample_us */
 #define KS_CL_MISMATCH	0x10	/* counts retransmissions with other bytes, two bits: third one kills */
 
 /* How requests are handed on: of the asset (low bits), and of the connection. */
@@ -113,13 +114,19 @@ struct ks_flow {
 	/* the second cache line */
 	__u64 id;		/* never repeats: cpu << 48 | per-CPU count */
 	__u32 irs;		/* server's initial sequence number */
-	__u32 pend_iss;
+	union { /* the one under KS_F_PENDING, the other under KS_CL_SAMPLE, never both */
+		__u32 pend_iss;
+		__u32 sample_end; /* beyond the last byte of the request that is timed */
+	};
 	__u32 c_fin;		/* sequence number of the FIN itself */
 	__u32 s_fin;
 	__u32 ev;		/* second << 8 | number of this flow's events in it */
 	__u16 win;		/* server's last window as the client takes it (>> scale) */
 	__u16 cwin;		/* EtherNet/IP: the client's last window, as in its header */
-	__u32 pend_ms;		/* when the pending SYN came, ns >> 20 */
+	union {
+		__u32 pend_ms;	/* when the pending SYN came, ns >> 20 */
+		__u32 sample_us; /* when the request went on, CLOCK_MONOTONIC us */
+	};
 	__u32 claim;		/* version under which KS_F_BUSY was set */
 	__u32 mark;		/* a message border to become `border` once acknowledged */
 	/* single: first byte of the next reply, or its end; EtherNet/IP: the client's last ack */

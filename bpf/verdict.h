@@ -6,6 +6,7 @@
 #ifndef KEYSWITCH_VERDICT_H
 #define KEYSWITCH_VERDICT_H
 
+#include "denied.h"
 #include "event.h"
 #include "guard.h"
 #include "policy.h"
@@ -159,6 +160,8 @@ static __always_inline int verdict(struct xdp_md *ctx, struct pkt *p, __u32 reas
 	struct ks_trace_ctl *ctl;
 	__u32 zero = 0;
 
+	if (action != KS_A_PASS)
+		denied_packet(ctx, reason);
 	if (p->mode == KS_MONITOR || p->follow)
 		action = KS_A_PASS;
 	else

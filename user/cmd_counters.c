@@ -8,6 +8,7 @@
 
 #include "command.h"
 #include "counters.h"
+#include "devices.h"
 #include "options.h"
 #include "results.h"
 
@@ -76,6 +77,7 @@ static void print_rows(const json_t *all)
 	json_array_foreach(json_object_get(all, "conduits"), i, row)
 		printf("  %12lld  %12lld  %s\n", number(row, "opened"), number(row, "packets"),
 		       text(row, "conduit"));
+	devices_print(all);
 	puts("packets");
 	json_array_foreach(json_object_get(all, "packets"), i, row)
 		printf("  %12lld  %-10s  %-12s  %s\n", number(row, "packets"),
@@ -108,6 +110,8 @@ static int collect(const struct counters *c, json_t *all)
 	if (!err)
 		err = counters_conduits(c, add_conduit, conduits);
 	if (!err)
+		err = devices_json(c, all);
+	if (!err)
 		err = counters_misc(c, &misc);
 	if (err)
 		return err;
@@ -117,6 +121,10 @@ static int collect(const struct counters *c, json_t *all)
 	json_object_set_new(all, "events_quiet", json_integer((json_int_t)misc.events_quiet));
 	json_object_set_new(all, "requests_uncounted",
 			    json_integer((json_int_t)misc.pairs_other));
+	json_object_set_new(all, "exceptions_uncounted",
+			    json_integer((json_int_t)misc.exceptions_other));
+	json_object_set_new(all, "latency_uncounted",
+			    json_integer((json_int_t)misc.latency_other));
 	return 0;
 }
 

@@ -14,8 +14,6 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include <bpf/bpf.h>
-
 #include "command.h"
 #include "events.h"
 #include "http.h"
@@ -149,32 +147,16 @@ static int open_tick(void)
 	return fd;
 }
 
-static uint32_t map_id(int fd)
-{
-	struct bpf_map_info info = { 0 };
-	uint32_t size = sizeof(info);
-
-	return bpf_obj_get_info_by_fd(fd, &info, &size) ? 0 : info.id;
-}
-
 /* After a detach our maps are nobody's: say so and end, the next start finds the new ones. */
 static void check_attached(struct server *s)
 {
 	uint64_t ticks;
-	char path[4096];
-	int fd;
 
 	if (read(s->tick, &ticks, sizeof(ticks)) < 0)
 		return;
 	service_alive(&s->service, &s->in);
-	instance_path(path, sizeof(path), "maps", map_name(MAP_state));
-	fd = bpf_obj_get(path);
-	if (fd >= 0 && map_id(fd) == map_id(s->in.fd[MAP_state])) {
-		close(fd);
+	if (!instance_gone(&s->in))
 		return;
-	}
-	if (fd >= 0)
-		close(fd);
 	complain("the instance at '%s' was detached, serve ends", options.pin_dir);
 	s->done = 1;
 }

@@ -13,6 +13,7 @@
 
 #include "command.h"
 #include "counters.h"
+#include "devices.h"
 #include "events.h"
 #include "history.h"
 #include "loader.h"
@@ -352,6 +353,7 @@ static void print_status(const json_t *s)
 	       (long long)tracked, (long long)limit, (long long)adopted);
 	printf("events      %lld lost, %lld suppressed, %s\n", (long long)lost, (long long)hidden,
 	       consumer ? "read by 'keyswitch serve'" : "no serve runs");
+	devices_print_status(s);
 	printf("memory      %lld bytes in maps\n", (long long)bytes);
 }
 
@@ -361,6 +363,10 @@ static int show(const struct instance *in)
 	json_t *status;
 
 	status = counters_open(&c, in) ? NULL : collect(&c);
+	if (status && devices_latency_json(&c, status)) {
+		json_decref(status);
+		status = NULL;
+	}
 	counters_close(&c);
 	if (!status) {
 		complain("cannot read the instance at '%s'", options.pin_dir);

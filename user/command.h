@@ -39,6 +39,7 @@ extern const struct command cmd_status;
 extern const struct command cmd_counters;
 extern const struct command cmd_events;
 extern const struct command cmd_serve;
+extern const struct command cmd_capture;
 extern const struct command cmd_replay;
 extern const struct command cmd_doctor;
 extern const struct command cmd_guard;

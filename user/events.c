@@ -6,7 +6,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -100,22 +99,6 @@ static void set_link(json_t *o, const struct ks_event *e)
 						  dst, "ether_type", (int)e->ethertype));
 }
 
-/* Names are of one policy: look for the event's own generation. */
-static void refresh_names(struct event_source *src, uint32_t generation)
-{
-	for (uint32_t slot = 0; slot < KS_SLOTS && src->names.generation != generation; slot++) {
-		struct ks_pol_cfg *cfg = instance_policy(src->in, slot);
-		bool found = cfg && cfg->generation == generation;
-
-		free(cfg);
-		if (!found)
-			continue;
-		names_free(&src->names);
-		if (names_load(&src->names, src->in, slot))
-			break;
-	}
-}
-
 static const char *verdict_of(const struct ks_event *e)
 {
 	if (e->leaf.proto)
@@ -138,7 +121,7 @@ static json_t *details(struct event_source *src, const struct ks_event *e)
 		      (json_int_t)e->generation, "port",
 		      e->port < KS_PORTS_MAX ? src->ports[e->port].name : "?", "suppressed",
 		      (json_int_t)e->hidden, "message", head);
-	refresh_names(src, e->generation);
+	names_follow(&src->names, src->in, e->generation);
 	if (src->names.zones && src->names.generation == e->generation && e->ip_version) {
 		json_object_set_new(o, "from_zone", json_string(names_zone(&src->names, e->zone[0])));
 		json_object_set_new(o, "to_zone", json_string(names_zone(&src->names, e->zone[1])));

@@ -130,6 +130,28 @@ int instance_open(struct instance *in)
 	return EXIT_PROBLEM;
 }
 
+static uint32_t map_number(int fd)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t size = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(fd, &info, &size) ? 0 : info.id;
+}
+
+bool instance_gone(const struct instance *in)
+{
+	char path[PATH_MAX];
+	bool same;
+	int fd;
+
+	instance_path(path, sizeof(path), "maps", map_name(MAP_state));
+	fd = bpf_obj_get(path);
+	same = fd >= 0 && map_number(fd) == map_number(in->fd[MAP_state]);
+	if (fd >= 0)
+		close(fd);
+	return !same;
+}
+
 uint64_t instance_clock(void)
 {
 	struct timespec ts;
@@ -345,6 +367,21 @@ void names_free(struct names *names)
 {
 	free(names->v);
 	memset(names, 0, sizeof(*names));
+}
+
+void names_follow(struct names *names, const struct instance *in, uint32_t generation)
+{
+	for (uint32_t slot = 0; slot < KS_SLOTS && names->generation != generation; slot++) {
+		struct ks_pol_cfg *cfg = instance_policy(in, slot);
+		bool found = cfg && cfg->generation == generation;
+
+		free(cfg);
+		if (!found)
+			continue;
+		names_free(names);
+		if (names_load(names, in, slot))
+			break;
+	}
 }
 
 const char *names_rule(const struct names *names, uint32_t rule)

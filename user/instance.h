@@ -18,8 +18,8 @@
 #define KS_MAP_LIST(M) \
 	M(state) M(ports) M(tap_roles) M(tx_ports) M(flows4) M(flows6) M(mb_rings) M(eip_rings) \
 	M(mb_free) M(eip_free) M(orphans) M(closed) M(table_use) M(opens) M(conns) M(triads) M(produced) M(conn_queue) M(conduits) \
-	M(conduit_queue) M(conduit_clients) M(conduit_use) M(clients) M(packets) M(requests) M(requests_near) M(misc) M(shadow_hits) M(shadow_sums) M(rates) \
-	M(events) M(rate_locks) M(work) M(trace) M(trace_ctl) M(pol_cfg) M(pol_ports) M(pol_marked) KS_TABLE_LIST(M)
+	M(conduit_queue) M(conduit_clients) M(conduit_use) M(clients) M(packets) M(requests) M(requests_near) M(misc) M(exceptions) M(exception_clients) M(latency) M(shadow_hits) M(shadow_sums) M(rates) \
+	M(events) M(denied) M(denied_ctl) M(denied_counts) M(rate_locks) M(work) M(trace) M(trace_ctl) M(pol_cfg) M(pol_ports) M(pol_marked) KS_TABLE_LIST(M)
 
 /* Those of them that hold one inner map per policy slot. */
 #define KS_TABLE_LIST(M) \
@@ -49,6 +49,9 @@ void instance_close(struct instance *in);
 bool instance_exists(void);
 /* Opens the pinned one; EXIT_OK, or another code with a message printed. */
 int instance_open(struct instance *in);
+
+/* Was it detached meanwhile? Then its maps are nobody's. */
+bool instance_gone(const struct instance *in);
 
 /* CLOCK_MONOTONIC ns: the clock of the data path */
 uint64_t instance_clock(void);
@@ -103,6 +106,8 @@ struct names {
 
 int names_load(struct names *names, const struct instance *in, uint32_t slot);
 void names_free(struct names *names);
+/* Those of this generation instead, if they are to be had: names->generation says. */
+void names_follow(struct names *names, const struct instance *in, uint32_t generation);
 /* Never NULL: unknown numbers give "?", asset and zone 0 give "none". */
 const char *names_rule(const struct names *names, uint32_t rule);
 const char *names_asset(const struct names *names, uint32_t asset);

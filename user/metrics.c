@@ -9,6 +9,7 @@
 #include <bpf/bpf.h>
 
 #include "counters.h"
+#include "devices.h"
 #include "metrics.h"
 #include "names.h"
 #include "nic.h"
@@ -101,6 +102,66 @@ static void on_conduit_packets(void *arg, const struct conduit_row *r)
 	       r->hits.packets);
 }
 
+static void on_exception(void *arg, const struct exception_row *r)
+{
+	char status[8];
+	const struct label labels[] = {
+		{ "asset", r->asset }, { "kind", exception_kind(r->kind) }, { "status", status },
+		{ "name", exception_name(r->kind, r->status) },
+	};
+
+	snprintf(status, sizeof(status), "%u", r->status);
+	if (r->kind != KS_ANSWER_UNREAD)
+		sample(arg, "keyswitch_asset_exceptions_total", labels, 4, r->replies);
+}
+
+static void on_unread(void *arg, const struct exception_row *r)
+{
+	if (r->kind == KS_ANSWER_UNREAD)
+		sample(arg, "keyswitch_asset_replies_unread_total",
+		       &(struct label){ "asset", r->asset }, 1, r->replies);
+}
+
+/* Bucket counts include those of all buckets below; no device is faster than LATENCY_FIRST. */
+#define LATENCY_FIRST 4 /* 16 us */
+
+static void on_latency(void *arg, const struct latency_row *r)
+{
+	char limit[32];
+	const struct label labels[] = { { "asset", r->asset }, { "le", limit } };
+	uint64_t below = 0;
+
+	for (uint32_t n = 0; n < KS_LATENCY_BUCKETS; n++) {
+		below += r->times.samples[n];
+		if (n < LATENCY_FIRST)
+			continue;
+		snprintf(limit, sizeof(limit), "%.6f", (double)latency_limit(n) / 1e6);
+		if (n == KS_LATENCY_BUCKETS - 1)
+			snprintf(limit, sizeof(limit), "+Inf");
+		sample(arg, "keyswitch_asset_latency_seconds_bucket", labels, 2, below);
+	}
+	fputs("keyswitch_asset_latency_seconds_sum{asset=\"", arg);
+	escaped(arg, r->asset);
+	fprintf(arg, "\"} %.6f\n", (double)r->times.us / 1e6);
+	sample(arg, "keyswitch_asset_latency_seconds_count", labels, 1, r->samples);
+}
+
+static int device_rows(FILE *out, const struct counters *c)
+{
+	int err;
+
+	head(out, "keyswitch_asset_exceptions_total", "counter",
+	     "Errors that an asset answered: Modbus exceptions, CIP and encapsulation status.");
+	err = devices_exceptions(c, false, on_exception, out);
+	head(out, "keyswitch_asset_replies_unread_total", "counter",
+	     "Segments of an asset's replies in which no reply could be read.");
+	if (!err)
+		err = devices_exceptions(c, false, on_unread, out);
+	head(out, "keyswitch_asset_latency_seconds", "histogram",
+	     "From a request that goes on to the first data that acknowledges it.");
+	return err ? err : devices_latency(c, on_latency, out);
+}
+
 /* "wire-native", "inline-generic", or "mixed" where ports differ. */
 static void attach_label(char *buf, size_t size, const struct counters *c)
 {
@@ -156,7 +217,9 @@ static int rows(FILE *out, const struct counters *c)
 		err = counters_conduits(c, on_conduit_opened, out);
 	head(out, "keyswitch_conduit_packets_total", "counter",
 	     "Packets of both ways through a conduit, since the policy was applied.");
-	return err ? err : counters_conduits(c, on_conduit_packets, out);
+	if (!err)
+		err = counters_conduits(c, on_conduit_packets, out);
+	return err ? err : device_rows(out, c);
 }
 
 static int singles(FILE *out, const struct counters *c, const struct serve_counts *serve)
@@ -179,6 +242,10 @@ static int singles(FILE *out, const struct counters *c, const struct serve_count
 	       "Refusals that no event tells of, by rules with 'log: false'.", misc.events_quiet);
 	single(out, "keyswitch_requests_uncounted_total", "counter",
 	       "Requests beyond the table of counted functions.", misc.pairs_other);
+	single(out, "keyswitch_exceptions_uncounted_total", "counter",
+	       "Errors of assets beyond the table of counted ones.", misc.exceptions_other);
+	single(out, "keyswitch_latency_uncounted_total", "counter",
+	       "Latencies of assets beyond the table of timed ones.", misc.latency_other);
 	single(out, "keyswitch_flows", "gauge", "Tracked TCP connections.", flows.flows);
 	single(out, "keyswitch_flows_adopted", "gauge",
 	       "Tracked TCP connections taken without their handshake.", flows.adopted);

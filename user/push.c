@@ -207,23 +207,48 @@ static void empty_near(const struct instance *in, uint16_t now, uint16_t before)
 	free(near);
 }
 
-/* Request counters of policies that are gone make room. */
-static void drop_counters(const struct pushing *p)
+/* A table of counters whose keys have a numbering of assets `at` so many bytes. */
+struct numbered {
+	enum map_id id;
+	size_t size;	/* of a key */
+	size_t at;
+	size_t max;
+};
+
+static void drop_others(int fd, const struct numbered *t, uint16_t now, uint16_t before)
 {
-	uint16_t now = numbering_of(&p->in, p->state.now.slot);
-	uint16_t before = p->state.revert_at ? numbering_of(&p->in, p->state.before.slot) : now;
-	struct ks_req_key *keys = calloc(KS_COUNTED_PAIRS, sizeof(*keys)), next, *last = NULL;
-	int fd = p->in.fd[MAP_requests];
+	uint8_t *keys = calloc(t->max, t->size), *last = NULL;
+	uint16_t numbering;
 	size_t n = 0;
 
-	while (keys && n < KS_COUNTED_PAIRS && !bpf_map_get_next_key(fd, last, &next)) {
-		keys[n] = next;
-		last = &keys[n++];
+	while (keys && n < t->max && !bpf_map_get_next_key(fd, last, keys + n * t->size))
+		last = keys + n++ * t->size;
+	for (size_t i = 0; i < n; i++) {
+		memcpy(&numbering, keys + i * t->size + t->at, sizeof(numbering));
+		if (numbering != now && numbering != before)
+			bpf_map_delete_elem(fd, keys + i * t->size);
 	}
-	for (size_t i = 0; i < n; i++)
-		if (keys[i].numbering != now && keys[i].numbering != before)
-			bpf_map_delete_elem(fd, &keys[i]);
 	free(keys);
+}
+
+#define NUMBERED(map, type, member, max) \
+	{ MAP_##map, sizeof(struct type), offsetof(struct type, member), max }
+
+/* Counters of policies that are gone make room. */
+static void drop_counters(const struct pushing *p)
+{
+	static const struct numbered tables[] = {
+		NUMBERED(requests, ks_req_key, numbering, KS_COUNTED_PAIRS),
+		NUMBERED(exceptions, ks_exception_key, numbering, KS_EXCEPTIONS),
+		NUMBERED(exception_clients, ks_exception_client, what.numbering,
+			 KS_EXCEPTION_CLIENTS),
+		NUMBERED(latency, ks_latency_key, numbering, KS_LATENCY_ASSETS),
+	};
+	uint16_t now = numbering_of(&p->in, p->state.now.slot);
+	uint16_t before = p->state.revert_at ? numbering_of(&p->in, p->state.before.slot) : now;
+
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+		drop_others(p->in.fd[tables[i].id], &tables[i], now, before);
 	empty_near(&p->in, now, before);
 }
 

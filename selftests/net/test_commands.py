@@ -43,6 +43,8 @@ REFUSED = (
     ("counters", PROBLEM, "attach"),
     ("events", PROBLEM, "attach"),
     ("serve", PROBLEM, "attach"),
+    ("capture", USAGE, "--denied"),
+    ("capture --denied missing/x.pcapng", PROBLEM, "attach"),
     ("replay missing.pcap --policy POLICY", PROBLEM, "missing.pcap"),
     ("doctor none0", ENVIRONMENT, "none0"),
     ("guard maybe", USAGE, "'maybe'"),
@@ -66,6 +68,7 @@ PRINTED = (
     ("mode monitor", {"mode"}),
     ("status", {"attached", "mode", "policy"}),
     ("counters", {"packets", "requests", "rules"}),
+    ("capture --denied CAPTURED --seconds 1", {"packets", "lost", "ports"}),
     ("doctor", {"attached", "findings"}),
     ("guard show", {"on", "ports"}),
     ("check POLICY", {"severity", "message"}),
@@ -159,7 +162,7 @@ def test_json():
     with Plant() as plant:
         ks = Keyswitch(plant)
         files = {"POLICY": ks.policy, "CAPTURE": capture(plant.dir / "one.pcap", plant),
-                 "KEYS": plant.dir / "alice",
+                 "KEYS": plant.dir / "alice", "CAPTURED": plant.dir / "denied.pcapng",
                  "OTHER": ks.write_policy("other.yaml", "version: 1\nassets: {{plc: {p.server4}}}\n")}
         for said, keys in PRINTED:
             done = ks.cmd("--json", *argv(said, files), check=False)

@@ -11,7 +11,7 @@
 #include "test.h"
 
 #define LAYOUT_OF_ABI	6
-#define LAYOUT		534545762u
+#define LAYOUT		1475264490u
 
 static uint32_t sum = 2166136261u;
 
@@ -39,6 +39,8 @@ static void flows(void)
 	PLACE(struct ks_flow, id);
 	PLACE(struct ks_flow, generation);
 	PLACE(struct ks_flow, close);
+	PLACE(struct ks_flow, sample_end);
+	PLACE(struct ks_flow, sample_us);
 	PLACE(struct ks_flow, iss);
 	PLACE(struct ks_flow, irs);
 	PLACE(struct ks_flow, win);
@@ -101,6 +103,14 @@ static void others(void)
 	SIZE(struct ks_rule_rec);
 	SIZE(struct ks_bucket);
 	SIZE(struct ks_misc_count);
+	SIZE(struct ks_denied);
+	PLACE(struct ks_denied, leaf);
+	PLACE(struct ks_denied, bytes);
+	SIZE(struct ks_denied_ctl);
+	SIZE(struct ks_exception_key);
+	SIZE(struct ks_exception_client);
+	SIZE(struct ks_latency_key);
+	SIZE(struct ks_latency);
 }
 
 TEST(layout_is_that_of_its_number)
