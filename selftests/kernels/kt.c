@@ -138,22 +138,25 @@ static int load(const char *path, const char *name, const char *variant,
 	return err;
 }
 
-/* kt NAME=OBJECT... */
+/* kt live|all NAME=OBJECT... */
 int main(int argc, char **argv)
 {
 	const struct ks_load_cfg live = { .server_port = 1, .wire = 1 };
 	const struct ks_load_cfg replay = { .server_port = 1, .trace = 1 };
-	int failed = 0;
+	int failed = 0, all = argc > 1 && !strcmp(argv[1], "all");
 
 	libbpf_set_print(quiet);
-	for (int i = 1; i < argc; i++) {
+	if (argc < 3 || (!all && strcmp(argv[1], "live")))
+		return 2;
+	for (int i = 2; i < argc; i++) {
 		char *path = strchr(argv[i], '=');
 
 		if (!path)
 			return 2;
 		*path++ = 0;
 		failed |= load(path, argv[i], "live", &live);
-		failed |= load(path, argv[i], "replay", &replay);
+		if (all)
+			failed |= load(path, argv[i], "replay", &replay);
 	}
 	return failed ? 1 : 0;
 }
