@@ -80,8 +80,9 @@ def other(compiler, cpu):
 
 def every():
     """The build that ships first, then the other -mcpu and the newest compiler."""
-    pairs = [(c, cpu) for c in ("clang", newest()) for cpu in CPUS]
-    return [default(), *(other(*pair) for pair in pairs[1:])]
+    first = default()
+    pairs = {name(c, cpu): (c, cpu) for c in ("clang", newest()) for cpu in CPUS}
+    return [first, *(other(*pair) for label, pair in pairs.items() if label != first.name)]
 
 
 def peers(place, compiler=("gcc",), includes="/usr/include"):

@@ -40,7 +40,7 @@ def commands():
     """What a driver without Python is to be told."""
     said = []
     race = begin(lambda command: said.append(command) or "ok/pass 2 same")
-    return said + [race] * ROUNDS
+    return said + [race] * 2
 
 
 def run(driver):
