@@ -75,7 +75,7 @@ def wrong(row, old):
     return None
 
 
-def judge(kernel, text, required=()):
+def judge(kernel, text, required=(), where=""):
     """Prints a table of what kt said; (passed, failed). Builds in `required` must have
     rows; another build or kernel that has none is shown and not judged."""
     measured, times = parse(text)
@@ -95,7 +95,7 @@ def judge(kernel, text, required=()):
               (f": {why}; on purpose: make budget" if why else ""))
         passed, failed = passed + (word == "ok"), failed + (word == "not ok")
     for build, ms in sorted(times.items()):
-        print(f"# {kernel} {build}: the object loads in {ms / 1000:.2f} s"
+        print(f"# {kernel} {build}: the object loads in {ms / 1000:.2f} s{where}"
               f"{'' if build in known else ', no budget recorded for it'}")
     return passed, failed
 

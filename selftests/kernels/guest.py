@@ -105,7 +105,7 @@ def initrd(place, root, tree, plan):
     for number, data in enumerate(filter(None, (module(tree, name) for name in MODULES))):
         (place / "modules" / f"{number:02}.ko").write_bytes(data)
     names = subprocess.run(["find", "."], cwd=place, capture_output=True, check=True).stdout
-    image = place.with_suffix(".cpio")
+    image = place.with_name(f"{place.name}.cpio")
     with open(image, "wb") as out:
         subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], cwd=place, input=names, stdout=out,
                        check=True)
