@@ -3,6 +3,8 @@
 #   make            the binary
 #   make check      unit tests and checks, no root
 #   make test       everything (root)
+#   make test-kernels  every kernel, compiler, -mcpu and machine, races on two CPUs (root)
+#   make budget     records what the verifier does with each program (root)
 #   make fuzz       the native fuzzers, SECONDS each, two at a time
 #   make fuzz-streams  attacks on streams from seeds, SECONDS, SEED (root)
 #   make soak       attacks, seeded bugs, bad links, races, 200 random policies; MINUTES of
@@ -26,6 +28,9 @@ ZSHDIR ?= $(PREFIX)/share/zsh/vendor-completions
 
 CC ?= gcc
 CLANG ?= clang
+# another root for headers and libraries: CC=aarch64-linux-gnu-gcc SYSROOT=...
+SYSROOT ?=
+override CC := $(CC)$(if $(SYSROOT), --sysroot=$(SYSROOT))
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 LLVM_STRIP ?= $(firstword $(foreach s,llvm-strip llvm-strip-14,$(shell command -v $(s))))
 
@@ -33,7 +38,7 @@ WARN := -Wall -Wextra -Werror
 BPF_CPU ?= v3
 # callbacks of bpf_loop have parameters that they do not need
 BPF_CFLAGS := -O2 -g -target bpf -mcpu=$(BPF_CPU) $(WARN) -Wno-unused-parameter \
-	-isystem /usr/include/$(shell $(CC) -print-multiarch)
+	-isystem $(SYSROOT)/usr/include/$(shell $(CC) -print-multiarch) $(if $(SYSROOT),-isystem $(SYSROOT)/usr/include)
 USER_CPPFLAGS := -std=gnu11 -D_GNU_SOURCE -DKEYSWITCH_VERSION='"$(VERSION)"' -I$(OUT)
 USER_CFLAGS := -O2 -g $(WARN) -Wshadow -Wformat=2 -Wstrict-prototypes -fstack-protector-strong \
 	-D_FORTIFY_SOURCE=2 -fPIE
@@ -52,7 +57,7 @@ UNIT_BIN := $(UNIT_SRC:selftests/unit/%.c=$(OUT)/unit/%)
 Q := $(if $(filter 1,$(V)),,@)
 msg = $(if $(filter 1,$(V)),,@printf '  %-6s %s\n' '$(1)' '$(patsubst $(CURDIR)/%,%,$(2))';)
 
-.PHONY: all check unit test test-kernels fuzz fuzz-streams soak bench bench-compare demo manual install uninstall deb clean format
+.PHONY: all check budget unit test test-kernels fuzz fuzz-streams soak bench bench-compare demo manual install uninstall deb clean format
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -101,6 +106,12 @@ unit: $(UNIT_BIN)
 check: all unit
 	$(Q)for p in policy/*.yaml; do $(OUT)/keyswitch check $$p || exit 1; done
 	$(Q)scripts/check-style
+	$(Q)CLANG=$(CLANG) BPF_CPU=$(BPF_CPU) OUT=$(OUT) selftests/budget
+
+# what the verifier does with each program, into selftests/budget.txt (root)
+budget: all
+	$(Q)CLANG=$(CLANG) BPF_CPU=$(BPF_CPU) OUT=$(OUT) selftests/budget --record
+	$(Q)selftests/kernels/run --record
 
 # from a fresh Debian: installs what is missing first
 test:
@@ -125,8 +136,11 @@ bench: all
 bench-compare:
 	$(Q)selftests/bench/compare $(OLD) $(NEW)
 
-test-kernels: all
-	$(Q)scripts/test kernels
+# from a fresh Debian: installs what is missing first
+test-kernels:
+	$(Q)scripts/install-deps
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)scripts/test all-kernels
 
 # from a fresh Debian: installs what is missing first
 demo:

@@ -86,7 +86,7 @@ KS_GLOBAL int judge_ask(void)
 	w->leaf.asset = w->pkt.asset;
 	reason = policy_ask(w);
 	if (reason == KS_R_ok && w->n_rated)
-		reason = rate_take();
+		reason = rate_take(w);
 	w->refused = reason == KS_R_ok ? 0 : reason;
 	return 0;
 }

@@ -104,28 +104,37 @@ static __always_inline int rate_take_one(struct ks_work *w, __u32 rule)
 	return 1;
 }
 
-/*
- * A token of each rule with a rate that allows the request, or of none. KS_R_ok, or
- * KS_R_rate_limited with the leaf's rule being the one that has none left.
- */
-KS_GLOBAL int rate_take(void)
+/* A token of each limit that the request needs, until one has none left: 0, its rule told. */
+KS_GLOBAL int rate_take_all(void)
 {
 	struct ks_work *w = pkt_work();
-	__u32 i, before;
+	__u32 i;
 
 	if (!w)
-		return KS_R_internal;
-	before = w->pkt.taken;
+		return 0;
 	for (i = 0; i < KS_RATED_MAX && i < w->n_rated; i++) {
 		if (rate_take_one(w, w->rated[i]))
 			continue;
 		w->leaf.rule = w->rated[i];
-		rate_give(before);
-		return KS_R_rate_limited;
+		return 0;
 	}
 	if (w->n_rated <= KS_RATED_MAX)
-		return KS_R_ok;
+		return 1;
 	w->leaf.rule = w->rated[KS_RATED_MAX - 1]; /* more limits than can be asked */
+	return 0;
+}
+
+/*
+ * A token of each rule with a rate that allows the request, or of none. KS_R_ok, or
+ * KS_R_rate_limited with the leaf's rule being the one that has none left. Tokens are
+ * given back from here: below rate_take_all() there is no stack left for it.
+ */
+static __always_inline int rate_take(struct ks_work *w)
+{
+	__u32 before = w->pkt.taken;
+
+	if (rate_take_all())
+		return KS_R_ok;
 	rate_give(before);
 	return KS_R_rate_limited;
 }

@@ -67,7 +67,9 @@ def wait_for(condition, what, timeout=5.0, step=0.01):
 
 
 def build():
-    """Compiles the peers that are C, when their source is newer."""
+    """Compiles the peers that are C, when their source is newer. A guest got them made."""
+    if not shutil.which("gcc"):
+        return
     BUILT.mkdir(parents=True, exist_ok=True)
     multiarch = run("gcc", "-print-multiarch").stdout.strip()
     for name in ("mb_server", "mb_client"):
