@@ -15,6 +15,7 @@
 #include "doctor.h"
 #include "events.h"
 #include "history.h"
+#include "link_follow.h"
 #include "options.h"
 #include "results.h"
 
@@ -117,6 +118,36 @@ static void judge_lost(struct doctor *d)
 	counters_close(&c);
 }
 
+/* Ports that `link_follow` took down. */
+static void judge_held(struct doctor *d, bool lives)
+{
+	bool any = false, wire = false;
+
+	for (int i = 0; i < KS_PORTS_MAX; i++) {
+		const char *nic = d->ports[i].name;
+
+		wire |= d->ports[i].used && d->ports[i].wire;
+		if (!d->ports[i].used || !link_follow_holds(nic))
+			continue;
+		any = true;
+		doctor_found(d, lives ? DOCTOR_NOTE : DOCTOR_PROBLEM, "NIC '%s' is held down by "
+			     "'link_follow'%s", nic, lives ? ": the other port has no carrier" :
+			     ", and serve, which would bring it back, does not run");
+		doctor_advise(d, lives ? "look at the cable of the other port" : "systemctl start "
+			      "keyswitch, or ip link set dev %s up", nic);
+	}
+	if (any || !link_follow_wanted(&d->in))
+		return;
+	if (!wire)
+		doctor_found(d, DOCTOR_NOTE, "the policy says 'link_follow: true' and no wire is attached");
+	else if (!lives)
+		doctor_found(d, DOCTOR_WARNING, "the policy says 'link_follow: true' and serve does not "
+			     "run: no port follows its wire's other one");
+	else
+		return;
+	doctor_advise(d, wire ? "start 'keyswitch serve'" : "it is about --wire alone: leave it out");
+}
+
 static void judge_serve(struct doctor *d)
 {
 	int answers = serve_answers();
@@ -136,6 +167,7 @@ static void judge_serve(struct doctor *d)
 		doctor_found(d, DOCTOR_OK, "'keyswitch serve' runs and answers");
 	}
 	judge_lost(d);
+	judge_held(d, answers > 0);
 }
 
 /* ---- the next boot ---- */
