@@ -151,7 +151,7 @@ def test_off():
         ks.cmd("apply", ks.policy)
         wait_for(lambda: carrier(plant.client, CLIENT_NIC), "brought back with the policy")
         time.sleep(1.5)
-        assert carrier(plant.client, CLIENT_NIC), "a port followed under a policy that says no"
+        equal(told(output), [(PORT_C, "link_down"), (PORT_C, "link_up")], "events, no more since")
 
 
 def test_killed():
