@@ -89,6 +89,19 @@ static int open_output(struct server *s)
 	return EXIT_OK;
 }
 
+/* Whole or not at all: half a line on a full disk would spoil the next one, too. */
+static bool append(int fd, const char *line, size_t len)
+{
+	off_t end = lseek(fd, 0, SEEK_END);	/* -1: no file, and so no disk */
+	ssize_t n = write(fd, line, len);
+
+	if (n == (ssize_t)len)
+		return true;
+	if (n > 0 && end >= 0 && ftruncate(fd, end))
+		complain("half an event is left at the output's end: %s", strerror(errno));
+	return false;
+}
+
 static void write_event(void *arg, json_t *event)
 {
 	char *line = json_dumps(event, JSON_COMPACT);
@@ -100,10 +113,8 @@ static void write_event(void *arg, json_t *event)
 	/* the terminating 0 becomes the line's end */
 	len = strlen(line);
 	line[len] = '\n';
-	if (fwrite(line, 1, len + 1, s->out) != len + 1 || fflush(s->out)) {
+	if (!append(fileno(s->out), line, len + 1))
 		s->counts.write_errors++;
-		clearerr(s->out);
-	}
 	subscribers_send(&s->readers, line, len + 1);
 	free(line);
 }
