@@ -74,6 +74,42 @@ void link_follow_release(const struct ks_port_rec ports[KS_PORTS_MAX])
 		close(set);
 }
 
+/* ---- what is known of the ports ---- */
+
+static void take_change(void *arg, const struct rtnl_change *change)
+{
+	struct link_follow *lf = arg;
+
+	for (int i = 0; i < KS_PORTS_MAX; i++) {
+		struct followed_port *p = &lf->ports[i];
+
+		if (!p->ifindex || p->ifindex != change->ifindex)
+			continue;
+		if (change->carrier && !p->carrier)
+			p->since = instance_clock();
+		if (change->carrier)
+			p->grace = 0;
+		p->up = change->up;
+		p->carrier = change->carrier;
+	}
+}
+
+static int look(struct link_follow *lf)
+{
+	struct rtnl_links links;
+	int err = rtnl_links_load(&links);
+
+	for (int i = 0; i < KS_PORTS_MAX && !err; i++) {
+		const struct rtnl_link *l = rtnl_link(&links, lf->ports[i].ifindex);
+
+		take_change(lf, &(struct rtnl_change){
+			.ifindex = lf->ports[i].ifindex, .gone = !l, .up = l && l->up,
+			.carrier = l && l->carrier });
+	}
+	rtnl_links_free(&links);
+	return err;
+}
+
 /* ---- taking down and bringing back ---- */
 
 static void tell(struct link_follow *lf, const struct followed_port *p, const char *action,
@@ -138,6 +174,9 @@ static void decide(struct link_follow *lf, struct followed_port *p)
 	uint64_t now = instance_clock();
 	char why[64];
 
+	/* what is told may be older than our own taking it down */
+	if (p->held && p->up)
+		look(lf);
 	if (p->held && p->up) {
 		forget_held(p->name);
 		p->held = false;
@@ -163,41 +202,7 @@ static void decide_all(struct link_follow *lf)
 			decide(lf, &lf->ports[i]);
 }
 
-/* ---- what is known of the ports ---- */
-
-static void take_change(void *arg, const struct rtnl_change *change)
-{
-	struct link_follow *lf = arg;
-
-	for (int i = 0; i < KS_PORTS_MAX; i++) {
-		struct followed_port *p = &lf->ports[i];
-
-		if (!p->ifindex || p->ifindex != change->ifindex)
-			continue;
-		if (change->carrier && !p->carrier)
-			p->since = instance_clock();
-		if (change->carrier)
-			p->grace = 0;
-		p->up = change->up;
-		p->carrier = change->carrier;
-	}
-}
-
-static int look(struct link_follow *lf)
-{
-	struct rtnl_links links;
-	int err = rtnl_links_load(&links);
-
-	for (int i = 0; i < KS_PORTS_MAX && !err; i++) {
-		const struct rtnl_link *l = rtnl_link(&links, lf->ports[i].ifindex);
-
-		take_change(lf, &(struct rtnl_change){
-			.ifindex = lf->ports[i].ifindex, .gone = !l, .up = l && l->up,
-			.carrier = l && l->carrier });
-	}
-	rtnl_links_free(&links);
-	return err;
-}
+/* ---- the outside ---- */
 
 static bool follows(const struct ks_port_rec *p, const struct ks_port_rec ports[KS_PORTS_MAX])
 {
@@ -223,8 +228,6 @@ static int take_ports(struct link_follow *lf, const struct instance *in)
 	}
 	return err;
 }
-
-/* ---- the outside ---- */
 
 bool link_follow_wanted(const struct instance *in)
 {
