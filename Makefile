@@ -12,6 +12,7 @@
 #   make bench      cost per packet, beside a no-op and other filters; QUICK=1 (root)
 #   make bench-compare OLD=a.json NEW=b.json
 #   make demo       a plant in namespaces (root)
+#   make docs       docs/reasons.md, from the reason codes
 #   make manual     man pages and completion, made from --help and the schema
 #   make install    DESTDIR, PREFIX
 #   make deb        a Debian package, in .output/deb
@@ -57,7 +58,7 @@ UNIT_BIN := $(UNIT_SRC:selftests/unit/%.c=$(OUT)/unit/%)
 Q := $(if $(filter 1,$(V)),,@)
 msg = $(if $(filter 1,$(V)),,@printf '  %-6s %s\n' '$(1)' '$(patsubst $(CURDIR)/%,%,$(2))';)
 
-.PHONY: all check budget unit test test-kernels fuzz fuzz-streams soak bench bench-compare demo manual install uninstall deb clean format
+.PHONY: all check budget unit test test-kernels fuzz fuzz-streams soak bench bench-compare demo manual docs install uninstall deb clean format
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -153,6 +154,10 @@ manual: $(MANUAL)
 $(MANUAL) &: $(OUT)/keyswitch scripts/make-manual policy/keyswitch.schema.json policy/cell.yaml
 	$(call msg,MANUAL,$(OUT)/manual)
 	$(Q)scripts/make-manual $(OUT)/keyswitch policy/keyswitch.schema.json policy/cell.yaml $(OUT)/manual
+
+# the copy in docs/ is what readers of the repository see; a test holds it to the binary
+docs: $(OUT)/keyswitch
+	$(Q)$(OUT)/keyswitch reasons --markdown > docs/reasons.md
 
 install: all manual
 	install -D -m 0755 $(OUT)/keyswitch $(DESTDIR)$(BINDIR)/keyswitch

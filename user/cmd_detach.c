@@ -10,6 +10,8 @@
 #include "command.h"
 #include "env.h"
 #include "guard.h"
+#include "instance.h"
+#include "link_follow.h"
 #include "loader.h"
 #include "options.h"
 #include "results.h"
@@ -102,6 +104,17 @@ static int report(const struct arguments *args)
 	return EXIT_OK;
 }
 
+/* Remains of an attach may have none. */
+static void know_ports(struct ks_port_rec ports[KS_PORTS_MAX])
+{
+	struct instance in;
+
+	if (!loader_has_links() || loader_wire_left() || instance_open(&in))
+		return;
+	instance_ports(&in, ports);
+	instance_close(&in);
+}
+
 static int run(int argc, char **argv)
 {
 	static const struct argp argp = {
@@ -109,6 +122,7 @@ static int run(int argc, char **argv)
 		.doc = "Ends enforcement and removes everything that attach made. Asks before, "
 		       "or takes --yes.",
 	};
+	struct ks_port_rec ports[KS_PORTS_MAX] = { 0 };
 	struct arguments args = { 0 };
 	int lock, rc;
 
@@ -129,8 +143,12 @@ static int run(int argc, char **argv)
 	rc = check(&args);
 	if (!rc && guard_exists())
 		rc = guard_off(NULL);
-	if (!rc)
+	if (!rc) {
+		know_ports(ports);
 		rc = loader_detach(args.leave);
+	}
+	if (!rc)
+		link_follow_release(ports);
 	close(lock);
 	return rc ? rc : report(&args);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * `keyswitch doctor`: the ways round the enforcer on this gateway. Collects what
- * the checks of doctor_*.c need, runs them and prints. Must not change anything.
+ * `keyswitch doctor`: the ways round the enforcer on this gateway, and whether the
+ * machine goes on enforcing and telling. Collects what the checks of doctor_*.c need,
+ * runs them and prints. Must not change anything.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -27,6 +28,11 @@ static const struct {
 	const char *content;	/* nothing was found */
 } checks[] = {
 	{ "attachment", doctor_attachment, "every NIC's program is where it belongs" },
+	{ "service", doctor_service, "nothing is attached and nothing should be" },
+	{ "driver", doctor_driver, "no NIC to look at" },
+	{ "kernel", doctor_kernel, "the kernel has what the data path needs" },
+	{ "disk", doctor_disk, "there is room for policies, locks and events" },
+	{ "clock", doctor_clock, "the clock is right" },
 	{ "mtu", doctor_mtu, "every NIC's MTU is within XDP's limit" },
 	{ "offload", doctor_offload, "no NIC hides, merges or forwards frames by itself" },
 	{ "sockets", doctor_sockets, "no socket of the gateway at an OT port or toward an asset" },
@@ -43,7 +49,7 @@ static const struct {
 	{ "guard", doctor_guard, "the guard is complete, or there is nothing to guard" },
 };
 
-static const char *const severities[] = { "ok", "warning", "problem" };
+static const char *const severities[] = { "ok", "note", "warning", "problem" };
 
 void doctor_found(struct doctor *d, enum severity severity, const char *fmt, ...)
 {
@@ -170,23 +176,60 @@ static void examine(struct doctor *d)
 	}
 }
 
+static const char *text_of(const json_t *finding, const char *key)
+{
+	return json_string_value(json_object_get(finding, key));
+}
+
+static void print_count(unsigned int n, const char *what, const char *then)
+{
+	printf("%u %s%s%s", n, what, n == 1 ? "" : "s", then);
+}
+
 static void print_findings(const struct doctor *d)
 {
 	const json_t *f;
 	size_t i;
 
 	json_array_foreach(d->findings, i, f) {
-		const char *advice = json_string_value(json_object_get(f, "advice"));
+		const char *advice = text_of(f, "advice");
 
-		printf("%-8s %s: %s\n", json_string_value(json_object_get(f, "severity")),
-		       json_string_value(json_object_get(f, "check")),
-		       json_string_value(json_object_get(f, "seen")));
+		printf("%-8s %s: %s\n", text_of(f, "severity"), text_of(f, "check"),
+		       text_of(f, "seen"));
 		if (advice)
 			printf("         %s\n", advice);
 	}
-	printf("%u problem%s, %u warning%s\n", d->count[DOCTOR_PROBLEM],
-	       d->count[DOCTOR_PROBLEM] == 1 ? "" : "s", d->count[DOCTOR_WARNING],
-	       d->count[DOCTOR_WARNING] == 1 ? "" : "s");
+	print_count(d->count[DOCTOR_PROBLEM], "problem", ", ");
+	print_count(d->count[DOCTOR_WARNING], "warning", ", ");
+	print_count(d->count[DOCTOR_NOTE], "note", "\n");
+}
+
+/* The worst first: what a pager shows of it. */
+static void print_worst(const struct doctor *d, enum severity worst)
+{
+	const json_t *f;
+	size_t i;
+
+	json_array_foreach(d->findings, i, f)
+		if (!strcmp(text_of(f, "severity"), severities[worst])) {
+			printf(", %s: %s", text_of(f, "check"), text_of(f, "seen"));
+			return;
+		}
+}
+
+/* One line and the exit code of a monitoring plugin: 0 ok, 1 warning, 2 critical. */
+static int report_plugin(const struct doctor *d)
+{
+	static const char *const words[] = { "OK", "WARNING", "CRITICAL" };
+	int code = d->count[DOCTOR_PROBLEM] ? 2 : d->count[DOCTOR_WARNING] ? 1 : 0;
+
+	printf("KEYSWITCH %s - ", words[code]);
+	print_count(d->count[DOCTOR_PROBLEM], "problem", ", ");
+	print_count(d->count[DOCTOR_WARNING], "warning", "");
+	if (code)
+		print_worst(d, code == 2 ? DOCTOR_PROBLEM : DOCTOR_WARNING);
+	printf(" | problems=%u warnings=%u\n", d->count[DOCTOR_PROBLEM], d->count[DOCTOR_WARNING]);
+	return code;
 }
 
 static int report(struct doctor *d)
@@ -194,23 +237,39 @@ static int report(struct doctor *d)
 	int rc = EXIT_OK;
 
 	if (options.json)
-		rc = print_json(json_pack("{s:b, s:i, s:i, s:O}", "attached", d->attached,
+		rc = print_json(json_pack("{s:b, s:i, s:i, s:i, s:O}", "attached", d->attached,
 					  "problems", (int)d->count[DOCTOR_PROBLEM], "warnings",
-					  (int)d->count[DOCTOR_WARNING], "findings", d->findings));
+					  (int)d->count[DOCTOR_WARNING], "notes",
+					  (int)d->count[DOCTOR_NOTE], "findings", d->findings));
 	else
 		print_findings(d);
 	return !rc && d->count[DOCTOR_PROBLEM] ? EXIT_PROBLEM : rc;
 }
 
+#define PLUGIN_UNKNOWN 3
+
+enum { KEY_NAGIOS = 0x2000 };
+
+static const struct argp_option table[] = {
+	{ "nagios", KEY_NAGIOS, NULL, 0, "One line and exit code as a monitoring plugin: 0 ok, "
+	  "1 warnings, 2 problems, 3 could not look", 0 },
+	{ 0 }
+};
+
 struct arguments {
 	const char *nics[KS_PORTS_MAX];
 	int n;
+	bool nagios;
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct arguments *args = state->input;
 
+	if (key == KEY_NAGIOS) {
+		args->nagios = true;
+		return 0;
+	}
 	if (key != ARGP_KEY_ARG)
 		return ARGP_ERR_UNKNOWN;
 	if (args->n == KS_PORTS_MAX)
@@ -243,9 +302,11 @@ static int take_nics(struct doctor *d, const struct arguments *args)
 static int run(int argc, char **argv)
 {
 	static const struct argp argp = {
-		.parser = parse, .children = options_child, .args_doc = "[NIC...]",
-		.doc = "Looks for ways round the enforcer on this gateway and changes nothing. "
-		       "NICs are named when nothing is attached.\vExits with 1 if there is a "
+		.options = table, .parser = parse, .children = options_child,
+		.args_doc = "[NIC...]",
+		.doc = "Looks for ways round the enforcer on this gateway, and at service, drivers, "
+		       "kernel, disk and clock; changes nothing. NICs are named when nothing is "
+		       "attached.\vExits with 1 if there is a "
 		       "problem; warnings alone exit with 0.",
 	};
 	struct arguments args = { 0 };
@@ -263,12 +324,14 @@ static int run(int argc, char **argv)
 		rc = take_nics(&d, &args);
 	if (!rc) {
 		examine(&d);
-		rc = report(&d);
+		rc = args.nagios ? report_plugin(&d) : report(&d);
+	} else if (args.nagios) {
+		rc = PLUGIN_UNKNOWN;
 	}
 	release(&d);
 	return rc;
 }
 
 const struct command cmd_doctor = {
-	.name = "doctor", .help = "look for ways round the enforcer", .run = run,
+	.name = "doctor", .help = "look for ways round the enforcer, and at the machine", .run = run,
 };

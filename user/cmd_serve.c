@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * `keyswitch serve`: reads the event ring, hands events to a file and to local
- * readers, answers /metrics. Enforcement does not depend on it. Must not change
- * the instance.
+ * readers, answers /metrics, and lets a wire's ports go down together if the policy
+ * says so. Enforcement does not depend on it. Must not change the instance.
  */
 #include <errno.h>
 #include <signal.h>
@@ -17,6 +17,7 @@
 #include "command.h"
 #include "events.h"
 #include "http.h"
+#include "link_follow.h"
 #include "metrics.h"
 #include "options.h"
 #include "results.h"
@@ -42,6 +43,7 @@ struct server {
 	struct http http;
 	struct serve_counts counts;
 	struct service service;
+	struct link_follow links;
 	int epoll;
 	int signals;
 	int tick;
@@ -85,24 +87,40 @@ static int open_output(struct server *s)
 	return EXIT_OK;
 }
 
-static void take(void *arg, json_t *event)
+/* Whole or not at all: half a line on a full disk would spoil the next one, too. */
+static bool append(int fd, const char *line, size_t len)
+{
+	off_t end = lseek(fd, 0, SEEK_END);	/* -1: no file, and so no disk */
+	ssize_t n = write(fd, line, len);
+
+	if (n == (ssize_t)len)
+		return true;
+	if (n > 0 && end >= 0 && ftruncate(fd, end))
+		complain("half an event is left at the output's end: %s", strerror(errno));
+	return false;
+}
+
+static void write_event(void *arg, json_t *event)
 {
 	char *line = json_dumps(event, JSON_COMPACT);
 	struct server *s = arg;
 	size_t len;
 
-	s->counts.events++;
 	if (!line)
 		return;
 	/* the terminating 0 becomes the line's end */
 	len = strlen(line);
 	line[len] = '\n';
-	if (fwrite(line, 1, len + 1, s->out) != len + 1 || fflush(s->out)) {
+	if (!append(fileno(s->out), line, len + 1))
 		s->counts.write_errors++;
-		clearerr(s->out);
-	}
 	subscribers_send(&s->readers, line, len + 1);
 	free(line);
+}
+
+static void take(void *arg, json_t *event)
+{
+	((struct server *)arg)->counts.events++;
+	write_event(arg, event);
 }
 
 static int write_metrics(FILE *out, void *arg)
@@ -110,6 +128,7 @@ static int write_metrics(FILE *out, void *arg)
 	struct server *s = arg;
 
 	s->counts.subscribers_dropped = s->readers.dropped;
+	s->counts.links = &s->links;
 	return metrics_write(out, &s->in, &s->counts);
 }
 
@@ -150,15 +169,21 @@ static int open_tick(void)
 /* After a detach our maps are nobody's: say so and end, the next start finds the new ones. */
 static void check_attached(struct server *s)
 {
-	uint64_t ticks;
-
-	if (read(s->tick, &ticks, sizeof(ticks)) < 0)
-		return;
-	service_alive(&s->service, &s->in);
 	if (!instance_gone(&s->in))
 		return;
 	complain("the instance at '%s' was detached, serve ends", options.pin_dir);
 	s->done = 1;
+}
+
+/* A manager starts us again, with the privilege that the policy now asks for. */
+static void follow_links(struct server *s)
+{
+	if (link_follow_tick(&s->links, &s->in) || s->links.complained)
+		return;
+	s->links.complained = true;
+	complain("the policy says 'link_follow: true', serve has given up CAP_NET_ADMIN: %s",
+		 service_managed() ? "it ends to be started again" : "start it again");
+	s->done = service_managed();
 }
 
 static void on_signal(struct server *s)
@@ -173,12 +198,26 @@ static void on_signal(struct server *s)
 	}
 }
 
+static void tick(struct server *s)
+{
+	uint64_t ticks;
+
+	if (read(s->tick, &ticks, sizeof(ticks)) < 0)
+		return;
+	service_alive(&s->service, &s->in);
+	check_attached(s);
+	if (!s->done)
+		follow_links(s);
+}
+
 static int dispatch(struct server *s, int fd)
 {
 	if (fd == s->signals)
 		on_signal(s);
 	else if (fd == s->tick)
-		check_attached(s);
+		tick(s);
+	else if (fd == link_follow_fd(&s->links))
+		link_follow_ready(&s->links);
 	else if (fd == events_fd(&s->events))
 		return events_consume(&s->events);
 	else if (fd != http_fd(&s->http))
@@ -209,6 +248,34 @@ static int loop(struct server *s)
 	return err ? EXIT_ENVIRONMENT : EXIT_OK;
 }
 
+/* Reports that the loop waits for; what needs privileges is open. */
+static int watch_all(struct server *s)
+{
+	if (!watch(s, s->signals) && !watch(s, s->tick) && !watch(s, events_fd(&s->events)) &&
+	    !watch(s, http_fd(&s->http)) && !watch(s, link_follow_fd(&s->links)))
+		return EXIT_OK;
+	complain("cannot watch for events: %s", strerror(errno));
+	return EXIT_ENVIRONMENT;
+}
+
+static int serve_links(struct server *s)
+{
+	bool able = link_follow_wanted(&s->in) && service_may_set_links();
+	int rc = link_follow_open(&s->links, &s->in, able, write_event, s);
+
+	if (rc)
+		return rc;
+	rc = watch_all(s);
+	if (!rc)
+		rc = service_drop_privileges(able);
+	if (!rc)
+		follow_links(s);
+	if (!rc)
+		rc = loop(s);
+	link_follow_close(&s->links);
+	return rc;
+}
+
 static int serve(struct server *s)
 {
 	int rc = events_open(&s->events, &s->in, take, s);
@@ -220,15 +287,8 @@ static int serve(struct server *s)
 		rc = subscribers_open(&s->readers, s->epoll);
 	if (!rc) {
 		rc = http_open(&s->http, s->listen, write_metrics, s);
-		if (!rc && (watch(s, s->signals) || watch(s, s->tick) ||
-			    watch(s, events_fd(&s->events)) || watch(s, http_fd(&s->http)))) {
-			complain("cannot watch for events: %s", strerror(errno));
-			rc = EXIT_ENVIRONMENT;
-		}
 		if (!rc)
-			rc = service_drop_privileges();
-		if (!rc)
-			rc = loop(s);
+			rc = serve_links(s);
 		http_close(&s->http);
 		subscribers_close(&s->readers);
 	}

@@ -16,6 +16,7 @@
 #include "devices.h"
 #include "events.h"
 #include "history.h"
+#include "link_follow.h"
 #include "loader.h"
 #include "nic.h"
 #include "options.h"
@@ -146,12 +147,12 @@ static json_t *port_list(const struct counters *c)
 		if (nic_index(p->name) == p->ifindex)
 			xdp = nic_xdp(p->ifindex, &prog);
 		json_array_append_new(list, json_pack(
-			"{s:s, s:I, s:s, s:s, s:s, s:s}", "name", p->name, "ifindex",
+			"{s:s, s:I, s:s, s:s, s:s, s:s, s:b}", "name", p->name, "ifindex",
 			(json_int_t)p->ifindex, "role", name_role(p->role), "attach",
 			name_attach(p->wire, p->sight), "peer",
 			p->peer == i ? "nothing" :
 			p->peer < KS_PORTS_MAX ? c->ports[p->peer].name : "?", "xdp",
-			nic_xdp_name(xdp)));
+			nic_xdp_name(xdp), "held", link_follow_holds(p->name)));
 	}
 	return list;
 }
@@ -329,11 +330,12 @@ static void print_status(const json_t *s)
 
 	json_array_foreach(json_object_get(s, "ports"), i, port) {
 		const char *name, *role, *attach, *peer, *xdp;
+		int held;
 
-		json_unpack((json_t *)port, "{s:s, s:s, s:s, s:s, s:s}", "name", &name, "role",
-			    &role, "attach", &attach, "peer", &peer, "xdp", &xdp);
-		printf("port        %s: %s side, %s to %s, %s XDP\n", name, role, attach, peer,
-		       xdp);
+		json_unpack((json_t *)port, "{s:s, s:s, s:s, s:s, s:s, s:b}", "name", &name, "role",
+			    &role, "attach", &attach, "peer", &peer, "xdp", &xdp, "held", &held);
+		printf("port        %s: %s side, %s to %s, %s XDP%s\n", name, role, attach, peer,
+		       xdp, held ? ", held down by link_follow" : "");
 	}
 	if (json_unpack((json_t *)s, "{s:s, s:s, s:{s:I, s:s, s:s}, s:{s:I, s:I, s:I}, s:b, "
 			"s:{s:I, s:I, s:b}, s:{s:I}}", "mode", &mode, "guarantee", &grade,

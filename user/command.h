@@ -25,6 +25,7 @@ extern const struct command cmd_fmt;
 extern const struct command cmd_explain;
 extern const struct command cmd_diff;
 extern const struct command cmd_groups;
+extern const struct command cmd_reasons;
 extern const struct command cmd_keygen;
 extern const struct command cmd_sign;
 extern const struct command cmd_attach;

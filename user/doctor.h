@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Ways round the enforcer on this gateway: what the checks of `keyswitch doctor`
- * share. Each check adds what it found; one that adds nothing was content.
+ * Ways round the enforcer on this gateway, and what the machine lacks to go on
+ * enforcing and telling: what the checks of `keyswitch doctor` share. Each check adds what it found; one that adds nothing was content.
  * Nothing here may change the system.
  */
 #ifndef KEYSWITCH_DOCTOR_H
@@ -13,7 +13,8 @@
 #include "instance.h"
 #include "rtnl.h"
 
-enum severity { DOCTOR_OK, DOCTOR_WARNING, DOCTOR_PROBLEM };
+/* A note is worth knowing and asks for nothing. */
+enum severity { DOCTOR_OK, DOCTOR_NOTE, DOCTOR_WARNING, DOCTOR_PROBLEM, DOCTOR_SEVERITIES };
 
 struct doctor {
 	bool attached;			/* else NICs of the command line, no policy */
@@ -28,7 +29,7 @@ struct doctor {
 	json_t *rules;			/* nft's ruleset, NULL = not known */
 	json_t *findings;
 	const char *check;		/* that runs now */
-	unsigned int count[3];		/* by enum severity */
+	unsigned int count[DOCTOR_SEVERITIES];
 };
 
 /* What was seen, with the offending value. */
@@ -38,9 +39,20 @@ void doctor_found(struct doctor *d, enum severity severity, const char *fmt, ...
 void doctor_advise(struct doctor *d, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* The value of NAME=value in the services' /etc/default/keyswitch; false: no such file. */
+bool doctor_default(const char *name, char *out, size_t size);
+
 /* The port whose NIC this is, or NULL. */
 const struct ks_port_rec *doctor_port(const struct doctor *d, uint32_t ifindex);
 
+/* doctor_service.c */
+void doctor_service(struct doctor *d);
+/* doctor_kernel.c */
+void doctor_kernel(struct doctor *d);
+void doctor_driver(struct doctor *d);
+/* doctor_disk.c */
+void doctor_disk(struct doctor *d);
+void doctor_clock(struct doctor *d);
 /* doctor_sockets.c */
 void doctor_sockets(struct doctor *d);
 /* doctor_rules.c */

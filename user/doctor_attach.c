@@ -12,6 +12,7 @@
 
 #include "doctor.h"
 #include "guard.h"
+#include "link_follow.h"
 #include "loader.h"
 #include "nic.h"
 
@@ -92,7 +93,8 @@ static void judge_port(struct doctor *d, const struct ks_port_rec *p)
 		return;
 	}
 	judge_program(d, p, ours);
-	if (!l->up) {
+	/* one that `link_follow` holds is the service's to tell */
+	if (!l->up && !link_follow_holds(p->name)) {
 		doctor_found(d, DOCTOR_WARNING, "NIC '%s' is down", p->name);
 		doctor_advise(d, "ip link set dev %s up", p->name);
 	}

@@ -35,7 +35,7 @@ static uint64_t clock_ns(clockid_t clock)
 }
 
 /* The kernel stamps with the monotonic clock; people want the other one. */
-static void set_time(json_t *o, uint64_t monotonic)
+void event_set_time(json_t *o, uint64_t monotonic)
 {
 	uint64_t real = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC) + monotonic;
 	time_t at = (time_t)(real / SECOND);
@@ -146,7 +146,7 @@ json_t *event_json(struct event_source *src, const struct ks_event *e)
 
 	if (!o)
 		return NULL;
-	set_time(o, e->t);
+	event_set_time(o, e->t);
 	json_object_set_new(o, "event_type", json_string("alert"));
 	json_object_set_new(o, "in_iface", json_string(
 		e->port < KS_PORTS_MAX ? src->ports[e->port].name : "?"));
@@ -252,6 +252,11 @@ void event_print(FILE *out, const json_t *event)
 	const json_t *enip = json_object_get(event, "enip");
 	json_int_t hidden = json_integer_value(json_object_get(ks, "suppressed"));
 
+	if (!alert) {
+		fprintf(out, "%.23s admin %s %s: %s\n", word(event, "timestamp"),
+			word(event, "in_iface"), word(ks, "action"), word(ks, "because"));
+		return;
+	}
 	fprintf(out, "%.23s %s %s", word(event, "timestamp"), word(ks, "verdict"),
 		word(event, "in_iface"));
 	if (*word(event, "src_ip"))

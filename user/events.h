@@ -41,6 +41,9 @@ int events_consume(struct event_source *src);
 /* A connection to `serve`, or -1. */
 int events_connect(void);
 
+/* `timestamp` from a time of the data path's clock. */
+void event_set_time(json_t *o, uint64_t monotonic);
+
 /* One line for people. */
 void event_print(FILE *out, const json_t *event);
 

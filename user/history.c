@@ -246,6 +246,21 @@ int history_check_copy(const char *path, const uint8_t digest[32])
 	return -1;
 }
 
+bool history_intact(const char *path)
+{
+	uint8_t digest[SHA256_DIGEST_SIZE];
+	char text[DIGEST_TEXT];
+	size_t len = 0;
+	char *bytes = access(path, R_OK) ? NULL : read_policy(path, &len);
+
+	if (!bytes)
+		return false;
+	digest_of(digest, bytes, len);
+	free(bytes);
+	digest_text(text, digest);
+	return strstr(path, text);
+}
+
 /* The entry as a line; it is released. */
 static int append_entry(json_t *entry)
 {

@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct history_change {
@@ -50,6 +51,8 @@ int history_keep(const char *path, const uint8_t digest[32]);
 void history_copy(const char *digest, char path[PATH_MAX]);
 /* Is the copy still what its name says? 0, or -1 after saying that it is not. */
 int history_check_copy(const char *path, const uint8_t digest[32]);
+/* Likewise of any copy, by its own name, without a word. */
+bool history_intact(const char *path);
 /* Where the policy for the next boot is kept. 0, or -1 with errno set. */
 int history_boot(char path[PATH_MAX]);
 

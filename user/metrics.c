@@ -10,6 +10,7 @@
 
 #include "counters.h"
 #include "devices.h"
+#include "link_follow.h"
 #include "metrics.h"
 #include "names.h"
 #include "nic.h"
@@ -266,6 +267,23 @@ static int singles(FILE *out, const struct counters *c, const struct serve_count
 	return 0;
 }
 
+/* Ports that `link_follow` may hold down. */
+static void links(FILE *out, const struct link_follow *lf)
+{
+	head(out, "keyswitch_link_held", "gauge",
+	     "1 = the wire's other port has no carrier and link_follow holds this one down.");
+	for (int i = 0; i < KS_PORTS_MAX; i++)
+		if (lf->ports[i].ifindex)
+			sample(out, "keyswitch_link_held",
+			       &(struct label){ "port", lf->ports[i].name }, 1, lf->ports[i].held);
+	head(out, "keyswitch_link_holds_total", "counter",
+	     "Times that link_follow of this process took the port down.");
+	for (int i = 0; i < KS_PORTS_MAX; i++)
+		if (lf->ports[i].ifindex)
+			sample(out, "keyswitch_link_holds_total",
+			       &(struct label){ "port", lf->ports[i].name }, 1, lf->ports[i].downs);
+}
+
 int metrics_write(FILE *out, const struct instance *in, const struct serve_counts *serve)
 {
 	struct counters c;
@@ -277,6 +295,8 @@ int metrics_write(FILE *out, const struct instance *in, const struct serve_count
 	}
 	if (!err)
 		err = singles(out, &c, serve);
+	if (!err)
+		links(out, serve->links);
 	counters_close(&c);
 	return err;
 }

@@ -10,11 +10,14 @@
 
 #include "instance.h"
 
+struct link_follow;
+
 /* What `serve` itself counts. */
 struct serve_counts {
 	uint64_t events;		/* read from the ring */
 	uint64_t subscribers_dropped;	/* too slow to take their events */
 	uint64_t write_errors;		/* events that the output refused */
+	const struct link_follow *links;
 };
 
 /* 0 or a negative errno. */

@@ -55,6 +55,20 @@ const char *nic_xdp_name(enum nic_xdp mode)
 	return names[mode];
 }
 
+void nic_driver(const char *name, char *driver, size_t size)
+{
+	struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
+	struct ifreq req = { .ifr_data = (void *)&info };
+	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", name);
+	if (sock < 0 || ioctl(sock, SIOCETHTOOL, &req) || !info.driver[0])
+		snprintf(info.driver, sizeof(info.driver), "?");
+	snprintf(driver, size, "%s", info.driver);
+	if (sock >= 0)
+		close(sock);
+}
+
 /* 1 on, 0 off, -1 unreadable */
 static int flag(int sock, const char *name, uint32_t command, uint32_t mask)
 {

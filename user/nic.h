@@ -18,6 +18,8 @@ enum nic_xdp { NIC_XDP_NONE, NIC_XDP_NATIVE, NIC_XDP_GENERIC, NIC_XDP_UNKNOWN };
 uint32_t nic_index(const char *name);
 /* What is attached; *prog_id is 0 for NONE and UNKNOWN. */
 enum nic_xdp nic_xdp(uint32_t ifindex, uint32_t *prog_id);
+/* "?" where it does not say. */
+void nic_driver(const char *name, char *driver, size_t size);
 const char *nic_xdp_name(enum nic_xdp mode);
 /* Does the NIC hand the stack merged packets (GRO, hardware GRO or LRO on)? Unreadable: yes. */
 bool nic_merges(const char *name);

@@ -272,6 +272,7 @@ struct policy {
 	enum ks_choice outbound;
 	enum ks_on_deny on_deny;
 	int adopt;		/* enum ks_adopt, ADOPT_UNSAID */
+	bool link_follow;	/* a wire's port goes down with the other one's carrier */
 	struct pos mode_at, dflt_at, unlisted_at, other_at, outbound_at;
 	struct prefixes local;
 	struct prefixes protected;

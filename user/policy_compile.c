@@ -33,6 +33,7 @@ static void fill_settings(struct compiler *k)
 	c->cfg->other = (uint8_t)p->other;
 	c->cfg->outbound = (uint8_t)p->outbound;
 	c->cfg->llc = p->llc;
+	c->cfg->link_follow = p->link_follow;
 	c->cfg->zoned = p->zoned;
 	c->cfg->zones = (uint32_t)p->n_zones;
 	c->cfg->conduits = (uint32_t)p->n_conduits;

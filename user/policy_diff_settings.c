@@ -62,6 +62,8 @@ static void compare_words(struct policy_diff *d, const struct policy *was,
 	diff_add_setting(d, "other", choices[was->other], choices[now->other]);
 	diff_add_setting(d, "outbound", choices[was->outbound], choices[now->outbound]);
 	diff_add_setting(d, "on_deny", on_deny[was->on_deny], on_deny[now->on_deny]);
+	diff_add_setting(d, "link_follow", was->link_follow ? "true" : "false",
+			 now->link_follow ? "true" : "false");
 	diff_add_setting(d, "adopt", adopt[was->adopt - ADOPT_UNSAID], adopt[now->adopt - ADOPT_UNSAID]);
 }
 

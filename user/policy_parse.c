@@ -95,6 +95,16 @@ static void read_adopt(struct parser *ps, const struct ynode *n, void *arg)
 		ps->p->adopt = w;
 }
 
+static void read_link_follow(struct parser *ps, const struct ynode *n, void *arg)
+{
+	static const char *const words[] = { "false", "true", NULL };
+	int w = read_word(ps, n, words, NULL);
+
+	(void)arg;
+	if (w >= 0)
+		ps->p->link_follow = w;
+}
+
 static void read_local(struct parser *ps, const struct ynode *n, void *arg)
 {
 	struct prefixes *local = &ps->p->local;
@@ -132,6 +142,7 @@ static const struct ykey top_keys[] = {
 	{ "outbound", read_outbound, false },
 	{ "on_deny", read_on_deny, false },
 	{ "adopt", read_adopt, false },
+	{ "link_follow", read_link_follow, false },
 	{ "local", read_local, false },
 	{ "protected", read_protected, false },
 	{ "ethertypes", read_ethertypes, false },

@@ -49,6 +49,11 @@ static uint32_t attr_u32(const struct rtattr *a)
 	return v;
 }
 
+static uint8_t attr_u8(const struct rtattr *a)
+{
+	return a && RTA_PAYLOAD(a) ? *(const uint8_t *)RTA_DATA(a) : 0;
+}
+
 static void attr_text(char *out, size_t size, const struct rtattr *a)
 {
 	size_t len = a ? RTA_PAYLOAD(a) : 0;
@@ -120,6 +125,7 @@ static int take_link(const struct nlmsghdr *msg, void *to)
 		.master = attr_u32(by[IFLA_MASTER]),
 		.mtu = attr_u32(by[IFLA_MTU]),
 		.up = i->ifi_flags & IFF_UP,
+		.carrier = attr_u8(by[IFLA_CARRIER]),
 		.loopback = i->ifi_flags & IFF_LOOPBACK,
 		.switched = by[IFLA_PHYS_SWITCH_ID],
 	};

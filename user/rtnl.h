@@ -19,6 +19,7 @@ struct rtnl_link {
 	uint32_t lower;		/* link of this namespace that carries it; 0 = none */
 	uint32_t mtu;
 	bool up;
+	bool carrier;
 	bool loopback;
 	bool switched;		/* port of a hardware switch */
 	char name[IFNAMSIZ];

@@ -28,12 +28,18 @@ uint64_t service_period_ns(void)
 	return watchdog_us / 2 * 1000 + 1;
 }
 
+bool service_may_set_links(void)
+{
+	capng_get_caps_process();
+	return capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN);
+}
+
 /*
  * Maps are reached by pins that are root's own files, so the user stays and no other
- * capability is needed: everything that takes one is open by now. A kernel asks for
+ * capability is needed but for links: everything else that takes one is open by now. A kernel asks for
  * CAP_BPF, or for CAP_SYS_ADMIN where a container was given nothing finer.
  */
-int service_drop_privileges(void)
+int service_drop_privileges(bool set_links)
 {
 	unsigned int kept = CAP_BPF;
 	capng_select_t what = CAPNG_SELECT_CAPS;
@@ -46,6 +52,8 @@ int service_drop_privileges(void)
 		what = CAPNG_SELECT_BOTH;
 	capng_clear(CAPNG_SELECT_ALL);
 	capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, kept);
+	if (set_links)
+		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_ADMIN);
 	if (!capng_apply(what) && !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return service_filter();
 	complain("cannot drop privileges, expected to keep CAP_BPF alone: %s", strerror(errno));
@@ -86,6 +94,11 @@ void service_alive(struct service *s, const struct instance *in)
 		sd_notifyf(0, "WATCHDOG=1\nSTATUS=%s", s->status);
 	else
 		sd_notify(0, "WATCHDOG=1");
+}
+
+bool service_managed(void)
+{
+	return getenv("NOTIFY_SOCKET");
 }
 
 void service_stopping(void)

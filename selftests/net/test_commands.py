@@ -5,13 +5,15 @@ what is wrong with its exit code, and prints JSON. A command without a row below
 Owns the rows; what a command does is tested elsewhere.
 """
 import json
+import pathlib
 import re
 import socket
 import struct
+import tempfile
 
 from kit import equal
 from ks import BINARY, Keyswitch
-from plant import PORT_C, PORT_S, Plant, run
+from plant import PORT_C, PORT_S, ROOT, Plant, run
 
 PROBLEM, USAGE, ENVIRONMENT = 1, 2, 3
 PAIR = f"{PORT_C}:{PORT_S}"
@@ -24,6 +26,7 @@ REFUSED = (
     ("explain POLICY --from 10.9.9.9 --to plc --proto tcp", USAGE, "--port"),
     ("explain POLICY --from 10.9.9.9 --to plc --function 6 --address 1 --value big", USAGE, "'big'"),
     ("diff POLICY missing.yaml", USAGE, "missing.yaml"),
+    ("reasons nonsense", USAGE, "'nonsense'"),
     ("groups read", USAGE, "'read'"),
     ("keygen missing/alice", ENVIRONMENT, "missing/alice"),
     ("sign POLICY", USAGE, "--key"),
@@ -74,6 +77,7 @@ PRINTED = (
     ("check POLICY", {"severity", "message"}),
     ("fmt --check POLICY", {"file", "changed"}),
     ("groups", {"groups"}),
+    ("reasons policy_deny", {"reasons"}),
     ("keygen KEYS", {"key"}),
     ("sign --key KEYS.key OTHER", {"key", "digest"}),
     ("diff POLICY POLICY", {"requests", "settings"}),
@@ -134,6 +138,53 @@ def test_refusals():
                 report = said.startswith("check") or (said.startswith("fmt") and options)
                 assert report or not answer, f"{said}: {answer}"
         assert not ks.pins.exists() or not list(ks.pins.iterdir()), list(ks.pins.iterdir())
+
+
+def sections(page):
+    """{command: its part of keyswitch(8)}, options without roff's backslashes."""
+    page = page.replace("\\-", "-").replace("\\fB", "").replace("\\fR", "").replace("\\fI", "")
+    parts = re.split(r"^\.SS keyswitch ", page.split("\n.SH COMMANDS\n")[1].split("\n.SH ")[0],
+                     flags=re.M)[1:]
+    return {part.split()[0]: part for part in parts}
+
+
+def test_manual():
+    """Each command and each of its own options is in keyswitch(8) and in both completions,
+    with the exit codes of all."""
+    with tempfile.TemporaryDirectory() as folder:
+        run(ROOT / "scripts" / "make-manual", BINARY, ROOT / "policy" / "keyswitch.schema.json",
+            ROOT / "policy" / "cell.yaml", folder)
+        page, bash, zsh = ((pathlib.Path(folder) / name).read_text()
+                           for name in ("keyswitch.8", "keyswitch.bash", "_keyswitch"))
+    described = sections(page)
+    equal(sorted(described), sorted(commands()), "commands in keyswitch(8)")
+    exits = page.split(".SH EXIT STATUS")[1].split(".SH ")[0]
+    equal(re.findall(r"\.TP\n\\fB(\d)\\fR", exits), ["0", "1", "2", "3"], "exit codes")
+    for name in commands():
+        text = run(BINARY, name, "--help").stdout
+        own = text.split("--json")[0]
+        arms = [re.search(rf"^\t{name}\)(.*?;;)$", script, re.M | re.S)[1] for script in (bash, zsh)]
+        for option in re.findall(r"^ +(?:-\S, )? *(--[a-z-]+)", own, re.M):
+            assert option in described[name], f"{option} of {name} is missing in keyswitch(8)"
+            for arm in arms:
+                assert option in arm, f"{option} of {name} is missing in {arm[:80]}"
+        assert len(described[name].split("\n")) > 1 and described[name].split("\n")[1], name
+
+
+def test_reasons():
+    """Each reason says what to do, and docs/reasons.md is what the binary prints."""
+    page = run(BINARY, "reasons", "--markdown").stdout
+    equal((ROOT / "docs" / "reasons.md").read_text(), page, "docs/reasons.md, made by 'make docs'")
+    reasons = json.loads(run(BINARY, "--json", "reasons").stdout)["reasons"]
+    listed = re.findall(r"^\tR\((\w+), (\w+),", (ROOT / "bpf" / "reasons.h").read_text(), re.M)
+    equal([r["reason"] for r in reasons], [name for name, _ in listed], "reasons in bpf/reasons.h")
+    for reason, (name, effect) in zip(reasons, listed):
+        equal(reason["effect"], {"PASS": "passes", "DROP": "stopped", "TX": "answered"}[effect], name)
+        for key in ("means", "cause", "advice"):
+            assert len(reason[key]) >= len("its answers"), f"{name}: no {key}: {reason}"
+    # a packet's reason that a row names is another row's name
+    for word in re.findall(r"as for `(\w+)`|as `(\w+)`", page):
+        assert {*word} & {name for name, _ in listed}, word
 
 
 def capture(path, plant):

@@ -11,15 +11,15 @@ import socket
 import time
 
 from kit import cases, denied_write, equal
-from ks import Keyswitch, events, metric
-from plant import PORT_C, PORT_S, ROOT, Plant, PlantError, run, wait_for
+from ks import READONLY, Keyswitch, events, metric
+from plant import PORT_C, PORT_S, ROOT, SERVER_NIC, Plant, PlantError, run, wait_for
 
-CAP_BPF = 1 << 39
+CAP_BPF, CAP_NET_ADMIN = 1 << 39, 1 << 12
 WATCHDOG_US = 400_000
 # what keyswitch.service leaves to the process at its start: a bpffs that is read only ($0)
-# and one capability
+# and two capabilities
 UNIT = ("unshare", "-m", "sh", "-ec", 'mount -o remount,bind,ro "$0"; ! touch "$0/a" 2>&-; '
-        'exec setpriv --bounding-set=-all,+bpf --inh-caps=-all --no-new-privs "$@"')
+        'exec setpriv --bounding-set=-all,+bpf,+net_admin --inh-caps=-all --no-new-privs "$@"')
 # and keyswitch-attach.service
 ATTACH_UNIT = ("setpriv", "--inh-caps=-all", "--no-new-privs",
                "--bounding-set=-all,+bpf,+perfmon,+net_admin,+sys_admin")
@@ -118,7 +118,7 @@ def privileges(pid):
             ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb")}
 
 
-@cases(("root", 0), ("unit", CAP_BPF))
+@cases(("root", 0), ("unit", CAP_BPF | CAP_NET_ADMIN))
 def test_privileges(start_with, bounding):
     """CAP_BPF alone, with all of root's at the start or with the unit's, and it is enough:
     counters, names of a policy that came later, events, a reopened file."""
@@ -177,7 +177,8 @@ def test_filter():
     """No system call of a working serve is refused, and each bpf() of it reads."""
     with Plant() as plant:
         plant.modbus_server()
-        manager, ks = Manager(plant.dir / "notify"), Keyswitch(plant).attach()
+        manager = Manager(plant.dir / "notify")
+        ks = Keyswitch(plant, READONLY + "link_follow: true\n").attach()
         trace = plant.dir / "trace"
         # -D: the tracer is the child, signals go to serve
         serve, output = start(plant, ks, *manager.env(), "strace", "-D", "-o", trace)
@@ -192,6 +193,11 @@ def test_filter():
             ks.cmd("events")
             ks.metrics_text()
             manager.drain()
+        run("ip", "-n", plant.server, "link", "set", SERVER_NIC, "down")
+        wait_for(lambda: manager.drain() or "link_down" in output.read_text(), "a port is held down")
+        run("ip", "-n", plant.server, "link", "set", SERVER_NIC, "up")
+        # a manager that does not read stops the one that pings
+        wait_for(lambda: manager.drain() or "link_up" in output.read_text(), "and brought back")
         wait_for(lambda: "default" in follower.text(), lambda: f"follower: {follower.text()}")
         manager.expect("WATCHDOG", "1")
         serve.proc.send_signal(signal.SIGTERM)

@@ -301,7 +301,7 @@ TEST(policy_wide_ipv6_prefix_says_nothing_about_ipv4)
 TEST(policy_settings_reach_the_tables)
 {
 	struct loaded l = load("version: 1\nmode: monitor\ndefault: allow\nunlisted: allow\nother: deny\n"
-		"outbound: deny\nethertypes: [arp, 0x9999]\nlimits: {flows: 128, event_rate: 7}\n"
+		"outbound: deny\nlink_follow: true\nethertypes: [arp, 0x9999]\nlimits: {flows: 128, event_rate: 7}\n"
 		"assets:\n  a: {address: 10.2.0.1, modbus: {ports: [1502], units: [1, 200], opaque: [65], umas: true, framing: stream}}\n"
 		"  b: {address: 10.2.0.2, enip: {io_ports: [3333]}}\n");
 	const struct ks_asset_rec *a = &l.c->assets[1], *b = &l.c->assets[2];
@@ -310,6 +310,7 @@ TEST(policy_settings_reach_the_tables)
 	CHECK(l.c->limits.modbus_rings == KS_MODBUS_RINGS);
 	CHECK(l.c->cfg->unlisted == KS_ALLOW && l.c->cfg->other == KS_DENY);
 	CHECK(l.c->cfg->outbound == KS_DENY && l.c->cfg->dflt == KS_DEFAULT_ALLOW);
+	CHECK(l.c->cfg->link_follow == 1);
 	CHECK(!l.c->cfg->llc && l.c->cfg->assets == 2 && l.c->cfg->rules == 0);
 	CHECK(l.c->cfg->ethertypes[0x806 >> 3] == 1 << (0x806 & 7));
 	CHECK(l.c->cfg->ethertypes[0x9999 >> 3] == 1 << (0x9999 & 7));
