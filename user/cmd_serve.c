@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -67,6 +68,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return ARGP_ERR_UNKNOWN;
 }
 
+static double real_time(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
 static int open_output(struct server *s)
 {
 	FILE *f;
@@ -107,12 +116,14 @@ static void take(void *arg, json_t *event)
 	free(line);
 }
 
-static int write_metrics(FILE *out, void *arg)
+static int write_metrics(FILE *out, bool openmetrics, void *arg)
 {
 	struct server *s = arg;
 
 	s->counts.subscribers_dropped = s->readers.dropped;
-	return metrics_write(out, &s->in, &s->counts);
+	s->counts.scrapes = s->http.answered;
+	s->counts.connections_cut = s->http.cut;
+	return metrics_write(out, openmetrics, &s->in, &s->counts);
 }
 
 static int watch(struct server *s, int fd)
@@ -269,6 +280,7 @@ static int run(int argc, char **argv)
 	rc = instance_open(&s.in);
 	if (rc)
 		return rc;
+	s.counts.started = real_time();
 	s.epoll = epoll_create1(EPOLL_CLOEXEC);
 	s.signals = open_signals();
 	s.tick = open_tick();

@@ -19,6 +19,8 @@ uint32_t nic_index(const char *name);
 /* What is attached; *prog_id is 0 for NONE and UNKNOWN. */
 enum nic_xdp nic_xdp(uint32_t ifindex, uint32_t *prog_id);
 const char *nic_xdp_name(enum nic_xdp mode);
+/* Is it up, and does its link carry frames? */
+bool nic_carrier(const char *name);
 /* Does the NIC hand the stack merged packets (GRO, hardware GRO or LRO on)? Unreadable: yes. */
 bool nic_merges(const char *name);
 
