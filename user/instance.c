@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -127,6 +128,18 @@ int instance_open(struct instance *in)
 			 options.pin_dir, state.abi, KS_ABI);
 	instance_close(in);
 	return EXIT_PROBLEM;
+}
+
+/* A bpffs keeps when a pin was made; an upgrade leaves the maps where they are. */
+double instance_attached(void)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	instance_path(path, sizeof(path), "maps", map_name(MAP_state));
+	if (stat(path, &st))
+		return 0;
+	return (double)st.st_ctim.tv_sec + (double)st.st_ctim.tv_nsec / 1e9;
 }
 
 uint64_t instance_clock(void)

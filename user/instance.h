@@ -50,6 +50,9 @@ bool instance_exists(void);
 /* Opens the pinned one; EXIT_OK, or another code with a message printed. */
 int instance_open(struct instance *in);
 
+/* When the pinned one was made, and its counters began: seconds of the real clock. */
+double instance_attached(void);
+
 /* CLOCK_MONOTONIC ns: the clock of the data path */
 uint64_t instance_clock(void);
 /*

@@ -161,7 +161,7 @@ static int events(struct writer *w)
 		"Refusals that no event tells of, by rules that say so." };
 	static const struct family uncounted = { "keyswitch_requests_uncounted", FAMILY_COUNTER,
 		NULL, "Requests beyond the table of counted functions." };
-	double since = metrics_attached();
+	double since = instance_attached();
 	struct ks_misc_count misc;
 	int err = counters_misc(w->c, &misc);
 

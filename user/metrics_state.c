@@ -3,49 +3,16 @@
  * Ports, policy and tables as metrics, see metrics_state.h.
  */
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include <bpf/bpf.h>
-
-#include "batch.h"
-#include "history.h"
 #include "metrics_state.h"
-#include "nic.h"
-#include "results.h"
+#include "occupancy.h"
+#include "standing.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* ---- ports ---- */
-
-struct port_state {
-	const struct ks_port_rec *rec;
-	enum nic_xdp xdp;
-	bool carrier;
-};
-
-static size_t look_at_ports(struct port_state states[KS_PORTS_MAX], const struct counters *c)
-{
-	size_t n = 0;
-
-	for (uint32_t i = 0; i < KS_PORTS_MAX; i++) {
-		const struct ks_port_rec *p = &c->ports[i];
-		struct port_state s = { .rec = p, .xdp = NIC_XDP_NONE };
-		uint32_t prog;
-
-		if (!p->used)
-			continue;
-		/* the NIC may be gone, and another one have its name */
-		if (nic_index(p->name) == p->ifindex) {
-			s.xdp = nic_xdp(p->ifindex, &prog);
-			s.carrier = nic_carrier(p->name);
-		}
-		states[n++] = s;
-	}
-	return n;
-}
 
 static void port_info(struct exposition *e, const struct counters *c, const struct port_state *s)
 {
@@ -70,7 +37,7 @@ int metrics_ports(struct exposition *e, const struct counters *c)
 	static const struct family attached = { "keyswitch_port_attached", FAMILY_GAUGE, NULL,
 		"1 = the NIC is there and runs an XDP program." };
 	struct port_state states[KS_PORTS_MAX];
-	size_t n = look_at_ports(states, c);
+	size_t n = port_states(states, c);
 
 	exposition_family(e, &info);
 	for (size_t i = 0; i < n; i++)
@@ -88,30 +55,11 @@ int metrics_ports(struct exposition *e, const struct counters *c)
 
 /* ---- policy ---- */
 
-static bool boot_takes(const struct ks_pol_cfg *cfg)
-{
-	char path[PATH_MAX], digest[DIGEST_TEXT];
-
-	digest_text(digest, cfg->digest);
-	return !history_boot(path) && strstr(path, digest);
-}
-
 static uint64_t seconds_until(uint64_t clock)
 {
 	uint64_t now = instance_clock();
 
 	return clock > now ? (clock - now + KS_SECOND - 1) / KS_SECOND : 0;
-}
-
-double metrics_attached(void)
-{
-	char path[PATH_MAX];
-	struct stat st;
-
-	instance_path(path, sizeof(path), "maps", map_name(MAP_state));
-	if (stat(path, &st))
-		return 0;
-	return (double)st.st_ctim.tv_sec + (double)st.st_ctim.tv_nsec / 1e9;
 }
 
 static void mode(struct exposition *e, const struct ks_state_rec *state)
@@ -149,9 +97,9 @@ int metrics_policy(struct exposition *e, const struct counters *c)
 	mode(e, &c->state);
 	exposition_single(e, &generation, cfg->generation);
 	exposition_single(e, &applied, cfg->applied_at);
-	exposition_single(e, &attached, (uint64_t)metrics_attached());
+	exposition_single(e, &attached, (uint64_t)instance_attached());
 	exposition_single(e, &trial, state_trial_left(&c->state));
-	exposition_single(e, &boot, boot_takes(cfg));
+	exposition_single(e, &boot, !strcmp(standing_boot(c), "this"));
 	exposition_single(e, &rules, cfg->rules);
 	exposition_single(e, &assets, cfg->assets);
 	free(cfg);
@@ -160,58 +108,7 @@ int metrics_policy(struct exposition *e, const struct counters *c)
 
 /* ---- tables ---- */
 
-struct table {
-	const char *name;
-	uint64_t entries;
-	uint64_t limit;
-};
-
-struct client_count {
-	uint64_t clients;
-	uint64_t known;
-};
-
-static int count_client(void *arg, const void *key, const void *value)
-{
-	const struct ks_client_use *use = value;
-	struct client_count *count = arg;
-
-	(void)key;
-	count->clients++;
-	count->known += use->known;
-	return 0;
-}
-
-static int count_one(void *arg, const void *key, const void *value)
-{
-	(void)key;
-	(void)value;
-	++*(uint64_t *)arg;
-	return 0;
-}
-
-/* Its values are one a CPU: keys alone are walked. */
-static uint64_t counted_pairs(const struct instance *in)
-{
-	struct ks_req_key key, *last = NULL;
-	uint64_t n = 0;
-
-	while (n < KS_COUNTED_PAIRS && !bpf_map_get_next_key(in->fd[MAP_requests], last, &key)) {
-		last = &key;
-		n++;
-	}
-	return n;
-}
-
-static uint64_t entries_max(int fd)
-{
-	struct bpf_map_info info = { 0 };
-	uint32_t size = sizeof(info);
-
-	return bpf_obj_get_info_by_fd(fd, &info, &size) ? 0 : info.max_entries;
-}
-
-static void write_tables(struct exposition *e, const struct table *tables, size_t n)
+static void write_tables(struct exposition *e, const struct occupancy *tables, size_t n)
 {
 	static const struct family entries = { "keyswitch_table_entries", FAMILY_GAUGE, NULL,
 		"Entries of a table of the data path." };
@@ -241,34 +138,13 @@ static void write_clients(struct exposition *e, const struct client_count *clien
 
 int metrics_tables(struct exposition *e, const struct counters *c)
 {
-	const struct instance *in = c->in;
-	struct client_count clients = { 0 };
-	struct ks_conduit_use conduits = { 0 };
-	struct ks_table_use use;
-	uint64_t conns = 0;
-	uint32_t zero = 0;
-	int err = bpf_map_lookup_elem(in->fd[MAP_table_use], &zero, &use);
+	struct occupancy tables[OCCUPANCIES];
+	struct client_count clients;
+	int err = occupancy_read(c->in, tables, &clients);
 
-	if (!err)
-		err = bpf_map_lookup_elem(in->fd[MAP_conduit_use], &zero, &conduits);
-	if (!err)
-		err = batch_each(in->fd[MAP_clients], sizeof(struct ks_client_key),
-				 sizeof(struct ks_client_use), count_client, &clients);
-	if (!err)
-		err = batch_each(in->fd[MAP_conns], sizeof(struct ks_conn_key),
-				 sizeof(struct ks_conn), count_one, &conns);
 	if (err)
 		return err;
-	write_tables(e, (struct table[]){
-		{ "flows_ipv4", use.flows[0], use.flows_max },
-		{ "flows_ipv6", use.flows[1], use.flows_max },
-		{ "modbus_rings", use.rings[0], use.rings_max[0] },
-		{ "enip_rings", use.rings[1], use.rings_max[1] },
-		{ "conduit_flows", conduits.used, conduits.max },
-		{ "cip_connections", conns, entries_max(in->fd[MAP_conns]) },
-		{ "clients", clients.clients, entries_max(in->fd[MAP_clients]) },
-		{ "counted_functions", counted_pairs(in), entries_max(in->fd[MAP_requests]) },
-	}, 8);
+	write_tables(e, tables, OCCUPANCIES);
 	write_clients(e, &clients);
 	return 0;
 }

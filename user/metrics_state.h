@@ -13,7 +13,5 @@
 int metrics_ports(struct exposition *e, const struct counters *c);
 int metrics_policy(struct exposition *e, const struct counters *c);
 int metrics_tables(struct exposition *e, const struct counters *c);
-/* When the maps were made: seconds of the real clock. */
-double metrics_attached(void);
 
 #endif
