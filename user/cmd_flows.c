@@ -147,7 +147,7 @@ static void print_all(const struct flow_rows *rows, size_t shown, const struct c
 	if (shown < rows->all)
 		printf("%zu shown of %zu that match\n", shown, rows->n);
 	if (shown)
-		printf("%-*s %-15s %-6s %-8s %4s %5s %5s\n", WIDE, "CLIENT", "ASSET", "PROTO",
+		printf("%-*s %-15s %-6s %-8s %4s %5s %5s NOTE\n", WIDE, "CLIENT", "ASSET", "PROTO",
 		       "STATE", "IDLE", "SENT", "REPLY");
 	for (size_t i = 0; i < shown; i++)
 		print_flow(&rows->v[i]);

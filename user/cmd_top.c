@@ -22,7 +22,7 @@ static const struct argp_option table[] = {
 	{ "once", KEY_ONCE, NULL, 0,
 	  "Print one picture and end; so do --json and what is no terminal", 0 },
 	{ "interval", KEY_INTERVAL, "DURATION", 0, "Time between two looks, 1s, 5m (2s)", 0 },
-	{ "view", KEY_VIEW, "assets|clients|functions|denied", 0, "What is shown first (assets)", 0 },
+	{ "view", KEY_VIEW, "assets|clients|functions|denied|latest", 0, "What is shown first (assets)", 0 },
 	{ "sort", KEY_SORT, "COLUMN", 0, "By this column, or by name (the first one)", 0 },
 	{ "reverse", KEY_REVERSE, NULL, 0, "The other way round", 0 },
 	{ "filter", KEY_FILTER, "TEXT", 0, "Only rows with this in a name", 0 },
@@ -90,7 +90,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_VIEW:
 		view = view_of(arg);
 		if (view < 0)
-			argp_error(state, "view '%s', expected assets, clients, functions or denied",
+			argp_error(state, "view '%s', expected assets, clients, functions, denied or "
+				   "latest",
 				   arg);
 		r->wish.view = (enum top_view)view;
 		return 0;
@@ -123,27 +124,34 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 /* ---- one picture ---- */
 
+/* Name, detail and figures in 80 columns. */
+static void print_row(const struct top_layout *layout, const char *name, const char *detail,
+		      const struct top_row *row)
+{
+	int wide = !layout->detail ? 0 : layout->detail_width < 0 ? 60 + layout->detail_width : layout->detail_width;
+	char text[256], figure[GLANCE_MAX];
+
+	glance_name(text, sizeof(text), name, layout->detail_width < 0 ? (size_t)-layout->detail_width : 32);
+	fputs(text, stdout);
+	if (layout->detail) {
+		glance_name(text, sizeof(text), detail, (size_t)wide);
+		printf(" %s", text);
+	}
+	for (int v = 0; v < TOP_COLUMNS && layout->columns[v].title; v++)
+		printf(" %*s", layout->columns[v].width, !row ? layout->columns[v].title :
+		       top_figure(figure, sizeof(figure), layout->columns[v].kind, row->v[v]));
+	putchar('\n');
+}
+
 static void print_view(const struct top_picture *p, const struct request *r)
 {
 	const struct top_layout *layout = &top_layouts[r->wish.view];
 	size_t n;
 	const struct top_row **rows = top_select(p, &r->wish, &n);
-	char name[256], figure[GLANCE_MAX];
 
-	glance_name(name, sizeof(name), layout->row, 32);
-	fputs(name, stdout);
-	for (int v = 0; v < TOP_COLUMNS && layout->columns[v].title; v++)
-		printf(" %*s", layout->columns[v].width, layout->columns[v].title);
-	putchar('\n');
-	for (size_t i = 0; rows && i < n && (!r->limit || i < r->limit); i++) {
-		glance_name(name, sizeof(name), rows[i]->name, 32);
-		fputs(name, stdout);
-		for (int v = 0; v < TOP_COLUMNS && layout->columns[v].title; v++)
-			printf(" %*s", layout->columns[v].width,
-			       top_figure(figure, sizeof(figure), layout->columns[v].kind,
-					  rows[i]->v[v]));
-		putchar('\n');
-	}
+	print_row(layout, layout->row, layout->detail, NULL);
+	for (size_t i = 0; rows && i < n && (!r->limit || i < r->limit); i++)
+		print_row(layout, rows[i]->name, rows[i]->detail, rows[i]);
 	free(rows);
 }
 

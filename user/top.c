@@ -10,12 +10,14 @@
 
 #include "flows.h"
 #include "glance.h"
+#include "refused.h"
 #include "top.h"
 
 /* Columns of requests: their places in v. NEW is what was refused since the last look. */
 enum { REQ_RATE, REQ_ALLOWED, REQ_DENIED, REQ_NEW, REQ_WOULD, REQ_FLOWS };
 enum { CLI_FLOWS, CLI_OPEN, CLI_ADOPTED, CLI_IDLE, CLI_SENT, CLI_REPLIED };
 enum { DEN_PACKETS, DEN_NEW };
+enum { LAT_AGE, LAT_TIMES };
 
 #define REQUEST_COLUMNS \
 	{ "REQ/S", "rate", TOP_RATE, 6 }, { "ALLOWED", "allowed", TOP_COUNT, 8 }, \
@@ -33,8 +35,10 @@ const struct top_layout top_layouts[TOP_VIEWS] = {
 		{ "REPLY", "bytes_replied", TOP_COUNT, 6 } } },
 	[TOP_FUNCTIONS] = { "functions", "Functions", "function", "proto", 6, {
 		REQUEST_COLUMNS } },
-	[TOP_DENIED] = { "denied", "Denied", "reason", "text", 34, {
+	[TOP_DENIED] = { "denied", "Denied", "reason", "text", -22, {
 		{ "PACKETS", "packets", TOP_COUNT, 8 }, { "NEW", "new", TOP_COUNT, 5 } } },
+	[TOP_LATEST] = { "latest", "Latest", "client", "what", -16, {
+		{ "AGE", "age", TOP_AGE, 5 }, { "TIMES", "times", TOP_COUNT, 6 } } },
 };
 
 struct taker {
@@ -207,6 +211,16 @@ static int take_flows(struct taker *t)
 	return err;
 }
 
+static void on_refused(void *arg, const char *client, const char *what, uint64_t age)
+{
+	struct top_row *row = add(arg, TOP_LATEST, client, what);
+
+	if (!row)
+		return;
+	row->v[LAT_AGE] = (int64_t)age;
+	row->v[LAT_TIMES] = 1;
+}
+
 static int take(struct taker *t)
 {
 	int err = standing_read(&t->p->standing, t->c);
@@ -218,9 +232,10 @@ static int take(struct taker *t)
 		err = counters_packets(t->c, on_packet, t);
 	if (!err)
 		err = take_flows(t);
+	refused_latest(on_refused, t);
 	for (int v = 0; v < TOP_VIEWS; v++) {
 		merge(&t->p->rows[v], top_layouts[v].columns);
-		if (v != TOP_CLIENTS)
+		if (v != TOP_CLIENTS && v != TOP_LATEST)
 			since(t, (enum top_view)v);
 	}
 	return err ? err : t->err;

@@ -11,10 +11,10 @@
 #include "counters.h"
 #include "standing.h"
 
-enum top_view { TOP_ASSETS, TOP_CLIENTS, TOP_FUNCTIONS, TOP_DENIED, TOP_VIEWS };
+enum top_view { TOP_ASSETS, TOP_CLIENTS, TOP_FUNCTIONS, TOP_DENIED, TOP_LATEST, TOP_VIEWS };
 
 #define TOP_COLUMNS 6
-#define TOP_NAME 112
+#define TOP_NAME 160
 
 enum top_kind { TOP_COUNT, TOP_RATE, TOP_AGE };
 
@@ -30,7 +30,7 @@ struct top_layout {
 	const char *title;
 	const char *row;	/* what a row is, and the JSON key of its name */
 	const char *detail;	/* likewise of its second name, NULL without one */
-	int detail_width;
+	int detail_width;	/* less than 0: the name is so wide, and the detail takes the rest */
 	struct top_column columns[TOP_COLUMNS];
 };
 

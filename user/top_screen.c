@@ -91,18 +91,18 @@ static void put_views(const struct screen *s)
 	size_t at = 0;
 
 	for (int v = 0; v < TOP_VIEWS; v++)
-		at += (size_t)snprintf(line + at, sizeof(line) - at, v == (int)w->view ? "[%d %s] " :
-				       " %d %s  ", v + 1, top_layouts[v].title);
+		at += (size_t)snprintf(line + at, sizeof(line) - at, v == (int)w->view ? "[%d %s]" :
+				       " %d %s ", v + 1, top_layouts[v].title);
 	at += (size_t)snprintf(line + at, sizeof(line) - at, " %zu of %zu", s->n,
 			       s->now.rows[w->view].n);
 	if (*w->filter)
-		snprintf(line + at, sizeof(line) - at, "  filter '%s'", w->filter);
+		snprintf(line + at, sizeof(line) - at, "  /%s", w->filter);
 	put(3, A_NORMAL, line);
 }
 
 static int figures_width(const struct top_layout *layout)
 {
-	int width = layout->detail ? layout->detail_width + 1 : 0;
+	int width = layout->detail ? 1 : 0;
 
 	for (int v = 0; v < TOP_COLUMNS && layout->columns[v].title; v++)
 		width += layout->columns[v].width + 1;
@@ -114,14 +114,18 @@ static void put_cells(int y, int attributes, const struct top_layout *layout, co
 		      const char *detail, const char (*cells)[GLANCE_MAX])
 {
 	int columns = COLS < WIDEST ? COLS : WIDEST;
-	int room = columns - 1 - figures_width(layout);
+	int room = columns - 1 - figures_width(layout), wide = layout->detail_width;
 	char line[WIDEST * 8], text[WIDEST * 4 + 1];
 	size_t at;
+
+	/* of the name and of the detail: one is fixed, the other has what is left */
+	wide = !layout->detail ? 0 : wide < 0 ? room + wide : wide;
+	room -= wide;
 
 	glance_name(text, sizeof(text), name, (size_t)(room > 0 ? room : 0));
 	at = (size_t)snprintf(line, sizeof(line), "%s", text);
 	if (layout->detail) {
-		glance_name(text, sizeof(text), detail, (size_t)layout->detail_width);
+		glance_name(text, sizeof(text), detail, (size_t)(wide > 0 ? wide : 0));
 		at += (size_t)snprintf(line + at, sizeof(line) - at, " %s", text);
 	}
 	for (int v = 0; v < TOP_COLUMNS && layout->columns[v].title; v++)
@@ -166,7 +170,7 @@ static void put_rows(struct screen *s)
 }
 
 static const char *const help[] = {
-	"1 2 3 4    assets, clients, functions, denied; TAB the next",
+	"1 to 5     assets, clients, functions, denied by reason, latest; TAB the next",
 	"s S        sort by the next column, by the one before; n by name",
 	"r          turn the order round",
 	"/          filter by a name: type, ENTER keeps it, ESC takes it away",
@@ -177,6 +181,7 @@ static const char *const help[] = {
 	"q          quit",
 	"",
 	"NEW: refused since the last look. WOULD: refused if the mode were enforce.",
+	"Latest: of the events that 'keyswitch serve' has, so without it nothing.",
 	"SENT: bytes of judged requests. '-': not known. FLOWS: tracked connections.",
 };
 
@@ -212,7 +217,7 @@ static void draw(struct screen *s)
 	if (s->typing)
 		snprintf(line, sizeof(line), "filter: %s_", s->wish->filter);
 	else
-		snprintf(line, sizeof(line), "1-4 view  s sort  r reverse  / filter  p pause  "
+		snprintf(line, sizeof(line), "1-5 view  s sort  r reverse  / filter  p pause  "
 			 "h help  q quit");
 	put(LINES - 1, A_REVERSE, line);
 	refresh();
@@ -318,7 +323,7 @@ static void on_key(struct screen *s, int key)
 		return;
 	}
 	switch (key) {
-	case '1': case '2': case '3': case '4':
+	case '1': case '2': case '3': case '4': case '5':
 		set_view(s, key - '1');
 		break;
 	case '\t':

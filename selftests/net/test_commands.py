@@ -71,7 +71,7 @@ PRINTED = (
     ("mode monitor", {"mode"}),
     ("status", {"attached", "mode", "policy"}),
     ("flows", {"tracked", "open", "limit", "flows"}),
-    ("top --once", {"assets", "clients", "functions", "denied"}),
+    ("top --once", {"assets", "clients", "functions", "denied", "latest"}),
     ("counters", {"packets", "requests", "rules"}),
     ("doctor", {"attached", "findings"}),
     ("guard show", {"on", "ports"}),

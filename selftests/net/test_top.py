@@ -53,7 +53,7 @@ def framed(term):
                re.match(r"\d\d:\d\d:\d\d ", term.line(1)) and
                (term.line(2) == "no trouble" or term.line(2).startswith("TROUBLE: ")) and
                "1 Assets" in term.line(3) and
-               term.line(term.lines - 1).startswith("1-4 view  s sort"), "the frame")
+               term.line(term.lines - 1).startswith("1-5 view  s sort"), "the frame")
     equal(term.beyond(), [], "beyond the width")
 
 
@@ -104,12 +104,17 @@ def test_views():
             equal(row(term, "policy_deny")[-2], "1", "packets")
             assert "request denied by policy" in term.text(), term.text()
             framed(term)
-            for view in "1234":     # every column can be marked, and has room for its mark
+            for view in "12345":     # every column can be marked, and has room for its mark
                 term.keys(view)
                 for _ in range(7):
                     term.keys("s")
                     term.until(lambda: "*" in term.line(4), "a mark")
                     assert "~" not in term.line(4), term.line(4)
+            term.keys("5")
+            term.until(lambda: row(term, plant.client4), "a client that was refused")
+            assert "plc: unit 1 write_single_register address 10" in term.text(), term.text()
+            equal(row(term, plant.client4)[-1], "1", "times")
+            framed(term)
             term.keys("h")
             term.until(lambda: "this help" in term.text(), "help")
             framed(term)
@@ -146,7 +151,7 @@ def test_sort_filter_pause():
             term.until(lambda: names(term) == [], "nothing matches")
             assert "0 of 3" in term.line(3), term.line(3)
             term.keys("\x7f\r")
-            term.until(lambda: "filter 'BOIL'" in term.line(3), "kept")
+            term.until(lambda: term.line(3).endswith(" 1 of 3  /BOIL"), "kept")
             term.keys("\x1b")
             term.until(lambda: len(names(term)) == 3, "and taken away")
             framed(term)
@@ -169,15 +174,15 @@ def test_size():
             term.until(lambda: term.line(0) == "terminal too small: 50x8, expected 60x10", "too small")
             equal(term.beyond(), [], "beyond the width")
             term.resize(60, 10)
-            term.until(lambda: row(term, "plc") and term.line(9).startswith("1-4 view"), "small")
+            term.until(lambda: row(term, "plc") and term.line(9).startswith("1-5 view"), "small")
             equal(term.beyond(), [], "beyond the width")
             assert term.line(4).endswith("FLOWS"), term.text()
             term.resize(132, 40)
-            term.until(lambda: term.line(39).startswith("1-4 view") and
+            term.until(lambda: term.line(39).startswith("1-5 view") and
                        row(term, LONG), "wide: the whole name")
             framed(term)
             term.resize(80, 24)
-            term.until(lambda: term.line(23).startswith("1-4 view"), "as before")
+            term.until(lambda: term.line(23).startswith("1-5 view"), "as before")
             framed(term)
 
 
@@ -224,6 +229,12 @@ def test_once():
               {"write_single_register": ("modbus", 1), "read_holding_registers": ("modbus", 0)},
               "functions")
         equal(said["standing"]["denied"], 1, "denied")
+        equal([(r["client"], r["times"], "write_single_register" in r["what"]) for r in said["latest"]],
+              [(plant.client4, 1, True)], "latest")
+        for view in ("clients", "functions", "denied", "latest"):
+            lines = ks.cmd("top", "--view", view).stdout.splitlines()
+            assert len(lines) > 2, lines
+            equal([line for line in lines if len(line) > 80], [], "lines that are too wide")
         no_writes(log)
         with top(plant, ks, term="nonsense") as term:
             equal(term.wait(), 3, "exit code")
