@@ -13,6 +13,8 @@
 #include "metrics_state.h"
 #include "names.h"
 
+#define ZEROS_MAX 1000 /* assets of a policy that are told of before they were asked anything */
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const char *const accesses[] = {
@@ -102,8 +104,9 @@ static void write_asset(struct writer *w, uint32_t asset)
 				{ "access", accesses[a] }, { "verdict", name_verdict(v) },
 			};
 
-			exposition_sample(&w->e, labels, COUNT(labels),
-					  w->assets[asset].requests[a][v]);
+			if (w->assets[asset].requests[a][v] || w->c->names.assets <= ZEROS_MAX)
+				exposition_sample(&w->e, labels, COUNT(labels),
+						  w->assets[asset].requests[a][v]);
 		}
 }
 

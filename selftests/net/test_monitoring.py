@@ -11,7 +11,7 @@ import urllib.parse
 import urllib.request
 
 from kit import cases, denied_write, equal, read_registers, write_register
-from ks import Keyswitch
+from ks import READONLY, Keyswitch
 from plant import CLIENT_NIC, PORT_C, PORT_S, ROOT, SERVER_NIC, Plant, netns, run, wait_for
 
 FOLDER = ROOT / "policy" / "monitoring"
@@ -123,6 +123,22 @@ def test_formats():
         equal({(n, k, h + ".") for n, k, h in said},
               {(n, kind[n], h) for n, h in re.findall(r"^# HELP (\w+) (.*)$", plain, re.M)},
               "metrics in the table of docs/monitoring.md")
+
+
+@cases((1000,), (1001,))
+def test_many_assets(assets):
+    """Zeros end with the thousandth asset, what was counted does not."""
+    with Plant() as plant:
+        plant.modbus_server()
+        more = "".join(f"  a{n}: 10.50.{n >> 8}.{n & 255}\n" for n in range(assets - 1))
+        ks = Keyswitch(plant, READONLY.replace("assets:\n", "assets:\n" + more)).attach()
+        ks.serve()
+        assert not denied_write(plant), "a write"
+        rows = [line for line in ks.metrics_text().splitlines()
+                if line.startswith("keyswitch_asset_requests_total{")]
+        equal([r for r in rows if not r.endswith(" 0")], [
+            'keyswitch_asset_requests_total{asset="plc",access="write",verdict="deny"} 1'], "counted")
+        equal(len(rows), 9000 if assets == 1000 else 1, "series")
 
 
 def test_alerts():
