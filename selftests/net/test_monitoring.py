@@ -7,11 +7,12 @@ import json
 import re
 import shutil
 import subprocess
+import time
 import urllib.parse
 import urllib.request
 
-from kit import cases, denied_write, equal, read_registers, write_register
-from ks import READONLY, Keyswitch
+from kit import abort, cases, denied_write, equal, read_registers, write_register
+from ks import READONLY, Keyswitch, metric
 from plant import CLIENT_NIC, PORT_C, PORT_S, ROOT, SERVER_NIC, Plant, netns, run, wait_for
 
 FOLDER = ROOT / "policy" / "monitoring"
@@ -123,6 +124,49 @@ def test_formats():
         equal({(n, k, h + ".") for n, k, h in said},
               {(n, kind[n], h) for n, h in re.findall(r"^# HELP (\w+) (.*)$", plain, re.M)},
               "metrics in the table of docs/monitoring.md")
+
+
+def test_figures():
+    """How things stand, against what was done: mode, policy, trial, boot, tables, clients."""
+    with Plant() as plant:
+        plant.modbus_server()
+        start = time.time()
+        ks = Keyswitch(plant).attach()
+        ks.serve()
+
+        def now(name, **labels):
+            return metric(ks.metrics_text(), f"keyswitch_{name}", **labels)
+        for name in ("attached_timestamp_seconds", "policy_applied_timestamp_seconds",
+                     "serve_start_timestamp_seconds"):
+            assert start - 2 <= now(name) <= time.time(), (name, now(name), start)
+        equal([now(n) for n in ("enforcing", "policy_generation", "policy_rules", "policy_assets",
+                                "boot_policy_current", "trial_remaining_seconds", "clients")],
+              [1, 1, 2, 1, 1, 0, 0], "at the start")
+        socks = [plant.connect(plant.server4, 502, source) for source in
+                 (plant.client4, plant.other4, plant.other4)]
+        socks.append(plant.connect(plant.server6, 502))
+        wait_for(lambda: now("clients_known") == 3, lambda: f"{now('clients_known')} known clients")
+        equal([now("table_entries", table=t) for t in
+               ("flows_ipv4", "flows_ipv6", "modbus_rings", "enip_rings", "clients")],
+              [3, 1, 4, 0, 3], "entries")
+        equal([now("table_entries_limit", table=t) for t in
+               ("flows_ipv4", "flows_ipv6", "modbus_rings", "enip_rings", "clients")],
+              [4096, 4096, 2048, 1024, 16384], "limits")
+        equal((now("flows"), now("flows_adopted")), (4, 0), "connections")
+        equal((now("port_info", port=PORT_C, role="client", attach="wire", peer=PORT_S, xdp="native"),
+               now("port_info", port=PORT_S, role="protected", peer=PORT_C)), (1, 1), "ports")
+        ks.cmd("mode", "monitor")
+        assert denied_write(plant), "a write in monitor mode"
+        equal((now("enforcing"), now("asset_requests_total", asset="plc", access="write",
+                                     verdict="would_deny")), (0, 1), "monitor mode")
+        ks.cmd("mode", "enforce")
+        ks.cmd("apply", ks.write_policy("next.yaml", READONLY + "outbound: deny\n"), "--confirm", "1m")
+        assert 0 < now("trial_remaining_seconds") <= 60, now("trial_remaining_seconds")
+        equal((now("policy_generation"), now("boot_policy_current")), (2, 0), "on trial")
+        ks.cmd("confirm")
+        equal((now("trial_remaining_seconds"), now("boot_policy_current")), (0, 1), "confirmed")
+        for sock in socks:
+            abort(sock)
 
 
 @cases((1000,), (1001,))
