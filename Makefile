@@ -44,7 +44,7 @@ USER_CPPFLAGS := -std=gnu11 -D_GNU_SOURCE -DKEYSWITCH_VERSION='"$(VERSION)"' -I$
 USER_CFLAGS := -O2 -g $(WARN) -Wshadow -Wformat=2 -Wstrict-prototypes -fstack-protector-strong \
 	-D_FORTIFY_SOURCE=2 -fPIE
 USER_LDFLAGS := -pie -Wl,-z,relro,-z,now,--as-needed
-LIBS := -lbpf -lelf -lz -lfyaml -ljansson -lpcap -lmicrohttpd -lnettle -lsodium -lsystemd -lcap-ng -lseccomp
+LIBS := -lbpf -lelf -lz -lfyaml -ljansson -lpcap -lmicrohttpd -lnettle -lsodium -lsystemd -lcap-ng -lseccomp -lncursesw -ltinfo
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 SKELETONS := $(OUT)/keyswitch.skel.h $(OUT)/guard.skel.h
@@ -161,8 +161,9 @@ docs: $(OUT)/keyswitch
 
 install: all manual
 	install -D -m 0755 $(OUT)/keyswitch $(DESTDIR)$(BINDIR)/keyswitch
-	install -d $(DESTDIR)$(DATADIR)/policy
+	install -d $(DESTDIR)$(DATADIR)/policy/monitoring
 	install -m 0644 policy/*.yaml policy/*.json $(DESTDIR)$(DATADIR)/policy
+	install -m 0644 policy/monitoring/* $(DESTDIR)$(DATADIR)/policy/monitoring
 	install -D -m 0644 $(OUT)/manual/keyswitch.8 $(DESTDIR)$(MANDIR)/man8/keyswitch.8
 	install -D -m 0644 $(OUT)/manual/keyswitch-policy.5 $(DESTDIR)$(MANDIR)/man5/keyswitch-policy.5
 	install -D -m 0644 $(OUT)/manual/keyswitch.bash $(DESTDIR)$(BASHDIR)/keyswitch

@@ -14,6 +14,8 @@
 
 static void add_packets(void *arg, const struct packet_row *r)
 {
+	if (!r->packets)
+		return;
 	json_array_append_new(arg, json_pack("{s:s, s:s, s:s, s:I}", "port", r->port, "reason",
 					     name_reason(r->reason), "action",
 					     name_action(r->action), "packets",

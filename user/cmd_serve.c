@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -65,6 +66,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		argp_error(state, "unexpected argument '%s'", arg);
 	}
 	return ARGP_ERR_UNKNOWN;
+}
+
+static double real_time(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
 static int open_output(struct server *s)
@@ -123,13 +132,15 @@ static void take(void *arg, json_t *event)
 	write_event(arg, event);
 }
 
-static int write_metrics(FILE *out, void *arg)
+static int write_metrics(FILE *out, bool openmetrics, void *arg)
 {
 	struct server *s = arg;
 
 	s->counts.subscribers_dropped = s->readers.dropped;
 	s->counts.links = &s->links;
-	return metrics_write(out, &s->in, &s->counts);
+	s->counts.scrapes = s->http.answered;
+	s->counts.connections_cut = s->http.cut;
+	return metrics_write(out, openmetrics, &s->in, &s->counts);
 }
 
 static int watch(struct server *s, int fd)
@@ -311,6 +322,7 @@ static int run(int argc, char **argv)
 	rc = instance_open(&s.in);
 	if (rc)
 		return rc;
+	s.counts.started = real_time();
 	s.epoll = epoll_create1(EPOLL_CLOEXEC);
 	s.signals = open_signals();
 	s.tick = open_tick();

@@ -3,6 +3,7 @@
  * `keyswitch status`: what is attached, how sound it is, what it costs.
  * Must not change anything.
  */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@
 #include "options.h"
 #include "results.h"
 #include "shadow.h"
+#include "standing.h"
 
 /* The least that any port sees. */
 static enum ks_sight sight(const struct counters *c)
@@ -192,20 +194,6 @@ static json_t *trial_object(const struct counters *c)
 	return o;
 }
 
-/* What the next attach takes: "this", "other" or "none". */
-static const char *boot_policy(const struct counters *c)
-{
-	struct ks_pol_cfg *cfg = instance_policy(c->in, c->state.now.slot);
-	char path[PATH_MAX], digest[DIGEST_TEXT] = "?";
-
-	if (cfg)
-		digest_text(digest, cfg->digest);
-	free(cfg);
-	if (history_boot(path))
-		return "none";
-	return strstr(path, digest) ? "this" : "other";
-}
-
 /* Seconds that `adopt: audit` still takes over connections that run without an entry. */
 static json_int_t taking_over(const struct counters *c, const struct ks_pol_cfg *cfg)
 {
@@ -236,27 +224,6 @@ static json_t *segmentation(const struct counters *c)
 	return o;
 }
 
-static void print_segmentation(const json_t *s)
-{
-	json_int_t zones, conduits, connections, limit, left;
-	int on, bound;
-
-	if (json_unpack((json_t *)s, "{s:b, s:I, s:I, s:b, s:I, s:I, s:I}", "on", &on, "zones",
-			&zones, "conduits", &conduits, "bound_hosts", &bound, "connections",
-			&connections, "limit", &limit, "taking_over", &left))
-		return;
-	printf("zones       ");
-	if (on)
-		printf("on: %lld zones, %lld conduits, %lld entries of %lld for their connections",
-		       (long long)zones, (long long)conduits, (long long)connections,
-		       (long long)limit);
-	else
-		printf("off: the policy has none");
-	if (left)
-		printf("; those that run already are taken over for %lld s", (long long)left);
-	printf("%s\n", bound ? "; hosts are bound to MACs or VLANs" : "");
-}
-
 static uint32_t max_entries(int fd)
 {
 	struct bpf_map_info info = { 0 };
@@ -274,7 +241,7 @@ static bool serve_runs(void)
 	return fd >= 0;
 }
 
-static json_t *collect(const struct counters *c)
+static json_t *collect(const struct counters *c, const struct standing *standing)
 {
 	struct ks_misc_count misc = { 0 };
 	struct flow_count flows;
@@ -284,11 +251,12 @@ static json_t *collect(const struct counters *c)
 		return NULL;
 	guarantee(grade, sizeof(grade), c, &flows);
 	return json_pack(
-		"{s:b, s:s, s:s, s:o, s:I, s:o, s:o, s:s, s:o, s:{s:I, s:I, s:I}, s:b, s:o, s:{s:I, s:I, s:b}, s:o, s:s}",
+		"{s:b, s:s, s:o, s:s, s:o, s:I, s:o, s:o, s:s, s:o, s:{s:I, s:I, s:I}, s:b, s:o, s:{s:I, s:I, s:b}, s:o, s:s}",
 		"attached", 1, "mode", name_mode(c->state.now.mode),
+		"standing", standing_json(standing),
 		"guarantee", grade, "ports", port_list(c),
 		"generation", (json_int_t)c->names.generation, "policy", policy_object(c),
-		"trial", trial_object(c), "boot", boot_policy(c),
+		"trial", trial_object(c), "boot", standing_boot(c),
 		"shadow", shadow_json(c->in, &c->state),
 		"flows", "tracked", (json_int_t)flows.flows,
 		"limit", (json_int_t)max_entries(c->in->fd[MAP_flows4]),
@@ -299,72 +267,139 @@ static json_t *collect(const struct counters *c)
 		"memory", memory(c->in), "version", KEYSWITCH_VERSION);
 }
 
-static void print_beside(const json_t *s)
-{
-	const json_t *trial = json_object_get(s, "trial");
-	const json_t *shadow = json_object_get(s, "shadow");
-	const char *boot = json_string_value(json_object_get(s, "boot"));
+/* ---- text ---- */
 
-	if (json_is_object(trial))
-		printf("trial       %lld s left, then generation %lld again; 'keyswitch confirm' "
-		       "keeps this one\n",
-		       (long long)json_integer_value(json_object_get(trial, "seconds_left")),
-		       (long long)json_integer_value(json_object_get(trial, "generation_before")));
-	if (json_is_object(shadow))
-		printf("shadow      generation %lld judged beside: %lld of %lld would differ\n",
-		       (long long)json_integer_value(json_object_get(shadow, "generation")),
-		       (long long)json_integer_value(json_object_get(shadow, "differ")),
-		       (long long)json_integer_value(json_object_get(shadow, "judged")));
-	if (json_is_null(trial) && boot && strcmp(boot, "this"))
-		printf("boot        %s: attach without --policy does not take the policy in force\n",
-		       strcmp(boot, "none") ? "another policy" : "no policy");
+#define LABEL 12
+#define WIDTH 80
+
+/* "label       text", broken between words where the line would be too long. */
+static void __attribute__((format(printf, 2, 3))) print_line(const char *label, const char *fmt, ...)
+{
+	char text[512], *word, *rest = text;
+	size_t at = LABEL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	printf("%-*s", LABEL, label);
+	while ((word = strsep(&rest, " "))) {
+		size_t len = strlen(word);
+
+		if (at > LABEL && at + 1 + len > WIDTH) {
+			printf("\n%*s", LABEL, "");
+			at = LABEL;
+		}
+		at += (size_t)printf("%s%s", at > LABEL ? " " : "", word);
+	}
+	putchar('\n');
 }
 
-static void print_status(const json_t *s)
+static long long number(const json_t *o, const char *key)
 {
-	const char *spoofing, *digest, *when, *mode, *grade;
+	return (long long)json_integer_value(json_object_get(o, key));
+}
+
+static const char *word(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s ? s : "?";
+}
+
+static bool flag(const json_t *o, const char *key)
+{
+	return json_is_true(json_object_get(o, key));
+}
+
+static void print_segmentation(const json_t *s)
+{
+	const char *bound = flag(s, "bound_hosts") ? "; hosts are bound to MACs or VLANs" : "";
+	char over[96] = "";
+
+	if (!json_is_object(s))
+		return;
+	if (number(s, "taking_over"))
+		snprintf(over, sizeof(over), "; those that run already are taken over for %lld s",
+			 number(s, "taking_over"));
+	if (flag(s, "on"))
+		print_line("zones", "on: %lld zones, %lld conduits, %lld entries of %lld for their "
+			   "connections%s%s", number(s, "zones"), number(s, "conduits"),
+			   number(s, "connections"), number(s, "limit"), over, bound);
+	else
+		print_line("zones", "off: the policy has none%s%s", over, bound);
+}
+
+static void print_policy(const json_t *s)
+{
+	const json_t *policy = json_object_get(s, "policy"), *trial = json_object_get(s, "trial");
+	const json_t *shadow = json_object_get(s, "shadow");
+
+	print_line("policy", "generation %lld of %s, %lld rules, %lld assets, sha256 %.16s...",
+		   number(policy, "generation"), word(policy, "applied_at"), number(policy, "rules"),
+		   number(policy, "assets"), word(policy, "digest"));
+	if (json_is_object(trial))
+		print_line("trial", "%lld s left, then generation %lld again; 'keyswitch confirm' "
+			   "keeps this one", number(trial, "seconds_left"),
+			   number(trial, "generation_before"));
+	if (json_is_object(shadow))
+		print_line("shadow", "generation %lld judged beside: %lld of %lld would differ",
+			   number(shadow, "generation"), number(shadow, "differ"),
+			   number(shadow, "judged"));
+}
+
+static void print_ports(const json_t *s)
+{
 	const json_t *port;
-	json_int_t generation, tracked, limit, adopted, bytes, lost, hidden;
-	int consumer, spoof;
 	size_t i;
 
-	json_array_foreach(json_object_get(s, "ports"), i, port) {
-		const char *name, *role, *attach, *peer, *xdp;
-		int held;
+	json_array_foreach(json_object_get(s, "ports"), i, port)
+		print_line("port", "%s: %s side, %s to %s, %s XDP%s", word(port, "name"),
+			   word(port, "role"), word(port, "attach"), word(port, "peer"),
+			   word(port, "xdp"), flag(port, "held") ? ", held down by link_follow" : "");
+}
 
-		json_unpack((json_t *)port, "{s:s, s:s, s:s, s:s, s:s, s:b}", "name", &name, "role",
-			    &role, "attach", &attach, "peer", &peer, "xdp", &xdp, "held", &held);
-		printf("port        %s: %s side, %s to %s, %s XDP%s\n", name, role, attach, peer,
-		       xdp, held ? ", held down by link_follow" : "");
-	}
-	if (json_unpack((json_t *)s, "{s:s, s:s, s:{s:I, s:s, s:s}, s:{s:I, s:I, s:I}, s:b, "
-			"s:{s:I, s:I, s:b}, s:{s:I}}", "mode", &mode, "guarantee", &grade,
-			"policy", "generation", &generation, "digest", &digest, "applied_at",
-			&when, "flows", "tracked", &tracked, "limit", &limit, "adopted",
-			&adopted, "anti_spoof", &spoof, "events", "lost", &lost, "suppressed",
-			&hidden, "serve", &consumer, "memory", "bytes", &bytes))
-		return;
-	spoofing = spoof ? "on" : "off: no address of the policy is known to be behind the gateway";
-	printf("mode        %s\nguarantee   %s\n", mode, grade);
-	printf("policy      generation %lld of %s, sha256 %.16s...\n", (long long)generation, when,
-	       digest);
-	print_beside(s);
-	printf("anti-spoof  %s\n", spoofing);
+/* What matters first: the line that says how it stands, and what is wrong. */
+static void print_standing(const struct standing *standing)
+{
+	char line[128];
+
+	standing_line(line, sizeof(line), standing);
+	puts(line);
+	for (size_t i = 0; i < standing->troubles; i++)
+		print_line("trouble", "%s", standing->trouble[i]);
+	if (!standing->troubles)
+		print_line("trouble", "none");
+}
+
+static void print_status(const json_t *s, const struct standing *standing)
+{
+	const json_t *flows = json_object_get(s, "flows"), *events = json_object_get(s, "events");
+
+	print_standing(standing);
+	print_line("guarantee", "%s", word(s, "guarantee"));
+	print_policy(s);
+	print_ports(s);
+	print_line("anti-spoof", "%s", flag(s, "anti_spoof") ? "on" :
+		   "off: no address of the policy is known to be behind the gateway");
 	print_segmentation(json_object_get(s, "segmentation"));
-	printf("flows       %lld tracked, limit %lld per address family, %lld adopted\n",
-	       (long long)tracked, (long long)limit, (long long)adopted);
-	printf("events      %lld lost, %lld suppressed, %s\n", (long long)lost, (long long)hidden,
-	       consumer ? "read by 'keyswitch serve'" : "no serve runs");
+	print_line("flows", "%lld tracked, limit %lld per address family, %lld adopted",
+		   number(flows, "tracked"), number(flows, "limit"), number(flows, "adopted"));
+	print_line("events", "%lld lost, %lld suppressed, %s", number(events, "lost"),
+		   number(events, "suppressed"),
+		   flag(events, "serve") ? "read by 'keyswitch serve'" : "no serve runs");
 	devices_print_status(s);
-	printf("memory      %lld bytes in maps\n", (long long)bytes);
+	print_line("memory", "%lld bytes in maps", number(json_object_get(s, "memory"), "bytes"));
 }
 
 static int show(const struct instance *in)
 {
+	struct standing standing;
+	json_t *status = NULL;
 	struct counters c;
-	json_t *status;
 
-	status = counters_open(&c, in) ? NULL : collect(&c);
+	if (!counters_open(&c, in) && !standing_read(&standing, &c))
+		status = collect(&c, &standing);
 	if (status && devices_latency_json(&c, status)) {
 		json_decref(status);
 		status = NULL;
@@ -376,7 +411,7 @@ static int show(const struct instance *in)
 	}
 	if (options.json)
 		return print_json(status);
-	print_status(status);
+	print_status(status, &standing);
 	json_decref(status);
 	return EXIT_OK;
 }

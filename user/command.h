@@ -37,6 +37,8 @@ extern const struct command cmd_rollback;
 extern const struct command cmd_history;
 extern const struct command cmd_mode;
 extern const struct command cmd_status;
+extern const struct command cmd_flows;
+extern const struct command cmd_top;
 extern const struct command cmd_counters;
 extern const struct command cmd_events;
 extern const struct command cmd_serve;

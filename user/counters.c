@@ -10,7 +10,10 @@
 
 #include <bpf/bpf.h>
 
+#include "../bpf/groups.h"
 #include "counters.h"
+
+#define PORT_ROWS (KS_REASONS * KS_A_MAX)
 
 int counters_open(struct counters *c, const struct instance *in)
 {
@@ -31,25 +34,59 @@ void counters_close(struct counters *c)
 	names_free(&c->names);
 }
 
+/* All rows of one port, each a value a CPU. */
+static int read_port(const struct counters *c, uint32_t port, uint32_t *keys, uint64_t *values)
+{
+	uint32_t before = port * PORT_ROWS - 1, next, n = PORT_ROWS;
+	int err = bpf_map_lookup_batch(c->in->fd[MAP_packets], port ? &before : NULL, &next, keys,
+				       values, &n, NULL);
+
+	if (err && err != -ENOENT)
+		return err;
+	return n == PORT_ROWS ? 0 : -EIO;
+}
+
+static void port_rows(const struct counters *c, uint32_t port, const uint64_t *values,
+		      void (*row)(void *arg, const struct packet_row *r), void *arg)
+{
+	for (uint32_t i = 0; i < PORT_ROWS; i++) {
+		struct packet_row r = {
+			.port = c->ports[port].name, .reason = i / KS_A_MAX, .action = i % KS_A_MAX,
+		};
+
+		for (unsigned int cpu = 0; cpu < c->in->cpus; cpu++)
+			r.packets += values[i * c->in->cpus + cpu];
+		row(arg, &r);
+	}
+}
+
 int counters_packets(const struct counters *c, void (*row)(void *arg, const struct packet_row *r),
 		     void *arg)
 {
-	int err = 0;
+	uint32_t *keys = calloc(PORT_ROWS, sizeof(*keys));
+	uint64_t *values = calloc(PORT_ROWS, c->in->cpus * sizeof(*values));
+	int err = keys && values ? 0 : -ENOMEM;
 
-	for (uint32_t i = 0; i < KS_PORTS_MAX * KS_REASONS * KS_A_MAX && !err; i++) {
-		uint32_t port = i / (KS_REASONS * KS_A_MAX);
-		struct packet_row r = {
-			.port = c->ports[port].name, .reason = i / KS_A_MAX % KS_REASONS,
-			.action = i % KS_A_MAX,
-		};
-
+	for (uint32_t port = 0; port < KS_PORTS_MAX && !err; port++) {
 		if (!c->ports[port].used)
 			continue;
-		err = instance_sum(c->in, MAP_packets, &i, &r.packets, 1);
-		if (!err && r.packets)
-			row(arg, &r);
+		err = read_port(c, port, keys, values);
+		if (!err)
+			port_rows(c, port, values, row, arg);
 	}
+	free(keys);
+	free(values);
 	return err;
+}
+
+static enum access access_of(const struct ks_req_key *key)
+{
+	enum ks_group group = key->proto == KS_MODBUS ? ks_modbus_group(key->function, KS_ANY) :
+							ks_cip_group(key->function, key->class);
+
+	if (group == KS_G_other)
+		return ACCESS_OTHER;
+	return KS_READONLY_GROUPS & 1u << group ? ACCESS_READ : ACCESS_WRITE;
 }
 
 /* ---- requests: two tables, rows of one name added up ---- */
@@ -129,7 +166,9 @@ static void request_row_of(const struct counters *c, const struct request_sum *s
 	struct request_row r = {
 		.port = key->port < KS_PORTS_MAX ? c->ports[key->port].name : "?",
 		.proto = name_proto(key->proto),
+		.asset_number = key->asset,
 		.asset = names_asset(&c->names, key->asset),
+		.access = access_of(key),
 	};
 
 	memcpy(r.requests, sum->count.requests, sizeof(r.requests));

@@ -17,6 +17,12 @@ struct counters {
 	struct names names;
 };
 
+/*
+ * What a request is for: what `default: readonly` allows, what it does not, or a code that
+ * no table names or that its sub-function decides.
+ */
+enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_OTHER, ACCESSES };
+
 struct packet_row {
 	const char *port;
 	uint32_t reason;
@@ -27,7 +33,9 @@ struct packet_row {
 struct request_row {
 	const char *port;
 	const char *proto;
+	uint32_t asset_number;
 	const char *asset;
+	enum access access;
 	char function[FUNCTION_NAME_MAX];
 	uint64_t requests[KS_V_MAX];
 };
@@ -42,7 +50,7 @@ struct conduit_row {
 	struct ks_conduit_hits hits;
 };
 
-/* 0 or a negative errno for all of these; rows with only zeros are left out. */
+/* 0 or a negative errno for all of these; rows with only zeros are left out but of packets. */
 int counters_open(struct counters *c, const struct instance *in);
 void counters_close(struct counters *c);
 

@@ -11,16 +11,25 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include <microhttpd.h>
 
 #include "command.h"
+#include "exposition.h"
 #include "http.h"
 #include "options.h"
 
-#define CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
-#define CONNECTIONS 16
-#define IDLE_SECONDS 10
+#define PLAIN "text/plain; version=0.0.4; charset=utf-8"
+#define OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
+/*
+ * From a connection's begin to its end. While every place is taken others wait for one, and
+ * whoever does not ask at once or take the answer has to go.
+ */
+#define LONGEST_MS 10000
+#define FULL_ANSWER_MS 2000
+#define FULL_ASK_MS 200
+#define REQUEST_BYTES 8192	/* kept of a request, and of the head of its answer */
 
 static bool parse_listen(const char *listen, struct sockaddr_storage *out)
 {
@@ -52,66 +61,181 @@ static bool parse_listen(const char *listen, struct sockaddr_storage *out)
 	return inet_pton(AF_INET6, host + 1, &v6->sin6_addr) == 1;
 }
 
-static enum MHD_Result reply(struct MHD_Connection *connection, unsigned int status, char *text,
-			     size_t size)
-{
-	struct MHD_Response *r;
-	enum MHD_Result result;
+/* ---- clients ---- */
 
-	r = MHD_create_response_from_buffer(size, text, MHD_RESPMEM_MUST_COPY);
+static uint64_t clock_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* The library sees the end of the connection and closes it. */
+static void cut(struct http *http, struct http_client *c)
+{
+	c->ended = true;
+	http->cut++;
+	shutdown(c->fd, SHUT_RDWR);
+}
+
+static void on_connection(void *arg, struct MHD_Connection *connection, void **context,
+			  enum MHD_ConnectionNotificationCode code)
+{
+	struct http *http = arg;
+
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		if (*context)
+			((struct http_client *)*context)->fd = -1;
+		*context = NULL;
+		http->closed = true;
+		return;
+	}
+	for (size_t i = 0; i < HTTP_CLIENTS && !*context; i++) {
+		if (http->clients[i].fd >= 0)
+			continue;
+		http->clients[i] = (struct http_client){
+			.fd = MHD_get_connection_info(connection,
+						      MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd,
+			.since = clock_ns(),
+		};
+		*context = &http->clients[i];
+	}
+}
+
+static uint64_t allowed_ns(const struct http_client *c, bool full)
+{
+	if (!full)
+		return LONGEST_MS * 1000000ull;
+	return (c->asked ? FULL_ANSWER_MS : FULL_ASK_MS) * 1000000ull;
+}
+
+/* Ends those whose time is over; ms until the next one's is, -1 = there is none. */
+static int end_old(struct http *http)
+{
+	uint64_t now = clock_ns(), next = UINT64_MAX;
+	size_t n = 0;
+
+	for (size_t i = 0; i < HTTP_CLIENTS; i++)
+		n += http->clients[i].fd >= 0;
+	for (size_t i = 0; i < HTTP_CLIENTS; i++) {
+		struct http_client *c = &http->clients[i];
+		uint64_t end = c->since + allowed_ns(c, n == HTTP_CLIENTS);
+
+		if (c->fd < 0 || c->ended)
+			continue;
+		if (now >= end)
+			cut(http, c);
+		else if (end - now < next)
+			next = end - now;
+	}
+	return next == UINT64_MAX ? -1 : (int)(next / 1000000u) + 1;
+}
+
+/* ---- answers ---- */
+
+static struct MHD_Response *response(char *text, size_t size, enum MHD_ResponseMemoryMode mode,
+				     const char *type)
+{
+	struct MHD_Response *r = MHD_create_response_from_buffer(size, text, mode);
+
 	if (!r)
-		return MHD_NO;
-	MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, CONTENT_TYPE);
-	result = MHD_queue_response(connection, status, r);
-	MHD_destroy_response(r);
+		return NULL;
+	MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	/* a connection is for one question: none waits for the next with nothing to do */
+	MHD_add_response_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
+	return r;
+}
+
+static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned int status,
+			      const char *text)
+{
+	struct MHD_Response *r = response((char *)text, strlen(text), MHD_RESPMEM_PERSISTENT, PLAIN);
+	enum MHD_Result result = r ? MHD_queue_response(connection, status, r) : MHD_NO;
+
+	if (r)
+		MHD_destroy_response(r);
 	return result;
+}
+
+static void drop(struct http_text *text)
+{
+	if (text->response)
+		MHD_destroy_response(text->response);
+	text->response = NULL;
+}
+
+/*
+ * Making a text reads the whole instance. One that took so long is good for as long again,
+ * so that scrapers never have more than half of the loop's time.
+ */
+static struct MHD_Response *fresh(struct http *http, bool openmetrics)
+{
+	struct http_text *text = &http->texts[openmetrics];
+	uint64_t begin = clock_ns(), end;
+	char *bytes = NULL;
+	size_t size = 0;
+	FILE *out;
+	int err;
+
+	if (text->response && begin < text->until)
+		return text->response;
+	drop(text);
+	out = open_memstream(&bytes, &size);
+	if (!out)
+		return NULL;
+	err = http->write(out, openmetrics, http->arg);
+	if (!fclose(out) && !err)
+		text->response = response(bytes, size, MHD_RESPMEM_MUST_FREE,
+					  openmetrics ? OPENMETRICS : PLAIN);
+	if (!text->response)
+		free(bytes);
+	end = clock_ns();
+	text->until = end + (end - begin);
+	return text->response;
 }
 
 static enum MHD_Result metrics(struct http *http, struct MHD_Connection *connection)
 {
-	char *text = NULL, failed[] = "the counters are not readable\n";
-	enum MHD_Result result;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
-	int err;
+	const char *accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+							 MHD_HTTP_HEADER_ACCEPT);
+	struct MHD_Response *r = fresh(http, exposition_wants_openmetrics(accept));
 
-	if (!out)
-		return MHD_NO;
-	err = http->write(out, http->arg);
-	if (fclose(out))
-		err = -ENOMEM;
-	if (err)
-		result = reply(connection, MHD_HTTP_SERVICE_UNAVAILABLE, failed, strlen(failed));
-	else
-		result = reply(connection, MHD_HTTP_OK, text, size);
-	free(text);
-	return result;
+	if (!r)
+		return refuse(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
+			      "the counters are not readable\n");
+	http->answered++;
+	return MHD_queue_response(connection, MHD_HTTP_OK, r);
 }
 
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url,
 				  const char *method, const char *version, const char *data,
 				  size_t *size, void **state)
 {
-	char lost[] = "only /metrics is here\n", refused[] = "only GET\n";
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
 	(void)version;
 	(void)data;
 	(void)size;
 	(void)state;
-	if (strcmp(method, MHD_HTTP_METHOD_GET))
-		return reply(connection, MHD_HTTP_METHOD_NOT_ALLOWED, refused, strlen(refused));
+	if (info && info->socket_context)
+		((struct http_client *)info->socket_context)->asked = true;
+	if (strcmp(method, MHD_HTTP_METHOD_GET) && strcmp(method, MHD_HTTP_METHOD_HEAD))
+		return refuse(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
 	if (strcmp(url, "/metrics"))
-		return reply(connection, MHD_HTTP_NOT_FOUND, lost, strlen(lost));
+		return refuse(connection, MHD_HTTP_NOT_FOUND, "only /metrics is here\n");
 	return metrics(arg, connection);
 }
 
-int http_open(struct http *http, const char *listen, int (*write)(FILE *out, void *arg), void *arg)
+int http_open(struct http *http, const char *listen, http_write write, void *arg)
 {
 	struct sockaddr_storage addr;
 	unsigned int flags = MHD_USE_EPOLL;
 
-	http->write = write;
-	http->arg = arg;
+	*http = (struct http){ .write = write, .arg = arg };
+	for (size_t i = 0; i < HTTP_CLIENTS; i++)
+		http->clients[i].fd = -1;
 	if (!parse_listen(listen, &addr)) {
 		complain("'%s' is no address to listen on, expected ADDRESS:PORT", listen);
 		return EXIT_USAGE;
@@ -120,8 +244,9 @@ int http_open(struct http *http, const char *listen, int (*write)(FILE *out, voi
 		flags |= MHD_USE_IPv6;
 	http->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, http,
 					MHD_OPTION_SOCK_ADDR, &addr,
-					MHD_OPTION_CONNECTION_LIMIT, (unsigned int)CONNECTIONS,
-					MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_SECONDS,
+					MHD_OPTION_CONNECTION_LIMIT, (unsigned int)HTTP_CLIENTS,
+					MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_BYTES,
+					MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
 					MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
 	if (http->daemon)
 		return EXIT_OK;
@@ -134,6 +259,8 @@ void http_close(struct http *http)
 	if (http->daemon)
 		MHD_stop_daemon(http->daemon);
 	http->daemon = NULL;
+	drop(&http->texts[0]);
+	drop(&http->texts[1]);
 }
 
 int http_fd(const struct http *http)
@@ -143,14 +270,20 @@ int http_fd(const struct http *http)
 
 void http_run(struct http *http)
 {
+	end_old(http);
+	http->closed = false;
 	MHD_run(http->daemon);
+	/* with every place taken it had stopped to listen, and looks at that in its next run */
+	if (http->closed)
+		MHD_run(http->daemon);
 }
 
-int http_timeout(const struct http *http)
+int http_timeout(struct http *http)
 {
 	MHD_UNSIGNED_LONG_LONG ms;
+	int old = end_old(http);
 
-	if (MHD_get_timeout(http->daemon, &ms) != MHD_YES)
-		return -1;
+	if (MHD_get_timeout(http->daemon, &ms) != MHD_YES || (old >= 0 && ms > (unsigned int)old))
+		return old;
 	return ms > INT_MAX ? INT_MAX : (int)ms;
 }

@@ -8,19 +8,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "batch.h"
 #include "command.h"
 #include "env.h"
 #include "instance.h"
 #include "options.h"
 #include "table_pins.h"
-
-#define FLOW_BATCH 512
 
 static const char *const map_names[] = {
 #define KS_MAP_NAME(name) [MAP_##name] = #name,
@@ -152,6 +152,18 @@ bool instance_gone(const struct instance *in)
 	return !same;
 }
 
+/* A bpffs keeps when a pin was made; an upgrade leaves the maps where they are. */
+double instance_attached(void)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	instance_path(path, sizeof(path), "maps", map_name(MAP_state));
+	if (stat(path, &st))
+		return 0;
+	return (double)st.st_ctim.tv_sec + (double)st.st_ctim.tv_nsec / 1e9;
+}
+
 uint64_t instance_clock(void)
 {
 	struct timespec ts;
@@ -239,29 +251,15 @@ struct ks_pol_cfg *instance_policy(const struct instance *in, uint32_t slot)
 	return cfg;
 }
 
-static int count_flows(int fd, size_t key_size, struct flow_count *count)
+static int count_flow(void *arg, const void *key, const void *value)
 {
-	struct ks_flow *flows = malloc(FLOW_BATCH * sizeof(*flows));
-	void *keys = malloc(FLOW_BATCH * key_size);
-	uint32_t cursor = 0;
-	bool first = true;
-	int err = flows && keys ? 0 : -ENOMEM;
+	const struct ks_flow *flow = value;
+	struct flow_count *count = arg;
 
-	while (!err) {
-		uint32_t n = FLOW_BATCH;
-
-		err = bpf_map_lookup_batch(fd, first ? NULL : &cursor, &cursor, keys,
-					   flows, &n, NULL);
-		first = false;
-		if (err && err != -ENOENT)
-			break;
-		count->flows += n;
-		for (uint32_t i = 0; i < n; i++)
-			count->adopted += (flows[i].flags & KS_F_AUDIT) != 0;
-	}
-	free(flows);
-	free(keys);
-	return err == -ENOENT ? 0 : err;
+	(void)key;
+	count->flows++;
+	count->adopted += (flow->flags & KS_F_AUDIT) != 0;
+	return 0;
 }
 
 int instance_flows(const struct instance *in, struct flow_count *count)
@@ -269,9 +267,11 @@ int instance_flows(const struct instance *in, struct flow_count *count)
 	int err;
 
 	*count = (struct flow_count){ 0 };
-	err = count_flows(in->fd[MAP_flows4], sizeof(struct ks_key4), count);
+	err = batch_each(in->fd[MAP_flows4], sizeof(struct ks_key4), sizeof(struct ks_flow),
+			 count_flow, count);
 	if (!err)
-		err = count_flows(in->fd[MAP_flows6], sizeof(struct ks_key6), count);
+		err = batch_each(in->fd[MAP_flows6], sizeof(struct ks_key6),
+				 sizeof(struct ks_flow), count_flow, count);
 	return err;
 }
 

@@ -52,6 +52,8 @@ int instance_open(struct instance *in);
 
 /* Was it detached meanwhile? Then its maps are nobody's. */
 bool instance_gone(const struct instance *in);
+/* When the pinned one was made, and its counters began: seconds of the real clock. */
+double instance_attached(void);
 
 /* CLOCK_MONOTONIC ns: the clock of the data path */
 uint64_t instance_clock(void);

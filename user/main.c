@@ -15,7 +15,7 @@ const char *argp_program_version = "keyswitch " KEYSWITCH_VERSION;
 static const struct command *const commands[] = {
 	&cmd_check, &cmd_fmt, &cmd_explain, &cmd_diff, &cmd_groups, &cmd_reasons, &cmd_keygen, &cmd_sign, &cmd_attach, &cmd_apply,
 	&cmd_shadow, &cmd_promote,
-	&cmd_confirm, &cmd_rollback, &cmd_history, &cmd_mode, &cmd_status, &cmd_counters, &cmd_events, &cmd_serve, &cmd_capture, &cmd_replay, &cmd_doctor,
+	&cmd_confirm, &cmd_rollback, &cmd_history, &cmd_mode, &cmd_status, &cmd_flows, &cmd_top, &cmd_counters, &cmd_events, &cmd_serve, &cmd_capture, &cmd_replay, &cmd_doctor,
 	&cmd_guard, &cmd_upgrade, &cmd_detach,
 };
 

@@ -1,302 +1,276 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Prometheus text, see metrics.h.
- * Must not serve it.
+ * What was counted as metrics, see metrics.h. How things stand is in metrics_state.c.
+ * Must not serve them.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include <bpf/bpf.h>
-
 #include "counters.h"
-#include "devices.h"
-#include "link_follow.h"
+#include "exposition.h"
 #include "metrics.h"
+#include "metrics_devices.h"
+#include "metrics_state.h"
 #include "names.h"
-#include "nic.h"
 
-struct label {
-	const char *name;
-	const char *value;
+#define ZEROS_MAX 1000 /* assets of a policy that are told of before they were asked anything */
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const char *const accesses[] = {
+	[ACCESS_READ] = "read", [ACCESS_WRITE] = "write", [ACCESS_OTHER] = "other",
 };
 
-static void head(FILE *out, const char *name, const char *type, const char *help)
-{
-	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
+/* What one asset was asked, summed over ports and functions. */
+struct asset_sum {
+	uint64_t requests[ACCESSES][KS_V_MAX];
+};
 
-static void escaped(FILE *out, const char *value)
-{
-	for (; *value; value++) {
-		if (*value == '"' || *value == '\\')
-			fputc('\\', out);
-		if (*value == '\n')
-			fputs("\\n", out);
-		else
-			fputc(*value, out);
-	}
-}
+struct writer {
+	struct exposition e;
+	const struct counters *c;
+	struct asset_sum *assets;	/* by number; 0 = no asset */
+};
 
-static void sample(FILE *out, const char *name, const struct label *labels, size_t n,
-		   uint64_t value)
-{
-	fputs(name, out);
-	for (size_t i = 0; i < n; i++) {
-		fprintf(out, "%c%s=\"", i ? ',' : '{', labels[i].name);
-		escaped(out, labels[i].value);
-		fputc('"', out);
-	}
-	fprintf(out, "%s %llu\n", n ? "}" : "", (unsigned long long)value);
-}
+/* ---- rows ---- */
 
-static void single(FILE *out, const char *name, const char *type, const char *help,
-		   uint64_t value)
-{
-	head(out, name, type, help);
-	sample(out, name, NULL, 0, value);
-}
-
+/*
+ * Refusals are there from the start, with 0: an increase from nothing to one is none to
+ * Prometheus.
+ */
 static void on_packets(void *arg, const struct packet_row *r)
 {
 	const struct label labels[] = {
 		{ "port", r->port }, { "reason", name_reason(r->reason) },
 		{ "action", name_action(r->action) },
 	};
+	struct writer *w = arg;
 
-	sample(arg, "keyswitch_packets_total", labels, 3, r->packets);
+	if (r->packets || (!reason_passes(r->reason) && r->action == KS_A_DROP))
+		exposition_sample(&w->e, labels, COUNT(labels), r->packets);
 }
 
 static void on_requests(void *arg, const struct request_row *r)
 {
+	struct writer *w = arg;
+
 	for (uint32_t v = 0; v < KS_V_MAX; v++) {
 		const struct label labels[] = {
 			{ "port", r->port }, { "proto", r->proto }, { "asset", r->asset },
 			{ "function", r->function }, { "verdict", name_verdict(v) },
 		};
 
+		if (r->asset_number <= w->c->names.assets)
+			w->assets[r->asset_number].requests[r->access][v] += r->requests[v];
 		if (r->requests[v])
-			sample(arg, "keyswitch_requests_total", labels, 5, r->requests[v]);
+			exposition_sample(&w->e, labels, COUNT(labels), r->requests[v]);
 	}
 }
 
 static void on_rule(void *arg, const struct rule_row *r)
 {
+	struct writer *w = arg;
+
 	for (uint32_t v = 0; v < KS_V_MAX; v++) {
 		const struct label labels[] = {
 			{ "rule", r->rule }, { "verdict", name_verdict(v) },
 		};
 
 		if (r->requests[v])
-			sample(arg, "keyswitch_rule_requests_total", labels, 2, r->requests[v]);
+			exposition_sample(&w->e, labels, COUNT(labels), r->requests[v]);
 	}
 }
 
 static void on_conduit_opened(void *arg, const struct conduit_row *r)
 {
-	sample(arg, "keyswitch_conduit_opened_total", &(struct label){ "conduit", r->conduit }, 1,
-	       r->hits.opened);
+	struct writer *w = arg;
+
+	exposition_sample(&w->e, &(struct label){ "conduit", r->conduit }, 1, r->hits.opened);
 }
 
 static void on_conduit_packets(void *arg, const struct conduit_row *r)
 {
-	sample(arg, "keyswitch_conduit_packets_total", &(struct label){ "conduit", r->conduit }, 1,
-	       r->hits.packets);
+	struct writer *w = arg;
+
+	exposition_sample(&w->e, &(struct label){ "conduit", r->conduit }, 1, r->hits.packets);
 }
 
-static void on_exception(void *arg, const struct exception_row *r)
+static void write_asset(struct writer *w, uint32_t asset)
 {
-	char status[8];
-	const struct label labels[] = {
-		{ "asset", r->asset }, { "kind", exception_kind(r->kind) }, { "status", status },
-		{ "name", exception_name(r->kind, r->status) },
-	};
+	for (uint32_t a = 0; a < ACCESSES; a++)
+		for (uint32_t v = 0; v < KS_V_MAX; v++) {
+			const struct label labels[] = {
+				{ "asset", names_asset(&w->c->names, asset) },
+				{ "access", accesses[a] }, { "verdict", name_verdict(v) },
+			};
 
-	snprintf(status, sizeof(status), "%u", r->status);
-	if (r->kind != KS_ANSWER_UNREAD)
-		sample(arg, "keyswitch_asset_exceptions_total", labels, 4, r->replies);
+			if (w->assets[asset].requests[a][v] || w->c->names.assets <= ZEROS_MAX)
+				exposition_sample(&w->e, labels, COUNT(labels),
+						  w->assets[asset].requests[a][v]);
+		}
 }
 
-static void on_unread(void *arg, const struct exception_row *r)
+/* ---- families ---- */
+
+static int requests(struct writer *w)
 {
-	if (r->kind == KS_ANSWER_UNREAD)
-		sample(arg, "keyswitch_asset_replies_unread_total",
-		       &(struct label){ "asset", r->asset }, 1, r->replies);
-}
-
-/* Bucket counts include those of all buckets below; no device is faster than LATENCY_FIRST. */
-#define LATENCY_FIRST 4 /* 16 us */
-
-static void on_latency(void *arg, const struct latency_row *r)
-{
-	char limit[32];
-	const struct label labels[] = { { "asset", r->asset }, { "le", limit } };
-	uint64_t below = 0;
-
-	for (uint32_t n = 0; n < KS_LATENCY_BUCKETS; n++) {
-		below += r->times.samples[n];
-		if (n < LATENCY_FIRST)
-			continue;
-		snprintf(limit, sizeof(limit), "%.6f", (double)latency_limit(n) / 1e6);
-		if (n == KS_LATENCY_BUCKETS - 1)
-			snprintf(limit, sizeof(limit), "+Inf");
-		sample(arg, "keyswitch_asset_latency_seconds_bucket", labels, 2, below);
-	}
-	fputs("keyswitch_asset_latency_seconds_sum{asset=\"", arg);
-	escaped(arg, r->asset);
-	fprintf(arg, "\"} %.6f\n", (double)r->times.us / 1e6);
-	sample(arg, "keyswitch_asset_latency_seconds_count", labels, 1, r->samples);
-}
-
-static int device_rows(FILE *out, const struct counters *c)
-{
+	static const struct family by_function = { "keyswitch_requests", FAMILY_COUNTER, NULL,
+		"Judged requests by port, protocol, asset, function and verdict." };
+	static const struct family by_asset = { "keyswitch_asset_requests", FAMILY_COUNTER, NULL,
+		"Judged requests by asset and verdict; access read is what a policy with "
+		"readonly allows, other what its function code alone does not tell." };
 	int err;
 
-	head(out, "keyswitch_asset_exceptions_total", "counter",
-	     "Errors that an asset answered: Modbus exceptions, CIP and encapsulation status.");
-	err = devices_exceptions(c, false, on_exception, out);
-	head(out, "keyswitch_asset_replies_unread_total", "counter",
-	     "Segments of an asset's replies in which no reply could be read.");
-	if (!err)
-		err = devices_exceptions(c, false, on_unread, out);
-	head(out, "keyswitch_asset_latency_seconds", "histogram",
-	     "From a request that goes on to the first data that acknowledges it.");
-	return err ? err : devices_latency(c, on_latency, out);
+	exposition_family(&w->e, &by_function);
+	err = counters_requests(w->c, on_requests, w);
+	exposition_family(&w->e, &by_asset);
+	for (uint32_t asset = 1; asset <= w->c->names.assets; asset++)
+		write_asset(w, asset);
+	return err;
 }
 
-/* "wire-native", "inline-generic", or "mixed" where ports differ. */
-static void attach_label(char *buf, size_t size, const struct counters *c)
+static int rows(struct writer *w)
 {
-	char one[32];
+	static const struct family packets = { "keyswitch_packets", FAMILY_COUNTER, NULL,
+		"Received packets by port, reason and what became of them." };
+	static const struct family rules = { "keyswitch_rule_requests", FAMILY_COUNTER, NULL,
+		"Judged requests by the rule that decided, since the policy was applied." };
+	static const struct family opened = { "keyswitch_conduit_opened", FAMILY_COUNTER, NULL,
+		"Connections opened through a conduit, since the policy was applied." };
+	static const struct family through = { "keyswitch_conduit_packets", FAMILY_COUNTER, NULL,
+		"Packets of both ways through a conduit, since the policy was applied." };
+	int err = requests(w);
 
-	*buf = '\0';
-	for (uint32_t i = 0; i < KS_PORTS_MAX; i++) {
-		uint32_t prog;
-
-		if (!c->ports[i].used)
-			continue;
-		snprintf(one, sizeof(one), "%s-%s", name_attach(c->ports[i].wire, c->ports[i].sight),
-			 nic_xdp_name(nic_xdp(c->ports[i].ifindex, &prog)));
-		if (*buf && strcmp(buf, one))
-			snprintf(one, sizeof(one), "mixed");
-		snprintf(buf, size, "%s", one);
-		if (!strcmp(buf, "mixed"))
-			return;
-	}
+	exposition_family(&w->e, &packets);
+	if (!err)
+		err = counters_packets(w->c, on_packets, w);
+	exposition_family(&w->e, &rules);
+	if (!err)
+		err = counters_rules(w->c, on_rule, w);
+	exposition_family(&w->e, &opened);
+	if (!err)
+		err = counters_conduits(w->c, on_conduit_opened, w);
+	exposition_family(&w->e, &through);
+	if (!err)
+		err = counters_conduits(w->c, on_conduit_packets, w);
+	return err ? err : metrics_devices(&w->e, w->c);
 }
 
-static void info(FILE *out, const struct counters *c)
+static int events(struct writer *w)
 {
-	char attach[32];
-	const struct label labels[] = {
-		{ "version", KEYSWITCH_VERSION }, { "mode", name_mode(c->state.now.mode) },
-		{ "attach", attach },
-	};
-
-	attach_label(attach, sizeof(attach), c);
-	head(out, "keyswitch_info", "gauge", "Version, mode and way of attachment.");
-	sample(out, "keyswitch_info", labels, 3, 1);
-}
-
-static int rows(FILE *out, const struct counters *c)
-{
-	int err;
-
-	head(out, "keyswitch_requests_total", "counter",
-	     "Judged requests by port, protocol, asset, function and verdict.");
-	err = counters_requests(c, on_requests, out);
-	head(out, "keyswitch_packets_total", "counter",
-	     "Received packets by port, reason and action.");
-	if (!err)
-		err = counters_packets(c, on_packets, out);
-	head(out, "keyswitch_rule_requests_total", "counter",
-	     "Judged requests by the rule that decided, since the policy was applied.");
-	if (!err)
-		err = counters_rules(c, on_rule, out);
-	head(out, "keyswitch_conduit_opened_total", "counter",
-	     "Connections opened through a conduit, since the policy was applied.");
-	if (!err)
-		err = counters_conduits(c, on_conduit_opened, out);
-	head(out, "keyswitch_conduit_packets_total", "counter",
-	     "Packets of both ways through a conduit, since the policy was applied.");
-	if (!err)
-		err = counters_conduits(c, on_conduit_packets, out);
-	return err ? err : device_rows(out, c);
-}
-
-static int singles(FILE *out, const struct counters *c, const struct serve_counts *serve)
-{
+	static const struct family lost = { "keyswitch_events_lost", FAMILY_COUNTER, NULL,
+		"Events that found the ring buffer full." };
+	static const struct family suppressed = { "keyswitch_events_suppressed", FAMILY_COUNTER,
+		NULL, "Events held back by a rate limit." };
+	static const struct family quiet = { "keyswitch_events_quiet", FAMILY_COUNTER, NULL,
+		"Refusals that no event tells of, by rules that say so." };
+	static const struct family uncounted = { "keyswitch_requests_uncounted", FAMILY_COUNTER,
+		NULL, "Requests beyond the table of counted functions." };
+	static const struct family errors = { "keyswitch_exceptions_uncounted", FAMILY_COUNTER,
+		NULL, "Errors of assets beyond the table of counted ones." };
+	static const struct family times = { "keyswitch_latency_uncounted", FAMILY_COUNTER, NULL,
+		"Latencies of assets beyond the table of timed ones." };
+	double since = instance_attached();
 	struct ks_misc_count misc;
-	struct ks_conduit_use use = { 0 };
-	struct flow_count flows;
-	uint32_t zero = 0;
-	int err = counters_misc(c, &misc);
+	int err = counters_misc(w->c, &misc);
 
-	if (!err)
-		err = instance_flows(c->in, &flows);
 	if (err)
 		return err;
-	single(out, "keyswitch_events_lost_total", "counter",
-	       "Events that found the ring buffer full.", misc.events_lost);
-	single(out, "keyswitch_events_suppressed_total", "counter",
-	       "Events held back by a rate limit.", misc.events_hidden);
-	single(out, "keyswitch_events_quiet_total", "counter",
-	       "Refusals that no event tells of, by rules with 'log: false'.", misc.events_quiet);
-	single(out, "keyswitch_requests_uncounted_total", "counter",
-	       "Requests beyond the table of counted functions.", misc.pairs_other);
-	single(out, "keyswitch_exceptions_uncounted_total", "counter",
-	       "Errors of assets beyond the table of counted ones.", misc.exceptions_other);
-	single(out, "keyswitch_latency_uncounted_total", "counter",
-	       "Latencies of assets beyond the table of timed ones.", misc.latency_other);
-	single(out, "keyswitch_flows", "gauge", "Tracked TCP connections.", flows.flows);
-	single(out, "keyswitch_flows_adopted", "gauge",
-	       "Tracked TCP connections taken without their handshake.", flows.adopted);
-	single(out, "keyswitch_trial_seconds_left", "gauge",
-	       "Until the policy before is in force again, 0 = no policy is on trial.",
-	       state_trial_left(&c->state));
-	if (!bpf_map_lookup_elem(c->in->fd[MAP_conduit_use], &zero, &use))
-		single(out, "keyswitch_conduit_flows", "gauge",
-		       "Connections through conduits in the table, over or not.", use.used);
-	single(out, "keyswitch_policy_generation", "gauge", "Generation of the policy in force.",
-	       c->names.generation);
-	single(out, "keyswitch_serve_events_total", "counter", "Events read by this process.",
-	       serve->events);
-	single(out, "keyswitch_serve_write_errors_total", "counter",
-	       "Events that the output of this process refused.", serve->write_errors);
-	single(out, "keyswitch_serve_subscribers_dropped_total", "counter",
-	       "Subscribers of this process that were too slow.", serve->subscribers_dropped);
+	exposition_counter(&w->e, &lost, misc.events_lost, since);
+	exposition_counter(&w->e, &suppressed, misc.events_hidden, since);
+	exposition_counter(&w->e, &quiet, misc.events_quiet, since);
+	exposition_counter(&w->e, &uncounted, misc.pairs_other, since);
+	exposition_counter(&w->e, &errors, misc.exceptions_other, since);
+	exposition_counter(&w->e, &times, misc.latency_other, since);
 	return 0;
 }
 
-/* Ports that `link_follow` may hold down. */
-static void links(FILE *out, const struct link_follow *lf)
+static int flows(struct writer *w)
 {
-	head(out, "keyswitch_link_held", "gauge",
-	     "1 = the wire's other port has no carrier and link_follow holds this one down.");
-	for (int i = 0; i < KS_PORTS_MAX; i++)
-		if (lf->ports[i].ifindex)
-			sample(out, "keyswitch_link_held",
-			       &(struct label){ "port", lf->ports[i].name }, 1, lf->ports[i].held);
-	head(out, "keyswitch_link_holds_total", "counter",
-	     "Times that link_follow of this process took the port down.");
-	for (int i = 0; i < KS_PORTS_MAX; i++)
-		if (lf->ports[i].ifindex)
-			sample(out, "keyswitch_link_holds_total",
-			       &(struct label){ "port", lf->ports[i].name }, 1, lf->ports[i].downs);
+	static const struct family tracked = { "keyswitch_flows", FAMILY_GAUGE, NULL,
+		"Tracked TCP connections." };
+	static const struct family adopted = { "keyswitch_flows_adopted", FAMILY_GAUGE, NULL,
+		"Tracked TCP connections taken without their handshake." };
+	struct flow_count count;
+	int err = instance_flows(w->c->in, &count);
+
+	if (err)
+		return err;
+	exposition_single(&w->e, &tracked, count.flows);
+	exposition_single(&w->e, &adopted, count.adopted);
+	return 0;
 }
 
-int metrics_write(FILE *out, const struct instance *in, const struct serve_counts *serve)
+static void of_serve(struct writer *w, const struct serve_counts *serve)
+{
+	static const struct family started = { "keyswitch_serve_start_timestamp_seconds",
+		FAMILY_GAUGE, "seconds", "When this process began." };
+	static const struct family read = { "keyswitch_serve_events", FAMILY_COUNTER, NULL,
+		"Events read by this process." };
+	static const struct family refused = { "keyswitch_serve_write_errors", FAMILY_COUNTER, NULL,
+		"Events that the output of this process refused." };
+	static const struct family slow = { "keyswitch_serve_subscribers_dropped", FAMILY_COUNTER,
+		NULL, "Readers of events that were too slow for this process." };
+	static const struct family scrapes = { "keyswitch_serve_scrapes", FAMILY_COUNTER, NULL,
+		"Answers with these metrics, before this one." };
+	static const struct family cut = { "keyswitch_serve_connections_cut", FAMILY_COUNTER, NULL,
+		"HTTP connections ended because they were too slow." };
+
+	exposition_single(&w->e, &started, (uint64_t)serve->started);
+	exposition_counter(&w->e, &read, serve->events, serve->started);
+	exposition_counter(&w->e, &refused, serve->write_errors, serve->started);
+	exposition_counter(&w->e, &slow, serve->subscribers_dropped, serve->started);
+	exposition_counter(&w->e, &scrapes, serve->scrapes, serve->started);
+	exposition_counter(&w->e, &cut, serve->connections_cut, serve->started);
+}
+
+static void build(struct writer *w)
+{
+	static const struct family info = { "keyswitch_build", FAMILY_INFO, NULL,
+		"Version of this process, and layout of the data it reads." };
+	char abi[16];
+	const struct label labels[] = { { "version", KEYSWITCH_VERSION }, { "abi", abi } };
+
+	snprintf(abi, sizeof(abi), "%u", KS_ABI);
+	exposition_family(&w->e, &info);
+	exposition_sample(&w->e, labels, COUNT(labels), 1);
+}
+
+static int write_all(struct writer *w, const struct serve_counts *serve)
+{
+	int err;
+
+	build(w);
+	err = metrics_ports(&w->e, w->c);
+	if (!err)
+		err = metrics_policy(&w->e, w->c);
+	if (!err)
+		err = metrics_tables(&w->e, w->c);
+	if (!err)
+		err = flows(w);
+	if (!err)
+		err = rows(w);
+	if (!err)
+		err = events(w);
+	of_serve(w, serve);
+	metrics_links(&w->e, serve->links);
+	exposition_end(&w->e);
+	return err;
+}
+
+int metrics_write(FILE *out, bool openmetrics, const struct instance *in,
+		  const struct serve_counts *serve)
 {
 	struct counters c;
+	struct writer w = { .e = { .out = out, .openmetrics = openmetrics }, .c = &c };
 	int err = counters_open(&c, in);
 
 	if (!err) {
-		info(out, &c);
-		err = rows(out, &c);
+		w.assets = calloc(c.names.assets + 1, sizeof(*w.assets));
+		err = w.assets ? write_all(&w, serve) : -ENOMEM;
 	}
-	if (!err)
-		err = singles(out, &c, serve);
-	if (!err)
-		links(out, serve->links);
+	free(w.assets);
 	counters_close(&c);
 	return err;
 }

@@ -69,6 +69,21 @@ void nic_driver(const char *name, char *driver, size_t size)
 		close(sock);
 }
 
+bool nic_carrier(const char *name)
+{
+	struct ifreq req = { 0 };
+	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool carries;
+
+	if (sock < 0)
+		return false;
+	snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", name);
+	carries = !ioctl(sock, SIOCGIFFLAGS, &req) && req.ifr_flags & IFF_UP &&
+		  req.ifr_flags & IFF_RUNNING;
+	close(sock);
+	return carries;
+}
+
 /* 1 on, 0 off, -1 unreadable */
 static int flag(int sock, const char *name, uint32_t command, uint32_t mask)
 {

@@ -21,6 +21,8 @@ enum nic_xdp nic_xdp(uint32_t ifindex, uint32_t *prog_id);
 /* "?" where it does not say. */
 void nic_driver(const char *name, char *driver, size_t size);
 const char *nic_xdp_name(enum nic_xdp mode);
+/* Is it up, and does its link carry frames? */
+bool nic_carrier(const char *name);
 /* Does the NIC hand the stack merged packets (GRO, hardware GRO or LRO on)? Unreadable: yes. */
 bool nic_merges(const char *name);
 

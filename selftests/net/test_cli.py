@@ -17,7 +17,7 @@ from plant import PORT_C, PORT_S, Plant, run
 PROBLEM, USAGE, ENVIRONMENT = 1, 2, 3
 METRICS = ("keyswitch_requests_total", "keyswitch_packets_total",
            "keyswitch_events_lost_total", "keyswitch_flows",
-           "keyswitch_policy_generation", "keyswitch_info")
+           "keyswitch_policy_generation", "keyswitch_build_info")
 
 
 def refused(done, code, *words):

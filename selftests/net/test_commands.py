@@ -43,6 +43,11 @@ REFUSED = (
     ("history extra", USAGE, "'extra'"),
     ("mode observe", USAGE, "'observe'"),
     ("status", PROBLEM, "attach"),
+    ("flows", PROBLEM, "attach"),
+    ("flows --client 10.1", USAGE, "'10.1'"),
+    ("flows --limit 0", USAGE, "'0'"),
+    ("top --once", PROBLEM, "attach"),
+    ("top --once --sort size", USAGE, "'size'"),
     ("counters", PROBLEM, "attach"),
     ("events", PROBLEM, "attach"),
     ("serve", PROBLEM, "attach"),
@@ -70,6 +75,8 @@ PRINTED = (
     ("history", {"changes"}),
     ("mode monitor", {"mode"}),
     ("status", {"attached", "mode", "policy"}),
+    ("flows", {"tracked", "open", "limit", "flows"}),
+    ("top --once", {"assets", "clients", "functions", "denied", "latest"}),
     ("counters", {"packets", "requests", "rules"}),
     ("capture --denied CAPTURED --seconds 1", {"packets", "lost", "ports"}),
     ("doctor", {"attached", "findings"}),
@@ -112,7 +119,7 @@ def argv(said, files):
 def test_help():
     """--help on stdout and 0; an unknown option is told on stderr with a way to help, and 2."""
     names = commands()
-    assert len(names) >= 24, names
+    assert len(names) >= 26, names
     for name in names:
         text = run(BINARY, name, "--help").stdout
         for word in (f"Usage: keyswitch {name}", "--json", "--pin-dir", "--help"):

@@ -51,7 +51,7 @@ def test_trial_expires(killed):
         assert not denied_write(plant), "write under readonly answered"
         start = time.monotonic()
         ks.cmd("apply", open_policy, "--confirm", "5s", "--note", "try it")
-        equal(0 < metric(ks.metrics_text(), "keyswitch_trial_seconds_left") <= 5, True, "metric")
+        equal(0 < metric(ks.metrics_text(), "keyswitch_trial_remaining_seconds") <= 5, True, "metric")
         if killed:
             for process in (serve, follow):
                 process.stop(signal.SIGKILL)
@@ -69,7 +69,7 @@ def test_trial_expires(killed):
         status = ks.json("status")
         if not killed:
             text = ks.metrics_text()
-            equal((metric(text, "keyswitch_trial_seconds_left"),
+            equal((metric(text, "keyswitch_trial_remaining_seconds"),
                    metric(text, "keyswitch_policy_generation")), (0, 1), "metrics after the trial")
         equal((status["trial"], status["generation"], status["mode"]), (None, 1, "enforce"), status)
         refused(ks.cmd("confirm", check=False), PROBLEM, "no policy is on trial")
