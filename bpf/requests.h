@@ -43,7 +43,7 @@ static __always_inline struct ks_req_count *requests_near_of(const struct ks_req
 
 	if (!near)
 		return NULL;
-	if (!near->key.numbering) /* no policy has number 0 */
+	if (!near->key.proto)
 		near->key = *key;
 	return requests_same(&near->key, key) ? &near->count : NULL;
 }

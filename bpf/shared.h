@@ -242,7 +242,7 @@ struct ks_req_count {
  */
 struct ks_near {
 	struct ks_req_count count;
-	struct ks_req_key key;	/* numbering 0: entry is empty */
+	struct ks_req_key key;	/* proto 0: entry is empty */
 	__u32 pad;
 };
 _Static_assert(sizeof(struct ks_near) == 40, "ks_near");

@@ -148,7 +148,7 @@ static int near_requests(const struct counters *c, struct request_sums *s)
 	int err = near ? instance_near(c->in, near, &n) : -ENOMEM;
 
 	for (uint32_t i = 0; i < n && !err; i++)
-		if (near[i].key.numbering == c->names.numbering)
+		if (near[i].key.proto && near[i].key.numbering == c->names.numbering)
 			err = add_request(s, &near[i].key, &near[i].count);
 	free(near);
 	return err;

@@ -200,7 +200,7 @@ static void empty_near(const struct instance *in, uint16_t now, uint16_t before)
 		for (uint32_t i = 0; i < n; i++) {
 			uint16_t numbering = near[i].key.numbering;
 
-			if (numbering && numbering != now && numbering != before)
+			if (near[i].key.proto && numbering != now && numbering != before)
 				bpf_map_update_elem(in->fd[MAP_requests_near], &i, &none, BPF_ANY);
 		}
 	}
