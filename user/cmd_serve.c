@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * `keyswitch serve`: reads the event ring, hands events to a file and to local
- * readers, answers /metrics. Enforcement does not depend on it. Must not change
- * the instance.
+ * `keyswitch serve`: reads the event ring, hands events to a file, to local readers and
+ * to a syslog receiver, answers /metrics. Enforcement does not depend on it. Must not
+ * change the instance.
  */
 #include <errno.h>
 #include <signal.h>
@@ -17,27 +17,52 @@
 #include <bpf/bpf.h>
 
 #include "command.h"
+#include "duration.h"
 #include "events.h"
 #include "http.h"
 #include "metrics.h"
 #include "options.h"
-#include "results.h"
+#include "output.h"
 #include "service.h"
+#include "siem.h"
+#include "stats.h"
 #include "subscribers.h"
 
-enum { KEY_LISTEN = 0x2000, KEY_OUTPUT };
+#define STATS_SECONDS 60
+#define QUEUE_MOST 1000000
+
+enum {
+	KEY_LISTEN = 0x2000, KEY_OUTPUT, KEY_STATS, KEY_SYSLOG, KEY_CA, KEY_CERT, KEY_KEY,
+	KEY_NAME, KEY_QUEUE,
+};
 
 static const struct argp_option table[] = {
 	{ "listen", KEY_LISTEN, "ADDRESS:PORT", 0, "Where /metrics is (127.0.0.1:9502)", 0 },
 	{ "output", KEY_OUTPUT, "FILE", 0,
 	  "Append events here, reopened at SIGHUP; '-' = standard output (-)", 0 },
+	{ "stats", KEY_STATS, "DURATION", 0,
+	  "How often sums are an event, 'off' = only when events were missed (60s)", 0 },
+	{ "syslog", KEY_SYSLOG, "WHERE", 0,
+	  "Send events as CEF to unix:PATH, tcp:ADDRESS:PORT or tls:ADDRESS:PORT", 0 },
+	{ "syslog-ca", KEY_CA, "FILE", 0,
+	  "Certificates that may vouch for the receiver (the system's)", 0 },
+	{ "syslog-cert", KEY_CERT, "FILE", 0, "Own certificate to show, with its key", 0 },
+	{ "syslog-key", KEY_KEY, "FILE", 0, "Key of the own certificate", 0 },
+	{ "syslog-name", KEY_NAME, "NAME", 0,
+	  "What the receiver's certificate must name (its address)", 0 },
+	{ "syslog-queue", KEY_QUEUE, "EVENTS", 0,
+	  "How many events may wait for the receiver (10000)", 0 },
 	{ 0 }
 };
 
 struct server {
 	const char *listen;
 	const char *output;
-	FILE *out;
+	uint32_t period;	/* of stats events, s */
+	struct siem_options receiver;
+	struct output out;
+	struct siem siem;
+	struct stats stats;
 	struct instance in;
 	struct event_source events;
 	struct subscribers readers;
@@ -50,6 +75,24 @@ struct server {
 	int done;
 };
 
+static void parse_stats(struct server *s, const char *arg, struct argp_state *state)
+{
+	s->period = 0;
+	if (strcmp(arg, "off") && duration_parse(arg, &s->period))
+		argp_error(state, "'%s' is no duration, expected 60s, 5m, 2h or off", arg);
+}
+
+static void parse_queue(struct server *s, const char *arg, struct argp_state *state)
+{
+	unsigned long n;
+	char *end;
+
+	n = strtoul(arg, &end, 10);
+	if (*arg < '0' || *arg > '9' || *end || !n || n > QUEUE_MOST)
+		argp_error(state, "'%s' is no number of events, expected 1 to %d", arg, QUEUE_MOST);
+	s->receiver.queue = (uint32_t)n;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct server *s = state->input;
@@ -61,57 +104,83 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_OUTPUT:
 		s->output = arg;
 		return 0;
+	case KEY_STATS:
+		parse_stats(s, arg, state);
+		return 0;
+	case KEY_SYSLOG:
+		s->receiver.where = arg;
+		return 0;
+	case KEY_CA:
+		s->receiver.ca = arg;
+		return 0;
+	case KEY_CERT:
+		s->receiver.cert = arg;
+		return 0;
+	case KEY_KEY:
+		s->receiver.key = arg;
+		return 0;
+	case KEY_NAME:
+		s->receiver.name = arg;
+		return 0;
+	case KEY_QUEUE:
+		parse_queue(s, arg, state);
+		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "unexpected argument '%s'", arg);
 	}
 	return ARGP_ERR_UNKNOWN;
 }
 
-static int open_output(struct server *s)
+/* Sums are in the file and at those who follow, but displace nothing that happened. */
+static void tell(struct server *s, json_t *event)
 {
-	FILE *f;
-
-	if (!strcmp(s->output, "-")) {
-		s->out = stdout;
-		return EXIT_OK;
-	}
-	f = fopen(s->output, "ae");
-	if (!f) {
-		complain("cannot open '%s': %s", s->output, strerror(errno));
-		return EXIT_ENVIRONMENT;
-	}
-	/* a file that cannot be reopened leaves the old one in use */
-	if (s->out)
-		fclose(s->out);
-	s->out = f;
-	return EXIT_OK;
-}
-
-static void take(void *arg, json_t *event)
-{
+	bool stats = event_is_stats(event);
 	char *line = json_dumps(event, JSON_COMPACT);
-	struct server *s = arg;
 	size_t len;
 
-	s->counts.events++;
+	siem_send(&s->siem, event, !stats);
 	if (!line)
 		return;
 	/* the terminating 0 becomes the line's end */
 	len = strlen(line);
 	line[len] = '\n';
-	if (fwrite(line, 1, len + 1, s->out) != len + 1 || fflush(s->out)) {
-		s->counts.write_errors++;
-		clearerr(s->out);
-	}
-	subscribers_send(&s->readers, line, len + 1);
+	output_write(&s->out, line, len + 1, !stats);
+	subscribers_send(&s->readers, line, len + 1, !stats || event_missed(event));
 	free(line);
+}
+
+static void take(void *arg, json_t *event)
+{
+	struct server *s = arg;
+
+	s->counts.events++;
+	tell(s, event);
+}
+
+static void count(struct server *s)
+{
+	s->counts.subscribers_dropped = s->readers.dropped;
+	s->counts.write_errors = s->out.lost;
+	s->counts.has_siem = s->siem.state != SIEM_OFF;
+	s->counts.siem = s->siem.counts;
+}
+
+static void tell_stats(struct server *s)
+{
+	json_t *event;
+
+	count(s);
+	event = stats_due(&s->stats, &s->counts);
+	if (event)
+		tell(s, event);
+	json_decref(event);
 }
 
 static int write_metrics(FILE *out, void *arg)
 {
 	struct server *s = arg;
 
-	s->counts.subscribers_dropped = s->readers.dropped;
+	count(s);
 	return metrics_write(out, &s->in, &s->counts);
 }
 
@@ -157,8 +226,8 @@ static uint32_t map_id(int fd)
 	return bpf_obj_get_info_by_fd(fd, &info, &size) ? 0 : info.id;
 }
 
-/* After a detach our maps are nobody's: say so and end, the next start finds the new ones. */
-static void check_attached(struct server *s)
+/* Also: after a detach our maps are nobody's: say so and end, the next start finds the new ones. */
+static void on_tick(struct server *s)
 {
 	uint64_t ticks;
 	char path[4096];
@@ -167,6 +236,9 @@ static void check_attached(struct server *s)
 	if (read(s->tick, &ticks, sizeof(ticks)) < 0)
 		return;
 	service_alive(&s->service, &s->in);
+	output_tick(&s->out);
+	siem_tick(&s->siem);
+	tell_stats(s);
 	instance_path(path, sizeof(path), "maps", map_name(MAP_state));
 	fd = bpf_obj_get(path);
 	if (fd >= 0 && map_id(fd) == map_id(s->in.fd[MAP_state])) {
@@ -185,7 +257,7 @@ static void on_signal(struct server *s)
 
 	while (read(s->signals, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGHUP)
-			open_output(s);
+			output_reopen(&s->out);
 		else
 			s->done = 1;
 	}
@@ -196,10 +268,10 @@ static int dispatch(struct server *s, int fd)
 	if (fd == s->signals)
 		on_signal(s);
 	else if (fd == s->tick)
-		check_attached(s);
+		on_tick(s);
 	else if (fd == events_fd(&s->events))
 		return events_consume(&s->events);
-	else if (fd != http_fd(&s->http))
+	else if (fd != http_fd(&s->http) && !siem_ready(&s->siem, fd))
 		subscribers_ready(&s->readers, fd);
 	return 0;
 }
@@ -222,6 +294,8 @@ static int loop(struct server *s)
 	service_stopping();
 	if (!err)
 		err = events_consume(&s->events);
+	tell_stats(s);
+	siem_close(&s->siem);
 	if (err)
 		complain("serve failed: %s", strerror(-err));
 	return err ? EXIT_ENVIRONMENT : EXIT_OK;
@@ -233,7 +307,10 @@ static int serve(struct server *s)
 
 	if (rc)
 		return rc;
-	rc = open_output(s);
+	stats_open(&s->stats, &s->in, s->events.host, s->period);
+	rc = output_open(&s->out, s->output);
+	if (!rc)
+		rc = siem_open(&s->siem, &s->receiver, s->epoll);
 	if (!rc)
 		rc = subscribers_open(&s->readers, s->epoll);
 	if (!rc) {
@@ -251,8 +328,7 @@ static int serve(struct server *s)
 		subscribers_close(&s->readers);
 	}
 	events_close(&s->events);
-	if (s->out && s->out != stdout)
-		fclose(s->out);
+	output_close(&s->out);
 	return rc;
 }
 
@@ -262,7 +338,8 @@ static int run(int argc, char **argv)
 		.options = table, .parser = parse, .children = options_child,
 		.doc = "Writes events as JSON lines, answers 'keyswitch events' and /metrics.",
 	};
-	struct server s = { .listen = "127.0.0.1:9502", .output = "-" };
+	struct server s = { .listen = "127.0.0.1:9502", .output = "-", .period = STATS_SECONDS,
+			    .receiver.queue = SIEM_QUEUE };
 	int rc;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &s);

@@ -159,6 +159,20 @@ static int rows(FILE *out, const struct counters *c)
 	return err ? err : counters_conduits(c, on_conduit_packets, out);
 }
 
+static void siem(FILE *out, const struct siem_counts *c)
+{
+	single(out, "keyswitch_serve_syslog_delivered_total", "counter",
+	       "Events that the syslog receiver's kernel has acknowledged.", c->delivered);
+	single(out, "keyswitch_serve_syslog_lost_total", "counter",
+	       "Events that found the syslog receiver's queue full.", c->lost);
+	single(out, "keyswitch_serve_syslog_queued", "gauge",
+	       "Messages that wait for the syslog receiver.", c->queued);
+	single(out, "keyswitch_serve_syslog_connections_total", "counter",
+	       "Connections made to the syslog receiver.", c->connections);
+	single(out, "keyswitch_serve_syslog_connected", "gauge",
+	       "1 = connected to the syslog receiver.", c->connected);
+}
+
 static int singles(FILE *out, const struct counters *c, const struct serve_counts *serve)
 {
 	struct ks_misc_count misc;
@@ -196,6 +210,8 @@ static int singles(FILE *out, const struct counters *c, const struct serve_count
 	       "Events that the output of this process refused.", serve->write_errors);
 	single(out, "keyswitch_serve_subscribers_dropped_total", "counter",
 	       "Subscribers of this process that were too slow.", serve->subscribers_dropped);
+	if (serve->has_siem)
+		siem(out, &serve->siem);
 	return 0;
 }
 
