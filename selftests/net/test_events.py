@@ -25,6 +25,7 @@ import tcp_split
 from kit import abort, adu, cases, denied_write, equal, no_writes
 from ks import READONLY, Keyswitch, events, lines, metric
 from plant import PORT_C, ROOT, Plant, run, wait_for
+from test_service import UNIT, unit_calls
 from siem import SIEM, Datagrams, Siem, cef, listener, received
 
 # every refusal is an event: nothing here is about the rate limit
@@ -189,7 +190,11 @@ def test_rsyslog(way):
         log = plant.modbus_server()
         ks = Keyswitch(plant).attach()
         siem.rsyslogd(way)
-        serve, path = ks.serve("serve", *syslog(way, plant))
+        path = plant.dir / "events"
+        # as the unit starts it
+        serve = plant.spawn(plant.gateway, *UNIT, plant.bpffs, *ks.argv(
+            "serve", "--output", path, *syslog(way, plant)))
+        wait_for(ks.metrics_up, lambda: f"serve answers: {serve.text()}")
         assert not denied_write(plant), "a write"
         assert not denied_write(plant, plant.client6, host=plant.server6), "a write"
         wait_for(lambda: len(siem.events()) >= 2, lambda: f"two messages: {serve.text()}")
@@ -361,6 +366,36 @@ def test_siem_that_never_reads():
         ok, text = account(ks, total + 2, len(events(path)))
         assert ok, text
         ks.balance()
+
+
+# its whole life: connects, is refused, shakes hands, sends, loses the peer, connects again
+def test_filter():
+    """TLS needs no system call that serve's own filter or its unit refuses, and no more
+    than the unit's one capability."""
+    with Plant() as plant, Siem(plant) as siem:
+        siem.certificates()
+        plant.modbus_server()
+        ks, trace = Keyswitch(plant).attach(), plant.dir / "trace"
+        serve = plant.spawn(plant.gateway, "strace", "-D", "-f", "-o", trace, *ks.argv(
+            "serve", "--output", plant.dir / "events", *syslog("tls", plant)))
+        wait_for(ks.metrics_up, lambda: f"serve answers: {serve.text()}")
+        daemon = siem.rsyslogd("tls")
+        for number in (1, 2):
+            assert not denied_write(plant), "a write"
+            wait_for(lambda: len(siem.events()) >= number, lambda: f"event {number}: {serve.text()}",
+                     timeout=20)
+            daemon.stop()
+            if number == 1:
+                daemon = siem.rsyslogd("tls")
+        serve.proc.send_signal(signal.SIGTERM)
+        equal(serve.wait(10), 0, f"serve: {serve.text()}")
+        text = trace.read_text()
+        filtered = re.split(r"seccomp\(", text)[-1].splitlines()[1:]
+        equal([line for line in filtered if "EPERM" in line and "SNDBUFFORCE" not in line], [],
+              "refused calls")
+        made = set(re.findall(r"^\d+ +(\w+)\(", text, re.M)) - {"execve"}
+        assert {"connect", "sendto", "recvfrom", "ioctl"} <= made, made
+        equal(made - unit_calls(), set(), "calls that keyswitch.service does not allow")
 
 
 # ---- to a file ----
