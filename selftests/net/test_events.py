@@ -368,6 +368,41 @@ def test_siem_that_never_reads():
         ks.balance()
 
 
+def alerts(peer):
+    """Sequence numbers of the refusals that come."""
+    return [int(re.search(r'sequenceId="(\d+)"', m)[1]) for m in received(peer, 1)
+            if " alert [" in m]
+
+
+def test_siem_cut_off():
+    """What was written to a connection but never acknowledged is sent again on the next."""
+    with Plant() as plant, Siem(plant) as siem, Datagrams(plant) as way:
+        ks = Keyswitch(plant, FLOOD).attach()
+        receiver = listener(siem.ns)
+        _, path = ks.serve("serve", *syslog("tcp", plant))
+        peer, _ = receiver.accept()
+        for number in range(3):
+            way.write(number)
+        equal(alerts(peer), [1, 2, 3], "while all is well")
+        run("ip", "-n", siem.ns, "link", "set", "m0", "down")
+        for number in range(5):
+            way.write(number)
+        wait_for(lambda: len(events(path)) == 8, "all events in the file")
+        equal([int(metric(ks.metrics_text(), f"keyswitch_serve_syslog_{name}"))
+               for name in ("delivered_total", "queued", "connected")], [3, 5, 1], "cut off")
+        # its receiver forgets the connection; it cannot say so yet
+        abort(peer)
+        run("ip", "-n", siem.ns, "link", "set", "m0", "up")
+        receiver.settimeout(20)
+        peer, _ = receiver.accept()
+        equal(alerts(peer), [4, 5, 6, 7, 8], "what had been on its way")
+        wait_for(lambda: metric(ks.metrics_text(), "keyswitch_serve_syslog_delivered_total") == 8,
+                 "all acknowledged")
+        way.nothing_arrives()
+        peer.close()
+        ks.balance()
+
+
 # its whole life: connects, is refused, shakes hands, sends, loses the peer, connects again
 def test_filter():
     """TLS needs no system call that serve's own filter or its unit refuses, and no more
