@@ -5,9 +5,11 @@ Owns the namespace `siem` beside a plant, joined to its gateway, the certificate
 reader of CEF typed from the format's description, not from keyswitch.
 """
 import re
+import select
 import shutil
 import socket
 import struct
+import time
 
 import ks
 from kit import adu
@@ -90,10 +92,11 @@ class Siem:
         daemon = self.plant.spawn(ns or self.ns, *rsyslogd_argv(), "-n", "-f",
                                   d / "rsyslog.conf", "-i", d / "rsyslog.pid")
         if way == "unix":
-            wait_for((d / "log.sock").exists, lambda: f"rsyslogd listens: {daemon.text()}")
+            wait_for((d / "log.sock").exists, lambda: f"rsyslogd listens: {daemon.text()}",
+                     timeout=20)
         else:
             wait_for(lambda: run("nsenter", f"--net=/run/netns/{self.ns}", "ss", "-Hltn").stdout,
-                     lambda: f"rsyslogd listens: {daemon.text()}")
+                     lambda: f"rsyslogd listens: {daemon.text()}", timeout=20)
         return daemon
 
     def messages(self):
@@ -143,16 +146,17 @@ def cef(line):
     return event
 
 
-def received(sock, seconds=2.0):
-    """All octet-counted messages that come until nothing more does."""
-    data, sock_timeout = b"", sock.gettimeout()
-    sock.settimeout(seconds)
-    try:
-        while chunk := sock.recv(65536):
-            data += chunk
-    except TimeoutError:
-        pass
-    sock.settimeout(sock_timeout)
+def received(sock, enough, seconds=20.0):
+    """The octet-counted messages that come until enough(messages), or the time is up."""
+    data, end = b"", time.monotonic() + seconds
+    while not enough(split(data)):
+        left = end - time.monotonic()
+        if left <= 0 or not select.select([sock], [], [], left)[0]:
+            raise PlantError(f"timeout: messages, but {split(data)[-3:]}")
+        chunk = sock.recv(1 << 20)
+        if not chunk:
+            raise PlantError(f"the connection ended after {len(split(data))} messages")
+        data += chunk
     return split(data)
 
 
@@ -197,12 +201,8 @@ class Datagrams:
         return self.server.recv(600)[7] == 3
 
     def nothing_arrives(self):
-        self.server.settimeout(0.1)
-        try:
-            got = self.server.recv(600)
-        except TimeoutError:
-            return
-        raise PlantError(f"the server received {got.hex()}")
+        """What the server hears next is this poll: no write came before it."""
+        assert self.read(0), "the server received a write"
 
 
 def listener(plant_ns, port=514, receive_buffer=None):
