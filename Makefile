@@ -44,7 +44,7 @@ USER_CPPFLAGS := -std=gnu11 -D_GNU_SOURCE -DKEYSWITCH_VERSION='"$(VERSION)"' -I$
 USER_CFLAGS := -O2 -g $(WARN) -Wshadow -Wformat=2 -Wstrict-prototypes -fstack-protector-strong \
 	-D_FORTIFY_SOURCE=2 -fPIE
 USER_LDFLAGS := -pie -Wl,-z,relro,-z,now,--as-needed
-LIBS := -lbpf -lelf -lz -lfyaml -ljansson -lpcap -lmicrohttpd -lnettle -lsodium -lsystemd -lcap-ng -lseccomp -lncursesw -ltinfo
+LIBS := -lbpf -lelf -lz -lfyaml -ljansson -lpcap -lmicrohttpd -lnettle -lgnutls -lsodium -lsystemd -lcap-ng -lseccomp -lncursesw -ltinfo
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 SKELETONS := $(OUT)/keyswitch.skel.h $(OUT)/guard.skel.h

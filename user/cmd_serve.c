@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * `keyswitch serve`: reads the event ring, hands events to a file and to local
- * readers, answers /metrics, and lets a wire's ports go down together if the policy
- * says so. Enforcement does not depend on it. Must not change the instance.
+ * `keyswitch serve`: reads the event ring, hands events to a file, to local readers and
+ * to a syslog receiver, answers /metrics, and lets a wire's ports go down together if the
+ * policy says so. Enforcement does not depend on it. Must not change the instance.
  */
 #include <errno.h>
 #include <signal.h>
@@ -16,28 +16,53 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "duration.h"
 #include "events.h"
 #include "http.h"
 #include "link_follow.h"
 #include "metrics.h"
 #include "options.h"
-#include "results.h"
+#include "output.h"
 #include "service.h"
+#include "siem.h"
+#include "stats.h"
 #include "subscribers.h"
 
-enum { KEY_LISTEN = 0x2000, KEY_OUTPUT };
+#define STATS_SECONDS 60
+#define QUEUE_MOST 1000000
+
+enum {
+	KEY_LISTEN = 0x2000, KEY_OUTPUT, KEY_STATS, KEY_SYSLOG, KEY_CA, KEY_CERT, KEY_KEY,
+	KEY_NAME, KEY_QUEUE,
+};
 
 static const struct argp_option table[] = {
 	{ "listen", KEY_LISTEN, "ADDRESS:PORT", 0, "Where /metrics is (127.0.0.1:9502)", 0 },
 	{ "output", KEY_OUTPUT, "FILE", 0,
 	  "Append events here, reopened at SIGHUP; '-' = standard output (-)", 0 },
+	{ "stats", KEY_STATS, "DURATION", 0,
+	  "How often sums are an event, 'off' = only when events were missed (60s)", 0 },
+	{ "syslog", KEY_SYSLOG, "WHERE", 0,
+	  "Send events as CEF to unix:PATH, tcp:ADDRESS:PORT or tls:ADDRESS:PORT", 0 },
+	{ "syslog-ca", KEY_CA, "FILE", 0,
+	  "Certificates that may vouch for the receiver (the system's)", 0 },
+	{ "syslog-cert", KEY_CERT, "FILE", 0, "Own certificate to show, with its key", 0 },
+	{ "syslog-key", KEY_KEY, "FILE", 0, "Key of the own certificate", 0 },
+	{ "syslog-name", KEY_NAME, "NAME", 0,
+	  "What the receiver's certificate must name (its address)", 0 },
+	{ "syslog-queue", KEY_QUEUE, "EVENTS", 0,
+	  "How many events may wait for the receiver (10000)", 0 },
 	{ 0 }
 };
 
 struct server {
 	const char *listen;
 	const char *output;
-	FILE *out;
+	uint32_t period;	/* of stats events, s */
+	struct siem_options receiver;
+	struct output out;
+	struct siem siem;
+	struct stats stats;
 	struct instance in;
 	struct event_source events;
 	struct subscribers readers;
@@ -51,6 +76,24 @@ struct server {
 	int done;
 };
 
+static void parse_stats(struct server *s, const char *arg, struct argp_state *state)
+{
+	s->period = 0;
+	if (strcmp(arg, "off") && duration_parse(arg, &s->period))
+		argp_error(state, "'%s' is no duration, expected 60s, 5m, 2h or off", arg);
+}
+
+static void parse_queue(struct server *s, const char *arg, struct argp_state *state)
+{
+	unsigned long n;
+	char *end;
+
+	n = strtoul(arg, &end, 10);
+	if (*arg < '0' || *arg > '9' || *end || !n || n > QUEUE_MOST)
+		argp_error(state, "'%s' is no number of events, expected 1 to %d", arg, QUEUE_MOST);
+	s->receiver.queue = (uint32_t)n;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct server *s = state->input;
@@ -61,6 +104,27 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_OUTPUT:
 		s->output = arg;
+		return 0;
+	case KEY_STATS:
+		parse_stats(s, arg, state);
+		return 0;
+	case KEY_SYSLOG:
+		s->receiver.where = arg;
+		return 0;
+	case KEY_CA:
+		s->receiver.ca = arg;
+		return 0;
+	case KEY_CERT:
+		s->receiver.cert = arg;
+		return 0;
+	case KEY_KEY:
+		s->receiver.key = arg;
+		return 0;
+	case KEY_NAME:
+		s->receiver.name = arg;
+		return 0;
+	case KEY_QUEUE:
+		parse_queue(s, arg, state);
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "unexpected argument '%s'", arg);
@@ -76,70 +140,64 @@ static double real_time(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-static int open_output(struct server *s)
+/* Sums are in the file and at those who follow, but displace nothing that happened. */
+static void tell(struct server *s, json_t *event)
 {
-	FILE *f;
-
-	if (!strcmp(s->output, "-")) {
-		s->out = stdout;
-		return EXIT_OK;
-	}
-	f = fopen(s->output, "ae");
-	if (!f) {
-		complain("cannot open '%s': %s", s->output, strerror(errno));
-		return EXIT_ENVIRONMENT;
-	}
-	/* a file that cannot be reopened leaves the old one in use */
-	if (s->out)
-		fclose(s->out);
-	s->out = f;
-	return EXIT_OK;
-}
-
-/* Whole or not at all: half a line on a full disk would spoil the next one, too. */
-static bool append(int fd, const char *line, size_t len)
-{
-	off_t end = lseek(fd, 0, SEEK_END);	/* -1: no file, and so no disk */
-	ssize_t n = write(fd, line, len);
-
-	if (n == (ssize_t)len)
-		return true;
-	if (n > 0 && end >= 0 && ftruncate(fd, end))
-		complain("half an event is left at the output's end: %s", strerror(errno));
-	return false;
-}
-
-static void write_event(void *arg, json_t *event)
-{
+	bool stats = event_is_stats(event);
 	char *line = json_dumps(event, JSON_COMPACT);
-	struct server *s = arg;
 	size_t len;
 
+	siem_send(&s->siem, event, !stats);
 	if (!line)
 		return;
 	/* the terminating 0 becomes the line's end */
 	len = strlen(line);
 	line[len] = '\n';
-	if (!append(fileno(s->out), line, len + 1))
-		s->counts.write_errors++;
-	subscribers_send(&s->readers, line, len + 1);
+	output_write(&s->out, line, len + 1, !stats);
+	subscribers_send(&s->readers, line, len + 1, !stats || event_missed(event));
 	free(line);
 }
 
 static void take(void *arg, json_t *event)
 {
-	((struct server *)arg)->counts.events++;
-	write_event(arg, event);
+	struct server *s = arg;
+
+	s->counts.events++;
+	tell(s, event);
+}
+
+static void tell_admin(void *arg, json_t *event)
+{
+	tell(arg, event);
+}
+
+static void count(struct server *s)
+{
+	s->counts.subscribers_dropped = s->readers.dropped;
+	s->counts.write_errors = s->out.lost;
+	s->counts.has_siem = s->siem.state != SIEM_OFF;
+	s->counts.siem = s->siem.counts;
+	s->counts.links = &s->links;
+	s->counts.scrapes = s->http.answered;
+	s->counts.connections_cut = s->http.cut;
+}
+
+static void tell_stats(struct server *s)
+{
+	json_t *event;
+
+	count(s);
+	event = stats_due(&s->stats, &s->counts);
+	if (event)
+		tell(s, event);
+	json_decref(event);
 }
 
 static int write_metrics(FILE *out, bool openmetrics, void *arg)
 {
 	struct server *s = arg;
 
-	s->counts.subscribers_dropped = s->readers.dropped;
-	s->counts.links = &s->links;
-	s->counts.scrapes = s->http.answered;
-	s->counts.connections_cut = s->http.cut;
+	count(s);
 	return metrics_write(out, openmetrics, &s->in, &s->counts);
 }
 
@@ -203,7 +261,7 @@ static void on_signal(struct server *s)
 
 	while (read(s->signals, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGHUP)
-			open_output(s);
+			output_reopen(&s->out);
 		else
 			s->done = 1;
 	}
@@ -216,6 +274,9 @@ static void tick(struct server *s)
 	if (read(s->tick, &ticks, sizeof(ticks)) < 0)
 		return;
 	service_alive(&s->service, &s->in);
+	output_tick(&s->out);
+	siem_tick(&s->siem);
+	tell_stats(s);
 	check_attached(s);
 	if (!s->done)
 		follow_links(s);
@@ -231,7 +292,7 @@ static int dispatch(struct server *s, int fd)
 		link_follow_ready(&s->links);
 	else if (fd == events_fd(&s->events))
 		return events_consume(&s->events);
-	else if (fd != http_fd(&s->http))
+	else if (fd != http_fd(&s->http) && !siem_ready(&s->siem, fd))
 		subscribers_ready(&s->readers, fd);
 	return 0;
 }
@@ -254,6 +315,8 @@ static int loop(struct server *s)
 	service_stopping();
 	if (!err)
 		err = events_consume(&s->events);
+	tell_stats(s);
+	siem_close(&s->siem);
 	if (err)
 		complain("serve failed: %s", strerror(-err));
 	return err ? EXIT_ENVIRONMENT : EXIT_OK;
@@ -272,7 +335,7 @@ static int watch_all(struct server *s)
 static int serve_links(struct server *s)
 {
 	bool able = link_follow_wanted(&s->in) && service_may_set_links();
-	int rc = link_follow_open(&s->links, &s->in, able, write_event, s);
+	int rc = link_follow_open(&s->links, &s->in, able, tell_admin, s);
 
 	if (rc)
 		return rc;
@@ -293,7 +356,10 @@ static int serve(struct server *s)
 
 	if (rc)
 		return rc;
-	rc = open_output(s);
+	stats_open(&s->stats, &s->in, s->events.host, s->period);
+	rc = output_open(&s->out, s->output);
+	if (!rc)
+		rc = siem_open(&s->siem, &s->receiver, s->epoll);
 	if (!rc)
 		rc = subscribers_open(&s->readers, s->epoll);
 	if (!rc) {
@@ -304,8 +370,7 @@ static int serve(struct server *s)
 		subscribers_close(&s->readers);
 	}
 	events_close(&s->events);
-	if (s->out && s->out != stdout)
-		fclose(s->out);
+	output_close(&s->out);
 	return rc;
 }
 
@@ -315,7 +380,8 @@ static int run(int argc, char **argv)
 		.options = table, .parser = parse, .children = options_child,
 		.doc = "Writes events as JSON lines, answers 'keyswitch events' and /metrics.",
 	};
-	struct server s = { .listen = "127.0.0.1:9502", .output = "-" };
+	struct server s = { .listen = "127.0.0.1:9502", .output = "-", .period = STATS_SECONDS,
+			    .receiver.queue = SIEM_QUEUE };
 	int rc;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &s);

@@ -6,10 +6,14 @@
 #ifndef KEYSWITCH_COMMUNITY_H
 #define KEYSWITCH_COMMUNITY_H
 
+#include <stdint.h>
+
 #include "../bpf/shared.h"
 
 #define COMMUNITY_ID_MAX 40
 
 const char *community_id(char out[COMMUNITY_ID_MAX], const struct ks_event *e);
+/* The same as a number: the first eight bytes of its hash. */
+uint64_t community_number(const struct ks_event *e);
 
 #endif

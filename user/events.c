@@ -9,95 +9,17 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <bpf/libbpf.h>
 
 #include "command.h"
-#include "community.h"
 #include "env.h"
+#include "eve.h"
 #include "events.h"
 #include "leaf.h"
 #include "names.h"
 #include "options.h"
-
-#define SECOND 1000000000ull
-
-static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * SECOND + (uint64_t)ts.tv_nsec;
-}
-
-/* The kernel stamps with the monotonic clock; people want the other one. */
-void event_set_time(json_t *o, uint64_t monotonic)
-{
-	uint64_t real = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC) + monotonic;
-	time_t at = (time_t)(real / SECOND);
-	char day[32], zone[8], text[64];
-	struct tm tm;
-
-	localtime_r(&at, &tm);
-	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm);
-	strftime(zone, sizeof(zone), "%z", &tm);
-	snprintf(text, sizeof(text), "%s.%06llu%s", day,
-		 (unsigned long long)(real % SECOND / 1000), zone);
-	json_object_set_new(o, "timestamp", json_string(text));
-}
-
-static void set_address(json_t *o, const char *key, const struct ks_event *e, const uint8_t addr[16])
-{
-	char text[INET6_ADDRSTRLEN];
-
-	if (e->ip_version == 4)
-		inet_ntop(AF_INET, addr + sizeof(mapped), text, sizeof(text));
-	else
-		inet_ntop(AF_INET6, addr, text, sizeof(text));
-	json_object_set_new(o, key, json_string(text));
-}
-
-static void set_network(json_t *o, const struct ks_event *e)
-{
-	bool ports = e->ip_proto == IPPROTO_TCP || e->ip_proto == IPPROTO_UDP;
-	char number[8], id[COMMUNITY_ID_MAX];
-
-	set_address(o, "src_ip", e, e->src);
-	if (ports)
-		json_object_set_new(o, "src_port", json_integer(e->sport));
-	set_address(o, "dest_ip", e, e->dst);
-	if (ports)
-		json_object_set_new(o, "dest_port", json_integer(e->dport));
-	snprintf(number, sizeof(number), "%u", e->ip_proto);
-	json_object_set_new(o, "proto", json_string(e->ip_proto == IPPROTO_TCP ? "TCP" :
-						    e->ip_proto == IPPROTO_UDP ? "UDP" :
-										 number));
-	if (ports)
-		json_object_set_new(o, "community_id", json_string(community_id(id, e)));
-}
-
-static void set_link(json_t *o, const struct ks_event *e)
-{
-	json_t *vlan = json_array();
-	char src[18], dst[18];
-
-	for (int i = 0; i < 2; i++)
-		if (e->vlan[i])
-			json_array_append_new(vlan, json_integer(e->vlan[i]));
-	if (json_array_size(vlan))
-		json_object_set(o, "vlan", vlan);
-	json_decref(vlan);
-	snprintf(src, sizeof(src), "%02x:%02x:%02x:%02x:%02x:%02x", e->smac[0], e->smac[1],
-		 e->smac[2], e->smac[3], e->smac[4], e->smac[5]);
-	snprintf(dst, sizeof(dst), "%02x:%02x:%02x:%02x:%02x:%02x", e->dmac[0], e->dmac[1],
-		 e->dmac[2], e->dmac[3], e->dmac[4], e->dmac[5]);
-	json_object_set_new(o, "ether", json_pack("{s:s, s:s, s:i}", "src_mac", src, "dest_mac",
-						  dst, "ether_type", (int)e->ethertype));
-}
 
 static const char *verdict_of(const struct ks_event *e)
 {
@@ -108,19 +30,42 @@ static const char *verdict_of(const struct ks_event *e)
 	return name_verdict(e->action == KS_A_PASS ? KS_V_WOULD_DENY : KS_V_DENY);
 }
 
+static const char *port_name(const struct event_source *src, const struct ks_event *e)
+{
+	return e->port < KS_PORTS_MAX ? src->ports[e->port].name : "?";
+}
+
+/* Who asks: the sender of a request, else the far end of a client port. */
+static void set_client(json_t *o, const struct event_source *src, const struct ks_event *e)
+{
+	const struct ks_port_rec *port = e->port < KS_PORTS_MAX ? &src->ports[e->port] : NULL;
+	const uint8_t *client = port && port->role == KS_SERVER ? e->dst : e->src;
+	char text[INET6_ADDRSTRLEN];
+
+	/* a copy of both ways does not say which one this was */
+	if (!e->ip_version || (!e->leaf.proto && port && port->sight == KS_SIGHT_TAP))
+		return;
+	if (e->leaf.proto)
+		client = e->src;
+	inet_ntop(e->ip_version == 4 ? AF_INET : AF_INET6, e->ip_version == 4 ? client + 12 : client,
+		  text, sizeof(text));
+	json_object_set_new(o, "client", json_string(text));
+}
+
 static json_t *details(struct event_source *src, const struct ks_event *e)
 {
 	size_t len = e->head_len < KS_HEAD_MAX ? e->head_len : KS_HEAD_MAX;
 	char head[2 * KS_HEAD_MAX + 1] = "";
-	json_t *o;
+	json_t *o, *request;
 
 	for (size_t i = 0; i < len; i++)
 		sprintf(head + 2 * i, "%02x", e->head[i]);
-	o = json_pack("{s:s, s:s, s:s, s:I, s:s, s:I, s:s}", "kind", name_event_kind(e->kind),
-		      "reason", name_reason(e->reason), "verdict", verdict_of(e), "generation",
-		      (json_int_t)e->generation, "port",
-		      e->port < KS_PORTS_MAX ? src->ports[e->port].name : "?", "suppressed",
+	o = json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:s}", "kind", name_event_kind(e->kind),
+		      "reason", name_reason(e->reason), "reason_text",
+		      name_reason_text(e->reason), "verdict", verdict_of(e), "generation",
+		      (json_int_t)e->generation, "port", port_name(src, e), "suppressed",
 		      (json_int_t)e->hidden, "message", head);
+	set_client(o, src, e);
 	names_follow(&src->names, src->in, e->generation);
 	if (src->names.zones && src->names.generation == e->generation && e->ip_version) {
 		json_object_set_new(o, "from_zone", json_string(names_zone(&src->names, e->zone[0])));
@@ -137,30 +82,24 @@ static json_t *details(struct event_source *src, const struct ks_event *e)
 		json_object_set_new(o, "alert_rule",
 				    json_string(names_rule(&src->names, e->leaf.alert)));
 	json_object_set_new(o, "asset", json_string(names_asset(&src->names, e->leaf.asset)));
+	request = json_object();
+	leaf_fields(request, &e->leaf);
+	json_object_set_new(o, "request", request);
 	return o;
 }
 
 json_t *event_json(struct event_source *src, const struct ks_event *e)
 {
-	json_t *o = json_object(), *fields;
+	json_t *o = json_object();
 
 	if (!o)
 		return NULL;
-	event_set_time(o, e->t);
-	json_object_set_new(o, "event_type", json_string("alert"));
-	json_object_set_new(o, "in_iface", json_string(
-		e->port < KS_PORTS_MAX ? src->ports[e->port].name : "?"));
-	if (e->ip_version)
-		set_network(o, e);
-	set_link(o, e);
-	json_object_set_new(o, "alert", json_pack(
-		"{s:s, s:s, s:i}", "action", e->action == KS_A_PASS ? "allowed" : "blocked",
-		"signature", name_reason_text(e->reason), "signature_id", (int)e->reason));
-	if (e->leaf.proto) {
-		fields = json_object();
-		leaf_eve(fields, &e->leaf);
-		json_object_set_new(o, name_proto(e->leaf.proto), fields);
-	}
+	eve_set_time(o, e->t);
+	eve_set_packet(o, e);
+	json_object_set_new(o, "host", json_string(src->host));
+	json_object_set_new(o, "in_iface", json_string(port_name(src, e)));
+	if (e->leaf.proto)
+		eve_set_request(o, e);
 	json_object_set_new(o, "keyswitch", details(src, e));
 	return o;
 }
@@ -186,6 +125,7 @@ int events_open(struct event_source *src, const struct instance *in,
 	src->in = in;
 	src->take = take;
 	src->arg = arg;
+	gethostname(src->host, sizeof(src->host) - 1);
 	src->lock = env_lock("events.lock", 0);
 	if (src->lock < 0) {
 		if (errno != EWOULDBLOCK)
@@ -244,17 +184,51 @@ static const char *word(const json_t *o, const char *key)
 	return s ? s : "";
 }
 
+bool event_is_stats(const json_t *event)
+{
+	return !strcmp(word(event, "event_type"), "stats");
+}
+
+json_int_t event_missed(const json_t *event)
+{
+	const json_t *ks = json_object_get(event, "keyswitch");
+
+	return json_integer_value(json_object_get(json_object_get(ks, "events"), "missed"));
+}
+
+/* Of sums people ask `status` and `counters`; that something is missing they are told. */
+static void print_missed(FILE *out, const json_t *event)
+{
+	const json_t *events = json_object_get(json_object_get(event, "keyswitch"), "events");
+	const json_t *siem = json_object_get(events, "syslog");
+
+	if (!event_missed(event))
+		return;
+	fprintf(out, "%.23s %lld events not shown; since the attach %lld suppressed by a rate limit, "
+		"%lld lost in the kernel; since serve began %lld not written",
+		word(event, "timestamp"), (long long)event_missed(event),
+		(long long)json_integer_value(json_object_get(events, "suppressed")),
+		(long long)json_integer_value(json_object_get(events, "lost")),
+		(long long)json_integer_value(json_object_get(events, "output_lost")));
+	if (siem)
+		fprintf(out, ", %lld not sent",
+			(long long)json_integer_value(json_object_get(siem, "lost")));
+	fputc('\n', out);
+}
+
 void event_print(FILE *out, const json_t *event)
 {
 	const json_t *ks = json_object_get(event, "keyswitch");
-	const json_t *alert = json_object_get(event, "alert");
-	const json_t *modbus = json_object_get(event, "modbus");
-	const json_t *enip = json_object_get(event, "enip");
+	const json_t *request = json_object_get(ks, "request");
 	json_int_t hidden = json_integer_value(json_object_get(ks, "suppressed"));
 
-	if (!alert) {
+	if (json_object_get(ks, "because")) {
 		fprintf(out, "%.23s admin %s %s: %s\n", word(event, "timestamp"),
 			word(event, "in_iface"), word(ks, "action"), word(ks, "because"));
+		return;
+	}
+	if (event_is_stats(event)) {
+		print_missed(out, event);
 		return;
 	}
 	fprintf(out, "%.23s %s %s", word(event, "timestamp"), word(ks, "verdict"),
@@ -265,11 +239,11 @@ void event_print(FILE *out, const json_t *event)
 			word(event, "dest_ip"),
 			(long long)json_integer_value(json_object_get(event, "dest_port")),
 			word(event, "proto"));
-	if (modbus || enip) {
-		fputs(modbus ? " modbus" : " enip", out);
-		leaf_phrase(out, modbus ? modbus : enip);
+	if (request) {
+		fprintf(out, " %s", word(event, "app_proto"));
+		leaf_phrase(out, request);
 	}
-	fprintf(out, ": %s (%s", word(alert, "signature"), word(ks, "reason"));
+	fprintf(out, ": %s (%s", word(ks, "reason_text"), word(ks, "reason"));
 	if (*word(ks, "rule"))
 		fprintf(out, ", rule %s, asset %s", word(ks, "rule"), word(ks, "asset"));
 	if (*word(ks, "alert_rule"))

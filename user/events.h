@@ -24,6 +24,7 @@ struct event_source {
 	void (*take)(void *arg, json_t *event);	/* borrows the event */
 	void *arg;
 	int lock;
+	char host[256];			/* of this gateway */
 };
 
 /*
@@ -41,10 +42,11 @@ int events_consume(struct event_source *src);
 /* A connection to `serve`, or -1. */
 int events_connect(void);
 
-/* `timestamp` from a time of the data path's clock. */
-void event_set_time(json_t *o, uint64_t monotonic);
+bool event_is_stats(const json_t *event);
+/* Of a stats event: how many events were held back or lost since the one before. */
+json_int_t event_missed(const json_t *event);
 
-/* One line for people. */
+/* One line for people; of a stats event only that something is missing. */
 void event_print(FILE *out, const json_t *event);
 
 /* One record as EVE; NULL when out of memory. */

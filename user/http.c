@@ -3,10 +3,8 @@
  * GET /metrics over HTTP, see http.h.
  * Must not know what the text says.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +14,7 @@
 #include <microhttpd.h>
 
 #include "command.h"
+#include "endpoint.h"
 #include "exposition.h"
 #include "http.h"
 #include "options.h"
@@ -30,36 +29,6 @@
 #define FULL_ANSWER_MS 2000
 #define FULL_ASK_MS 200
 #define REQUEST_BYTES 8192	/* kept of a request, and of the head of its answer */
-
-static bool parse_listen(const char *listen, struct sockaddr_storage *out)
-{
-	const char *colon = strrchr(listen, ':');
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
-	struct sockaddr_in *v4 = (struct sockaddr_in *)out;
-	char host[INET6_ADDRSTRLEN + 2];
-	unsigned long port;
-	char *end;
-
-	memset(out, 0, sizeof(*out));
-	if (!colon || (size_t)(colon - listen) >= sizeof(host))
-		return false;
-	memcpy(host, listen, (size_t)(colon - listen));
-	host[colon - listen] = '\0';
-	port = strtoul(colon + 1, &end, 10);
-	if (*end || end == colon + 1 || !port || port > 65535)
-		return false;
-	if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
-		v4->sin_family = AF_INET;
-		v4->sin_port = htons((uint16_t)port);
-		return true;
-	}
-	if (host[0] != '[' || host[strlen(host) - 1] != ']')
-		return false;
-	host[strlen(host) - 1] = '\0';
-	v6->sin6_family = AF_INET6;
-	v6->sin6_port = htons((uint16_t)port);
-	return inet_pton(AF_INET6, host + 1, &v6->sin6_addr) == 1;
-}
 
 /* ---- clients ---- */
 
@@ -236,7 +205,7 @@ int http_open(struct http *http, const char *listen, http_write write, void *arg
 	*http = (struct http){ .write = write, .arg = arg };
 	for (size_t i = 0; i < HTTP_CLIENTS; i++)
 		http->clients[i].fd = -1;
-	if (!parse_listen(listen, &addr)) {
+	if (!endpoint_parse(listen, &addr)) {
 		complain("'%s' is no address to listen on, expected ADDRESS:PORT", listen);
 		return EXIT_USAGE;
 	}

@@ -162,22 +162,6 @@ void leaf_fields(json_t *object, const struct ks_leaf *leaf)
 	value_fields(object, leaf);
 }
 
-void leaf_eve(json_t *object, const struct ks_leaf *leaf)
-{
-	if (leaf->proto != KS_MODBUS) {
-		enip_fields(object, leaf);
-		return;
-	}
-	set(object, "transaction_id", leaf->transaction);
-	if (leaf->has & KS_HAS_UNIT)
-		set(object, "unit_id", leaf->unit);
-	if (leaf->has & KS_HAS_FUNCTION)
-		set(object, "function", leaf->function);
-	sub_fields(object, leaf);
-	span_fields(object, leaf);
-	value_fields(object, leaf);
-}
-
 /* false if the key is absent */
 static bool get(const json_t *fields, const char *key, uint32_t *value)
 {
@@ -283,7 +267,6 @@ void leaf_phrase(FILE *out, const json_t *fields)
 	uint32_t class, elements;
 
 	phrase_number(out, fields, "unit", "unit");
-	phrase_number(out, fields, "unit_id", "unit");
 	phrase_function(out, fields);
 	phrase_service(out, fields);
 	if (io)

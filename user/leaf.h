@@ -13,8 +13,6 @@
 
 /* Adds the decoded fields; keys that do not apply are absent. */
 void leaf_fields(json_t *object, const struct ks_leaf *leaf);
-/* The same in the words of Suricata's EVE for Modbus. */
-void leaf_eve(json_t *object, const struct ks_leaf *leaf);
 /* "unit 1 write_single_register address 5 quantity 1" from what leaf_fields() wrote. */
 void leaf_phrase(FILE *out, const json_t *fields);
 

@@ -12,7 +12,7 @@
 
 #include "command.h"
 #include "env.h"
-#include "events.h"
+#include "eve.h"
 #include "link_follow.h"
 #include "options.h"
 #include "rtnl.h"
@@ -121,7 +121,7 @@ static void tell(struct link_follow *lf, const struct followed_port *p, const ch
 
 	if (!event)
 		return;
-	event_set_time(event, instance_clock());
+	eve_set_time(event, instance_clock());
 	lf->tell(lf->arg, event);
 	json_decref(event);
 }

@@ -225,6 +225,26 @@ static void of_serve(struct writer *w, const struct serve_counts *serve)
 	exposition_counter(&w->e, &cut, serve->connections_cut, serve->started);
 }
 
+static void of_siem(struct writer *w, const struct siem_counts *c, double since)
+{
+	static const struct family delivered = { "keyswitch_serve_syslog_delivered", FAMILY_COUNTER,
+		NULL, "Events that the syslog receiver's kernel has acknowledged." };
+	static const struct family lost = { "keyswitch_serve_syslog_lost", FAMILY_COUNTER, NULL,
+		"Events that found the syslog receiver's queue full." };
+	static const struct family queued = { "keyswitch_serve_syslog_queued", FAMILY_GAUGE, NULL,
+		"Messages that wait for the syslog receiver." };
+	static const struct family made = { "keyswitch_serve_syslog_connections", FAMILY_COUNTER,
+		NULL, "Connections made to the syslog receiver." };
+	static const struct family up = { "keyswitch_serve_syslog_connected", FAMILY_GAUGE, NULL,
+		"1 = connected to the syslog receiver." };
+
+	exposition_counter(&w->e, &delivered, c->delivered, since);
+	exposition_counter(&w->e, &lost, c->lost, since);
+	exposition_single(&w->e, &queued, c->queued);
+	exposition_counter(&w->e, &made, c->connections, since);
+	exposition_single(&w->e, &up, c->connected);
+}
+
 static void build(struct writer *w)
 {
 	static const struct family info = { "keyswitch_build", FAMILY_INFO, NULL,
@@ -254,6 +274,8 @@ static int write_all(struct writer *w, const struct serve_counts *serve)
 	if (!err)
 		err = events(w);
 	of_serve(w, serve);
+	if (serve->has_siem)
+		of_siem(w, &serve->siem, serve->started);
 	metrics_links(&w->e, serve->links);
 	exposition_end(&w->e);
 	return err;

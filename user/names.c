@@ -36,14 +36,19 @@ const char *name_reason_text(uint32_t reason)
 	return pick(texts, COUNT(texts), reason);
 }
 
-int reason_passes(uint32_t reason)
+uint32_t reason_effect(uint32_t reason)
 {
-	enum { PASS = 1, DROP = 0, TX = 0 };
+	enum { PASS = KS_A_PASS, DROP = KS_A_DROP, TX = KS_A_TX };
 #define KS_ROW(sym, effect, kind, text) effect,
-	static const unsigned char passes[] = { KS_REASON_LIST(KS_ROW) };
+	static const unsigned char effects[] = { KS_REASON_LIST(KS_ROW) };
 #undef KS_ROW
 
-	return reason < COUNT(passes) && passes[reason];
+	return reason < COUNT(effects) ? effects[reason] : KS_A_DROP;
+}
+
+int reason_passes(uint32_t reason)
+{
+	return reason_effect(reason) == KS_A_PASS;
 }
 
 const char *name_verdict(uint32_t verdict)

@@ -15,6 +15,8 @@
 /* All of these give "?" for a number that has no word. */
 const char *name_reason(uint32_t reason);
 const char *name_reason_text(uint32_t reason);
+/* KS_A_PASS, KS_A_DROP or KS_A_TX: what becomes of a packet in enforce mode, if it is alone. */
+uint32_t reason_effect(uint32_t reason);
 /* Does a packet with this reason go on in enforce mode? */
 int reason_passes(uint32_t reason);
 const char *name_verdict(uint32_t verdict);

@@ -149,11 +149,13 @@ int subscribers_ready(struct subscribers *s, int fd)
 	return 0;
 }
 
-void subscribers_send(struct subscribers *s, const char *line, size_t len)
+void subscribers_send(struct subscribers *s, const char *line, size_t len, bool kept)
 {
-	free(s->recent[s->next]);
-	s->recent[s->next] = strndup(line, len);
-	s->next = (s->next + 1) % RECENT_MAX;
+	if (kept) {
+		free(s->recent[s->next]);
+		s->recent[s->next] = strndup(line, len);
+		s->next = (s->next + 1) % RECENT_MAX;
+	}
 	for (int i = 0; i < SUBSCRIBERS_MAX; i++)
 		if (s->v[i].fd >= 0 && s->v[i].follows)
 			push(s, &s->v[i], line, len);

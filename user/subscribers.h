@@ -7,6 +7,7 @@
 #ifndef KEYSWITCH_SUBSCRIBERS_H
 #define KEYSWITCH_SUBSCRIBERS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,7 +33,7 @@ int subscribers_open(struct subscribers *s, int epoll);
 void subscribers_close(struct subscribers *s);
 /* An epoll report about `fd`: 1 if it is ours and was handled. */
 int subscribers_ready(struct subscribers *s, int fd);
-/* line ends with '\n'. */
-void subscribers_send(struct subscribers *s, const char *line, size_t len);
+/* line ends with '\n'. kept: is among the last ones for who comes later. */
+void subscribers_send(struct subscribers *s, const char *line, size_t len, bool kept);
 
 #endif

@@ -79,10 +79,10 @@ def abort(sock):
     sock.close()
 
 
-def denied_write(plant, source=None, wait=0.12):
+def denied_write(plant, source=None, wait=0.12, host=None):
     """A write on a new connection; True when it was answered.  The wait ends
     before the kernel would send it again, so that it is one request."""
-    sock = plant.connect(plant.server4, 502, source)
+    sock = plant.connect(host or plant.server4, 502, source)
     sock.sendall(write_register())
     answer = tcp_split.receive(sock, 12, wait)
     abort(sock)

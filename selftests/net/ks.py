@@ -85,11 +85,11 @@ class Keyswitch:
         self.after = self.received()
         return self
 
-    def serve(self, name="serve"):
+    def serve(self, name="serve", *extra):
         """A running 'keyswitch serve'; events go to the file it returns."""
         events = self.plant.dir / f"{name}.events"
         process = self.plant.spawn(self.plant.gateway,
-                                   *self.argv("serve", "--output", events))
+                                   *self.argv("serve", "--output", events, *extra))
         wait_for(lambda: process.proc.poll() is not None or self.metrics_up(),
                  "'keyswitch serve' answers")
         if process.proc.poll() is not None:
@@ -151,7 +151,12 @@ def total(rows, key, labels):
 
 
 def events(path):
-    """The events that a serve has written so far."""
+    """What a serve has written so far of single packets."""
+    return [event for event in lines(path) if event["event_type"] != "stats"]
+
+
+def lines(path):
+    """All that a serve has written so far, sums too."""
     if not os.path.exists(path):
         return []
     with open(path, encoding="utf-8") as file:

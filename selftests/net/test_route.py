@@ -81,7 +81,8 @@ def test_route_is_judged(carrier, family):
                 abort(way.client.sock)
         equal(written(log), sorted(want), "writes that the target executed, by route")
         wait_for(lambda: len(events(path)) >= len(refused), "the events")
-        told = {(e["enip"].get("route", ""), e["enip"]["tag"]) for e in events(path)}
+        told = {(r.get("route", ""), r["tag"]) for r in
+                (e["keyswitch"]["request"] for e in events(path))}
         equal(told, refused, "routes and tags in the events")
         equal(ks.requests(verdict="deny"), len(refused), "denied requests counted")
         ks.balance()

@@ -90,8 +90,8 @@ def rule(ks, name):
 
 def check_events(path):
     denied = told(path, "policy_deny")
-    values = [(e["modbus"]["value_address"], e["modbus"]["value"], e["modbus"]["value_type"])
-              for e in denied if "value" in e["modbus"]]
+    values = [(r["value_address"], r["value"], r["value_type"])
+              for r in (e["keyswitch"]["request"] for e in denied) if "value" in r]
     # the mask write too is told by the first number that it may write and must not
     for wanted in ((100, 101, "uint16"), (100, 65535, "uint16"), (100, 101, "uint16"),
                    (109, 101, "uint16"), (3, 0, "uint16"), (5, 0, "uint16"), (140, 100.0, "float32"),

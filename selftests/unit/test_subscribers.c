@@ -95,13 +95,13 @@ TEST(slow_reader_is_dropped)
 	fast = reader(&b, "follow\n");
 	for (n = 0; n < 20000 && !b.s.dropped; n++) {
 		line(text, n);
-		subscribers_send(&b.s, text, LINE);
+		subscribers_send(&b.s, text, LINE, true);
 		got = drain(fast, got);
 	}
 	CHECK(b.s.dropped == 1 && n > 100 && n < 20000);
 	CHECK(got == n);
 	line(text, n);
-	subscribers_send(&b.s, text, LINE);
+	subscribers_send(&b.s, text, LINE, true);
 	CHECK(drain(fast, got) == n + 1);
 	/* what fitted is still there, then the end */
 	while (recv(slow, text, LINE, 0) > 0)
@@ -122,7 +122,7 @@ TEST(recent_lines_then_the_end)
 		return;
 	for (int i = 0; i < RECENT_MAX + 10; i++) {
 		line(text, i);
-		subscribers_send(&b.s, text, LINE);
+		subscribers_send(&b.s, text, LINE, true);
 	}
 	fd = reader(&b, "recent\n");
 	CHECK(drain(fd, 10) == RECENT_MAX + 10);
