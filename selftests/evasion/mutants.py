@@ -69,6 +69,11 @@ MUTANTS = [
     Mutant("kept", "streams", "kept bytes sent again are not compared", [
         ("stream.h", "if (t->cmp_len)\n\t\tr = ring_differs",
          "if (t->cmp_len && !(t->join && !seq_lt(t->cmp_seq, t->start)))\n\t\tr = ring_differs")]),
+    Mutant("plain-order", "streams", "a plain request may stand anywhere", [
+        ("plain.h", "if (p->seq != f->c_nxt || f->msg_start != f->c_nxt ||",
+         "if (f->msg_start != f->c_nxt ||")]),
+    Mutant("plain-length", "streams", "a plain request's header may say another length", [
+        ("plain.h", " || adu[5] != PLAIN_BYTES - 6", "")]),
 ]
 
 
