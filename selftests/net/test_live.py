@@ -13,7 +13,7 @@ import enip_wire as w
 import tcp_split
 from kit import (abort, adu, cases, denied_write, equal, no_writes, read_registers,
                  side_by_side, write_register)
-from ks import READONLY, Keyswitch, events, metric, replay
+from ks import DROPPING, READONLY, Keyswitch, events, metric, replay
 from plant import BUILT, CLIENT_NIC, VLAN_IDS, Plant, wait_for
 
 TRANSACTIONS, APPLIES = 10000, 100
@@ -194,6 +194,25 @@ def traffic(plant):
         sock.recv(2048)
         io = w.cpf((0x8002, struct.pack("<II", 7, 1)), (w.ITEM_CONN_DATA, bytes(8)))
         sock.sendto(io, (plant.server4, 2222))
+
+
+def test_two_counters_on_one_place():
+    """The command RegisterSession and function code 102 of one asset fall on one place of a
+    CPU's counters (requests.h); the one that comes second is counted elsewhere."""
+    register = bytes.fromhex("65000400000000000000000000000000000000000000000001000000")
+    with Plant() as plant:
+        plant.byte_server(502)
+        plant.byte_server(44818)
+        ks = Keyswitch(plant, DROPPING).attach()
+        for number in range(1, 4):
+            with plant.connect(plant.server4, 44818) as enip:
+                enip.sendall(register)
+                wait_for(lambda n=number: ks.requests(verdict="allow") == n, "an allowed one")
+            with plant.connect(plant.server4, 502) as modbus:
+                modbus.sendall(adu(bytes([102]), tid=number))
+                wait_for(lambda n=number: ks.requests(verdict="deny") == n, "a denied one")
+        equal({(row["proto"], row["verdict"]): row["requests"] for row in ks.counters()["requests"]},
+              {("enip", "allow"): 3, ("modbus", "deny"): 3}, "requests")
 
 
 def record(plant):
