@@ -273,10 +273,10 @@ static int write_all(struct writer *w, const struct serve_counts *serve)
 		err = rows(w);
 	if (!err)
 		err = events(w);
-	of_serve(w, serve);
+	metrics_links(&w->e, serve->links);
 	if (serve->has_siem)
 		of_siem(w, &serve->siem, serve->started);
-	metrics_links(&w->e, serve->links);
+	of_serve(w, serve);
 	exposition_end(&w->e);
 	return err;
 }

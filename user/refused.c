@@ -42,15 +42,13 @@ static uint64_t age_of(const char *stamp)
 static char *what_of(const json_t *event)
 {
 	const json_t *ks = json_object_get(event, "keyswitch");
-	const json_t *fields = json_object_get(event, name_proto(KS_MODBUS));
+	const json_t *fields = json_object_get(ks, "request");
 	char *what = NULL;
 	size_t size;
 	FILE *out = open_memstream(&what, &size);
 
 	if (!out)
 		return NULL;
-	if (!fields)
-		fields = json_object_get(event, name_proto(KS_ENIP));
 	fputs(*text(ks, "asset") ? text(ks, "asset") : text(event, "dest_ip"), out);
 	if (fields) {
 		fputc(':', out);
@@ -67,7 +65,7 @@ static void take(const char *line, void (*each)(void *, const char *, const char
 	const char *verdict = text(json_object_get(event, "keyswitch"), "verdict");
 	char *what;
 
-	if (event && strcmp(verdict, name_verdict(KS_V_ALLOW))) {
+	if (event && *verdict && strcmp(verdict, name_verdict(KS_V_ALLOW))) {
 		what = what_of(event);
 		if (what)
 			each(arg, *text(event, "src_ip") ? text(event, "src_ip") : "?", what,

@@ -243,7 +243,7 @@ def test_plugin():
                  {"before": synchronised(5)}),
                 (2, f"KEYSWITCH CRITICAL - 1 problem, 0 warnings, disk: '{ks.state_dir}' is full",
                  {"setup": ENABLED + f"mount -t tmpfs kept /mnt; cp -a {ks.state_dir}/. /mnt; "
-                  f"mount -t tmpfs -o size=1m full {ks.state_dir}; "
+                  f"mount -t tmpfs -o size=4m full {ks.state_dir}; "
                   f"cp -a /mnt/. {ks.state_dir}\n"
                   f"dd if=/dev/zero of={ks.state_dir}/fill bs=4k 2>&- || :\n"})):
             done = doctor(ks, **{**well, **how})
