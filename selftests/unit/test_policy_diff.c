@@ -234,8 +234,10 @@ static bool possible(struct request *q)
 	if (!q->cip)
 		return true;
 	q->inner = q->class == 0x44 && q->service >= 0x4b && q->service <= 0x51;
-	if (q->inner)
+	if (q->inner) {
 		q->fc = q->service < 0x51 ? codes[q->service - 0x4b] : PICK(passed);
+		random_values(q); /* what that function can write: of a coil 0 or 1 */
+	}
 	if (ref_pccc(q->class))
 		return code != 0xf88 && (code >> 8 == 6 || code >> 8 == 7 || code >> 8 == 15 ||
 					 !(code & 255));
