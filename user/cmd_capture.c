@@ -7,17 +7,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "command.h"
 #include "denied.h"
 #include "options.h"
 #include "results.h"
+#include "signals.h"
 
 enum { KEY_DENIED = 0x2000, KEY_COUNT, KEY_SECONDS, KEY_ALL };
 
@@ -111,7 +111,7 @@ static bool reader_left(const struct capture_run *r, int err)
 
 static int wait_ms(const struct capture_run *r)
 {
-	uint64_t now = instance_clock(), left;
+	uint64_t now = clock_monotonic(), left;
 
 	if (!r->deadline)
 		return RENEW_MS;
@@ -136,7 +136,7 @@ static int step(struct capture_run *r)
 		return done;
 	if (n > 0 && (p[1].revents || p[2].revents))
 		return 1;
-	if (r->deadline && instance_clock() >= r->deadline)
+	if (r->deadline && clock_monotonic() >= r->deadline)
 		return 1;
 	if (instance_gone(r->reader.in)) {
 		complain("the instance at '%s' was detached, capture ends", options.pin_dir);
@@ -209,18 +209,6 @@ static int open_file(struct capture_run *r)
 	return EXIT_ENVIRONMENT;
 }
 
-static int open_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 /* The lock comes first: what another capture writes must not be cut. */
 static int capture(struct capture_run *r, const struct instance *in)
 {
@@ -232,8 +220,8 @@ static int capture(struct capture_run *r, const struct instance *in)
 	rc = open_file(r);
 	if (!rc) {
 		pcapng_init(&r->out, r->fd);
-		r->signals = open_signals();
-		r->deadline = a->seconds ? instance_clock() + a->seconds * KS_SECOND : 0;
+		r->signals = signals_open(0);
+		r->deadline = a->seconds ? clock_monotonic() + a->seconds * KS_SECOND : 0;
 		rc = loop(r);
 		close(r->signals);
 		if (close(r->fd) && !rc)

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "command.h"
 #include "duration.h"
 #include "events.h"
@@ -25,6 +26,7 @@
 #include "output.h"
 #include "service.h"
 #include "siem.h"
+#include "signals.h"
 #include "stats.h"
 #include "subscribers.h"
 
@@ -132,14 +134,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return ARGP_ERR_UNKNOWN;
 }
 
-static double real_time(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
 /* Sums are in the file and at those who follow, but displace nothing that happened. */
 static void tell(struct server *s, json_t *event)
 {
@@ -206,19 +200,6 @@ static int watch(struct server *s, int fd)
 	struct epoll_event e = { .events = EPOLLIN, .data.fd = fd };
 
 	return epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &e);
-}
-
-static int open_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 static int open_tick(void)
@@ -388,9 +369,9 @@ static int run(int argc, char **argv)
 	rc = instance_open(&s.in);
 	if (rc)
 		return rc;
-	s.counts.started = real_time();
+	s.counts.started = (double)clock_real() / CLOCK_SECOND;
 	s.epoll = epoll_create1(EPOLL_CLOEXEC);
-	s.signals = open_signals();
+	s.signals = signals_open(0);
 	s.tick = open_tick();
 	rc = serve(&s);
 	close(s.epoll);

@@ -12,6 +12,7 @@
 
 #include <bpf/bpf.h>
 
+#include "clock.h"
 #include "command.h"
 #include "counters.h"
 #include "devices.h"
@@ -197,7 +198,7 @@ static json_t *trial_object(const struct counters *c)
 /* Seconds that `adopt: audit` still takes over connections that run without an entry. */
 static json_int_t taking_over(const struct counters *c, const struct ks_pol_cfg *cfg)
 {
-	uint64_t now = instance_clock();
+	uint64_t now = clock_monotonic();
 
 	if (c->state.adopt != KS_ADOPT_AUDIT || cfg->take_over_until <= now)
 		return 0;

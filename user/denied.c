@@ -9,13 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "capture.h"
+#include "clock.h"
 #include "command.h"
 #include "denied.h"
 #include "env.h"
@@ -65,7 +65,8 @@ static void request(FILE *out, const struct ks_denied *d, const struct names *na
 	json_decref(fields);
 }
 
-char *denied_comment(const struct ks_denied *d, const struct names *names)
+/* The comment of a packet; names: of its generation, or of none. malloc'ed, NULL: no memory. */
+static char *denied_comment(const struct ks_denied *d, const struct names *names)
 {
 	uint32_t asset = d->leaf.proto ? d->leaf.asset : d->asset;
 	char *text = NULL;
@@ -132,14 +133,6 @@ static int on_record(void *arg, void *data, size_t size)
 
 /* ---- the file ---- */
 
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * KS_SECOND + (uint64_t)ts.tv_nsec;
-}
-
 static int write_head(struct denied_reader *d)
 {
 	int err = pcapng_section(d->out, "keyswitch " KEYSWITCH_VERSION);
@@ -172,7 +165,7 @@ int denied_lost(const struct denied_reader *d, uint32_t port, struct ks_denied_c
 
 static int write_statistics(struct denied_reader *d)
 {
-	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+	uint64_t now = clock_monotonic();
 	int err = 0;
 
 	for (uint32_t i = 0; i < KS_PORTS_MAX && !err; i++) {
@@ -238,11 +231,11 @@ static int set_lease(const struct denied_reader *d, uint64_t until)
 
 int denied_renew(struct denied_reader *d)
 {
-	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+	uint64_t now = clock_monotonic();
 	int err = 0;
 
 	/* the clock of the day may be set meanwhile */
-	d->real = clock_ns(CLOCK_REALTIME) - now;
+	d->real = clock_real() - now;
 	if (!d->began) {
 		d->began = now;
 		err = write_head(d);

@@ -48,7 +48,4 @@ int denied_end(struct denied_reader *d);
 int denied_lost(const struct denied_reader *d, uint32_t port, struct ks_denied_count *count);
 void denied_close(struct denied_reader *d);
 
-/* The comment of a packet; names: of its generation, or of none. malloc'ed, NULL: no memory. */
-char *denied_comment(const struct ks_denied *record, const struct names *names);
-
 #endif

@@ -9,6 +9,7 @@
 
 #include <bpf/bpf.h>
 
+#include "clock.h"
 #include "devices.h"
 
 #define STATUS_LINES 4	/* of assets, the slowest first */
@@ -100,7 +101,7 @@ int devices_exceptions(const struct counters *c, bool by_client,
 	int fd = c->in->fd[by_client ? MAP_exception_clients : MAP_exceptions];
 	struct ks_exception_client key; /* its first member is the other map's key */
 	void *last = NULL;
-	uint64_t now = instance_clock();
+	uint64_t now = clock_monotonic();
 	/* entries come and go: a walk that starts over must still end */
 	uint32_t left = 2 * KS_EXCEPTIONS;
 
@@ -156,7 +157,8 @@ uint64_t latency_limit(uint32_t n)
 }
 
 /* Within a bucket samples are taken to be spread evenly, as Prometheus does. */
-double latency_quantile(const struct latency_row *r, double q)
+/* Seconds below which a share q of the samples is, as far as buckets tell. */
+static double latency_quantile(const struct latency_row *r, double q)
 {
 	double wanted = q * (double)r->samples, below = 0;
 

@@ -31,9 +31,6 @@ struct latency_row {
 const char *exception_kind(uint32_t kind);
 /* "illegal_data_address"; "other" if it has no name. */
 const char *exception_name(uint32_t kind, uint32_t status);
-
-/* Seconds below which a share q of the samples is, as far as buckets tell. */
-double latency_quantile(const struct latency_row *r, double q);
 /* Most microseconds of bucket n; the last has no such limit. */
 uint64_t latency_limit(uint32_t n);
 

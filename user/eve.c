@@ -11,28 +11,20 @@
 #include <time.h>
 
 #include "../bpf/reasons.h"
+#include "clock.h"
 #include "community.h"
 #include "eve.h"
 #include "names.h"
 
-#define SECOND 1000000000ull
 #define FLOW_ID_BITS 51	/* as Suricata's: exact in a double of JavaScript */
 
 static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * SECOND + (uint64_t)ts.tv_nsec;
-}
-
 /* The kernel stamps with the monotonic clock; people want the other one. */
 void eve_set_time(json_t *event, uint64_t monotonic)
 {
-	uint64_t real = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC) + monotonic;
-	time_t at = (time_t)(real / SECOND);
+	uint64_t real = clock_real_at(monotonic);
+	time_t at = (time_t)(real / CLOCK_SECOND);
 	char day[32], zone[8], text[64];
 	struct tm tm;
 
@@ -40,7 +32,7 @@ void eve_set_time(json_t *event, uint64_t monotonic)
 	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm);
 	strftime(zone, sizeof(zone), "%z", &tm);
 	snprintf(text, sizeof(text), "%s.%06llu%s", day,
-		 (unsigned long long)(real % SECOND / 1000), zone);
+		 (unsigned long long)(real % CLOCK_SECOND / 1000), zone);
 	json_object_set_new(event, "timestamp", json_string(text));
 }
 
@@ -67,7 +59,8 @@ static const char *event_type(const struct ks_event *e)
 	return "alert";
 }
 
-int eve_severity(const struct ks_event *e)
+/* 1 = an OT request was refused, 2 = something else was, 3 = nothing was. */
+static int eve_severity(const struct ks_event *e)
 {
 	if (reason_passes(e->reason))
 		return 3;

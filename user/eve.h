@@ -27,7 +27,4 @@ void eve_set_request(json_t *event, const struct ks_event *e);
 /* Made from the reason's name, so that it stays when reasons are added. */
 uint32_t eve_signature_id(uint32_t reason);
 
-/* 1 = an OT request was refused, 2 = something else was, 3 = nothing was. */
-int eve_severity(const struct ks_event *e);
-
 #endif

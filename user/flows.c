@@ -9,6 +9,7 @@
 
 #include "../bpf/states.h"
 #include "batch.h"
+#include "clock.h"
 #include "flows.h"
 
 struct reader {
@@ -150,7 +151,7 @@ static int latest_first(const void *a, const void *b)
 int flow_rows_read(struct flow_rows *rows, const struct counters *c,
 		   const struct flow_filter *filter)
 {
-	struct reader r = { .rows = rows, .c = c, .filter = filter, .now = instance_clock() };
+	struct reader r = { .rows = rows, .c = c, .filter = filter, .now = clock_monotonic() };
 	int err;
 
 	*rows = (struct flow_rows){ 0 };

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include <microhttpd.h>
 
+#include "clock.h"
 #include "command.h"
 #include "endpoint.h"
 #include "exposition.h"
@@ -31,14 +31,6 @@
 #define REQUEST_BYTES 8192	/* kept of a request, and of the head of its answer */
 
 /* ---- clients ---- */
-
-static uint64_t clock_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 /* The library sees the end of the connection and closes it. */
 static void cut(struct http *http, struct http_client *c)
@@ -66,7 +58,7 @@ static void on_connection(void *arg, struct MHD_Connection *connection, void **c
 		http->clients[i] = (struct http_client){
 			.fd = MHD_get_connection_info(connection,
 						      MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd,
-			.since = clock_ns(),
+			.since = clock_monotonic(),
 		};
 		*context = &http->clients[i];
 	}
@@ -82,7 +74,7 @@ static uint64_t allowed_ns(const struct http_client *c, bool full)
 /* Ends those whose time is over; ms until the next one's is, -1 = there is none. */
 static int end_old(struct http *http)
 {
-	uint64_t now = clock_ns(), next = UINT64_MAX;
+	uint64_t now = clock_monotonic(), next = UINT64_MAX;
 	size_t n = 0;
 
 	for (size_t i = 0; i < HTTP_CLIENTS; i++)
@@ -141,7 +133,7 @@ static void drop(struct http_text *text)
 static struct MHD_Response *fresh(struct http *http, bool openmetrics)
 {
 	struct http_text *text = &http->texts[openmetrics];
-	uint64_t begin = clock_ns(), end;
+	uint64_t begin = clock_monotonic(), end;
 	char *bytes = NULL;
 	size_t size = 0;
 	FILE *out;
@@ -159,7 +151,7 @@ static struct MHD_Response *fresh(struct http *http, bool openmetrics)
 					  openmetrics ? OPENMETRICS : PLAIN);
 	if (!text->response)
 		free(bytes);
-	end = clock_ns();
+	end = clock_monotonic();
 	text->until = end + (end - begin);
 	return text->response;
 }

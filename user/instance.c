@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "batch.h"
+#include "clock.h"
 #include "command.h"
 #include "env.h"
 #include "instance.h"
@@ -164,14 +164,6 @@ double instance_attached(void)
 	return (double)st.st_ctim.tv_sec + (double)st.st_ctim.tv_nsec / 1e9;
 }
 
-uint64_t instance_clock(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * KS_SECOND + (uint64_t)ts.tv_nsec;
-}
-
 static int read_state(const struct instance *in, struct ks_state_rec *state)
 {
 	uint32_t zero = 0;
@@ -188,7 +180,7 @@ static int write_state(const struct instance *in, const struct ks_state_rec *sta
 
 static bool is_over(const struct ks_state_rec *state)
 {
-	return state->revert_at && instance_clock() >= state->revert_at;
+	return state->revert_at && clock_monotonic() >= state->revert_at;
 }
 
 int instance_state(const struct instance *in, struct ks_state_rec *state)
@@ -221,7 +213,7 @@ int instance_set_state(const struct instance *in, const struct ks_state_rec *sta
 
 uint32_t state_trial_left(const struct ks_state_rec *state)
 {
-	uint64_t now = instance_clock();
+	uint64_t now = clock_monotonic();
 
 	if (state->revert_at <= now)
 		return 0;

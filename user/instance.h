@@ -55,8 +55,6 @@ bool instance_gone(const struct instance *in);
 /* When the pinned one was made, and its counters began: seconds of the real clock. */
 double instance_attached(void);
 
-/* CLOCK_MONOTONIC ns: the clock of the data path */
-uint64_t instance_clock(void);
 /*
  * 0 or a negative errno. A trial that has run out is none: what is read is what packets
  * are judged by.

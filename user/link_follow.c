@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "command.h"
 #include "env.h"
 #include "eve.h"
@@ -86,7 +87,7 @@ static void take_change(void *arg, const struct rtnl_change *change)
 		if (!p->ifindex || p->ifindex != change->ifindex)
 			continue;
 		if (change->carrier && !p->carrier)
-			p->since = instance_clock();
+			p->since = clock_monotonic();
 		if (change->carrier)
 			p->grace = 0;
 		p->up = change->up;
@@ -121,7 +122,7 @@ static void tell(struct link_follow *lf, const struct followed_port *p, const ch
 
 	if (!event)
 		return;
-	eve_set_time(event, instance_clock());
+	eve_set_time(event, clock_monotonic());
 	lf->tell(lf->arg, event);
 	json_decref(event);
 }
@@ -162,7 +163,7 @@ static void release(struct link_follow *lf, struct followed_port *p, const char 
 	}
 	forget_held(p->name);
 	p->held = false;
-	p->grace = instance_clock() + LINK_GRACE_NS;
+	p->grace = clock_monotonic() + LINK_GRACE_NS;
 	tell(lf, p, "link_up", why);
 }
 
@@ -171,7 +172,7 @@ static void decide(struct link_follow *lf, struct followed_port *p)
 {
 	const struct followed_port *peer = &lf->ports[p->peer];
 	bool there = peer->up && peer->carrier;
-	uint64_t now = instance_clock();
+	uint64_t now = clock_monotonic();
 	char why[64];
 
 	/* what is told may be older than our own taking it down */
@@ -224,7 +225,7 @@ static int take_ports(struct link_follow *lf, const struct instance *in)
 		memcpy(p->name, ports[i].name, sizeof(p->name));
 		p->held = link_follow_holds(p->name);
 		/* at boot NICs find their carriers one after the other */
-		p->grace = instance_clock() + LINK_GRACE_NS;
+		p->grace = clock_monotonic() + LINK_GRACE_NS;
 	}
 	return err;
 }

@@ -15,6 +15,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "clock.h"
 #include "command.h"
 #include "env.h"
 #include "loader_object.h"
@@ -220,7 +221,7 @@ static int prepare(struct attachment *a)
 	const struct ks_state_rec state = {
 		.abi = KS_ABI, .adopt = (uint32_t)a->plan->adopt,
 		.now = tables_force(policy, 0),
-		.adopt_until = a->plan->adopt == KS_ADOPT_AUDIT ? instance_clock() + ADOPT_NS : 0,
+		.adopt_until = a->plan->adopt == KS_ADOPT_AUDIT ? clock_monotonic() + ADOPT_NS : 0,
 	};
 	int rc = EXIT_OK;
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "metrics_state.h"
 #include "occupancy.h"
 #include "standing.h"
@@ -57,7 +58,7 @@ int metrics_ports(struct exposition *e, const struct counters *c)
 
 static uint64_t seconds_until(uint64_t clock)
 {
-	uint64_t now = instance_clock();
+	uint64_t now = clock_monotonic();
 
 	return clock > now ? (clock - now + KS_SECOND - 1) / KS_SECOND : 0;
 }

@@ -7,9 +7,9 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "command.h"
 #include "options.h"
 #include "output.h"
@@ -62,22 +62,14 @@ void output_close(struct output *o)
 	o->fd = -1;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* A pipe or socket that is ready takes a line of ours without blocking. */
 static int wait_ready(struct output *o)
 {
 	struct pollfd p = { .fd = o->fd, .events = POLLOUT };
-	int64_t begun = now_ms();
+	uint64_t begun = clock_monotonic();
 	int n = poll(&p, 1, o->patience);
 
-	o->patience -= (int)(now_ms() - begun);
+	o->patience -= (int)((clock_monotonic() - begun) / 1000000);
 	if (o->patience < 0)
 		o->patience = 0;
 	return n > 0 ? 0 : n < 0 ? -errno : -EAGAIN;

@@ -11,6 +11,7 @@
 
 #include <bpf/bpf.h>
 
+#include "clock.h"
 #include "command.h"
 #include "env.h"
 #include "guard.h"
@@ -276,7 +277,7 @@ int pushing_flip(struct pushing *p, uint32_t trial)
 {
 	int rc;
 
-	p->state.revert_at = trial ? instance_clock() + trial * KS_SECOND : 0;
+	p->state.revert_at = trial ? clock_monotonic() + trial * KS_SECOND : 0;
 	rc = pushing_write(p);
 	if (rc)
 		return rc;
@@ -369,7 +370,7 @@ static int plan_return(struct pushing *p, const struct push *push,
 
 	p->state.before = p->state.now;
 	if (cfg && cfg->zoned && !policy->cfg->zoned) {
-		cfg->take_over_until = tables_take_over(cfg, NULL, instance_clock() +
+		cfg->take_over_until = tables_take_over(cfg, NULL, clock_monotonic() +
 							push->trial * KS_SECOND);
 		err = bpf_map_update_elem(p->in.fd[MAP_pol_cfg], &slot, cfg, BPF_ANY);
 	}
@@ -481,7 +482,7 @@ static int renumber(const struct pushing *p, const struct compiled_policy *polic
 		set_numbering(p, policy, cfg->generation);
 		cfg->numbering = policy->cfg->numbering;
 		cfg->applied_at = (uint64_t)time(NULL);
-		cfg->take_over_until = tables_take_over(cfg, before, instance_clock());
+		cfg->take_over_until = tables_take_over(cfg, before, clock_monotonic());
 		err = bpf_map_update_elem(p->in.fd[MAP_pol_cfg], &slot, cfg, BPF_ANY);
 	}
 	free(before);

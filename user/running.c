@@ -12,9 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "command.h"
 #include "options.h"
 #include "results.h"
@@ -134,20 +134,12 @@ static int listen_on(uint32_t ifindex)
 	return fd;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 static void listen_all(struct look *l, struct pollfd *fds, nfds_t n)
 {
-	int64_t end = now_ms() + LOOK_MS, left;
+	uint64_t end = clock_monotonic() + LOOK_MS * 1000000ull, now;
 	uint8_t frame[FRAME_MAX];
 
-	while ((left = end - now_ms()) > 0 && poll(fds, n, (int)left) >= 0) {
+	while ((now = clock_monotonic()) < end && poll(fds, n, (int)((end - now) / 1000000) + 1) >= 0) {
 		for (nfds_t i = 0; i < n; i++) {
 			ssize_t len = fds[i].revents & POLLIN ?
 					      recv(fds[i].fd, frame, sizeof(frame), 0) : -1;

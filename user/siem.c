@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "command.h"
 #include "endpoint.h"
 #include "instance.h"
@@ -104,7 +105,7 @@ static void fail(struct siem *s, const char *why)
 	if (s->fd >= 0)
 		disconnect(s);
 	s->state = SIEM_DOWN;
-	s->deadline = instance_clock() + s->backoff;
+	s->deadline = clock_monotonic() + s->backoff;
 	s->backoff = 2 * s->backoff < BACKOFF_MOST ? 2 * s->backoff : BACKOFF_MOST;
 }
 
@@ -123,7 +124,7 @@ static void begin(struct siem *s)
 {
 	struct epoll_event e = { .events = EPOLLOUT };
 
-	s->deadline = instance_clock() + OPENING_MOST;
+	s->deadline = clock_monotonic() + OPENING_MOST;
 	s->fd = socket(s->addr.any.sa_family,
 		       (s->stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	e.data.fd = s->fd;
@@ -343,9 +344,9 @@ int siem_open(struct siem *s, const struct siem_options *o, int epoll)
 
 static void drain(struct siem *s)
 {
-	uint64_t end = instance_clock() + CLOSING_MS * 1000000ull;
+	uint64_t end = clock_monotonic() + CLOSING_MS * 1000000ull;
 
-	while (s->state > SIEM_DOWN && s->first && instance_clock() < end) {
+	while (s->state > SIEM_DOWN && s->first && clock_monotonic() < end) {
 		struct pollfd p = { .fd = s->fd, .events = s->unsent ? POLLOUT : POLLIN };
 
 		poll(&p, 1, 20);
@@ -425,7 +426,7 @@ int siem_ready(struct siem *s, int fd)
 
 void siem_tick(struct siem *s)
 {
-	uint64_t now = instance_clock();
+	uint64_t now = clock_monotonic();
 
 	if (s->state == SIEM_UP)
 		forget_acknowledged(s);

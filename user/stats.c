@@ -3,6 +3,7 @@
  * Sums as an event, see stats.h.
  * Must not decide where it goes.
  */
+#include "clock.h"
 #include "counters.h"
 #include "eve.h"
 #include "names.h"
@@ -24,7 +25,7 @@ void stats_open(struct stats *s, const struct instance *in, const char *host,
 {
 	s->in = in;
 	s->host = host;
-	s->begun = instance_clock();
+	s->begun = clock_monotonic();
 	s->period = period * SECOND;
 	s->next = s->begun + s->period;
 	s->missed = 0;
@@ -69,7 +70,7 @@ static json_t *stats_object(const struct stats *s, const struct sums *sums, uint
 {
 	json_t *o = json_object(), *ips = json_object(), *requests = json_object();
 
-	set(o, "uptime", (instance_clock() - s->begun) / SECOND);
+	set(o, "uptime", (clock_monotonic() - s->begun) / SECOND);
 	json_object_set_new(o, "capture", json_pack("{s:I}", "kernel_packets",
 						    (json_int_t)sums->packets));
 	set(ips, "accepted", sums->accepted);
@@ -120,7 +121,7 @@ static json_t *stats_event(const struct stats *s, const struct ks_misc_count *mi
 	if (!counters_packets(&c, on_packets, &sums) &&
 	    !counters_requests(&c, on_requests, &sums) && !instance_flows(s->in, &flows)) {
 		event = json_object();
-		eve_set_time(event, instance_clock());
+		eve_set_time(event, clock_monotonic());
 		json_object_set_new(event, "event_type", json_string("stats"));
 		json_object_set_new(event, "host", json_string(s->host));
 		json_object_set_new(event, "stats", stats_object(s, &sums, flows.flows));
@@ -144,7 +145,7 @@ json_t *stats_due(struct stats *s, const struct serve_counts *serve)
 {
 	struct counters c = { .in = s->in };
 	struct ks_misc_count misc;
-	uint64_t now = instance_clock(), missed;
+	uint64_t now = clock_monotonic(), missed;
 	json_t *event;
 
 	if (counters_misc(&c, &misc))

@@ -13,6 +13,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "clock.h"
 #include "tables.h"
 
 #define ROW 128	/* function codes or services of one row */
@@ -158,7 +159,7 @@ static int write_header(const struct instance *in, uint32_t slot, uint32_t gener
 	*cfg = *policy->cfg;
 	cfg->generation = generation;
 	cfg->applied_at = (uint64_t)time(NULL);
-	cfg->take_over_until = tables_take_over(cfg, before, instance_clock());
+	cfg->take_over_until = tables_take_over(cfg, before, clock_monotonic());
 	err = bpf_map_update_elem(in->fd[MAP_pol_ports], &slot, policy->ports, BPF_ANY);
 	if (!err)
 		err = bpf_map_update_elem(in->fd[MAP_pol_marked], &slot, policy->marked, BPF_ANY);

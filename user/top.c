@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "flows.h"
 #include "glance.h"
 #include "refused.h"
@@ -247,7 +248,7 @@ int top_take(struct top_picture *p, const struct instance *in, const struct top_
 	struct taker t = { .p = p, .before = before, .c = &c };
 	int err;
 
-	*p = (struct top_picture){ .taken = instance_clock() };
+	*p = (struct top_picture){ .taken = clock_monotonic() };
 	err = counters_open(&c, in);
 	if (!err)
 		err = take(&t);

@@ -10,15 +10,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <ncurses.h>
 
+#include "clock.h"
 #include "command.h"
 #include "glance.h"
 #include "options.h"
+#include "signals.h"
 #include "top_screen.h"
 
 #define HEAD_LINES 5		/* standing, figures, trouble, views, titles */
@@ -367,22 +368,9 @@ static void on_key(struct screen *s, int key)
 
 /* ---- the loop ---- */
 
-static int open_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGQUIT);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 static int ms_until(uint64_t at)
 {
-	uint64_t now = instance_clock();
+	uint64_t now = clock_monotonic();
 
 	return at > now ? (int)((at - now) / 1000000 + 1) : 0;
 }
@@ -399,7 +387,7 @@ static void loop(struct screen *s, int signals, uint32_t seconds)
 		if (!ms_until(next)) {
 			if (!s->paused || !s->now.taken)
 				look(s);
-			next = instance_clock() + seconds * KS_SECOND;
+			next = clock_monotonic() + seconds * KS_SECOND;
 		}
 		if (s->err)
 			break;
@@ -420,7 +408,7 @@ int top_screen(const struct instance *in, struct top_wish *wish, uint32_t second
 {
 	struct screen s = { .in = in, .wish = wish };
 	const char *term = getenv("TERM");
-	int signals = open_signals();
+	int signals = signals_open(SIGQUIT);
 	SCREEN *terminal;
 
 	setlocale(LC_CTYPE, "");
