@@ -38,8 +38,8 @@ class Capture:
         wait_for(lambda: "capturing" in self.process.text() or
                  self.process.proc.poll() is not None, "capture begins")
 
-    def end(self, code=0):
-        self.process.proc.send_signal(signal.SIGINT)
+    def end(self, code=0, how=signal.SIGINT):
+        self.process.proc.send_signal(how)
         equal(self.process.wait(10), code, f"capture: {self.process.text()}")
         return self.read()
 
@@ -201,6 +201,21 @@ def check_comments(plant, comments):
         assert any(re.search(pattern, comment) for comment in comments), f"{pattern}: {comments}"
     # of a packet's requests the first that is refused
     assert not any("read_tag" in comment for comment in comments), comments
+
+
+@cases((signal.SIGTERM,), (signal.SIGHUP,))
+def test_ended(how):
+    """By its manager, or with its terminal: the file is whole."""
+    with Plant() as plant:
+        ks = Keyswitch(plant).attach()
+        plant.modbus_server()
+        capture = Capture(plant, ks)
+        denied_write(plant)
+        wait_for(lambda: capture.read().packets, "the packet, while capture runs")
+        packets = len(capture.read().packets)
+        file = capture.end(how=how)
+        assert len(file.packets) >= packets, file.packets
+        assert file.statistics, "the counts that end a capture"
 
 
 def test_nobody_reads():

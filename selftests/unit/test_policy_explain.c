@@ -8,6 +8,7 @@
 #include "../../user/names.h"
 #include "../../user/policy_lookup.h"
 #include "policy_asked.h"
+#include "policy_built.h"
 #include "test.h"
 
 #define POLICIES	100
@@ -147,24 +148,17 @@ static bool one_request(const struct policy *p, const struct compiled_policy *c,
 static void one_policy(struct shares *s)
 {
 	static struct text t;
-	struct compiled_policy *c;
-	struct policy *p;
-	struct diags d;
+	struct built b;
 
 	write_policy(&t);
-	diags_init(&d, "random");
-	p = policy_parse_text(t.buf, t.n, &d);
-	c = p ? policy_compile(p, &d) : NULL;
-	CHECK(c != NULL);
-	for (int i = 0; c && i < REQUESTS; i++) {
-		if (one_request(p, c, s))
+	build(&b, t.buf, t.n);
+	for (int i = 0; b.c && i < REQUESTS; i++) {
+		if (one_request(b.p, b.c, s))
 			continue;
 		printf("%s", t.buf);
 		break;
 	}
-	compiled_policy_free(c);
-	policy_free(p);
-	diags_free(&d);
+	built_free(&b);
 }
 
 static void run_seed(uint64_t start)

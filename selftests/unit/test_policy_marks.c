@@ -9,7 +9,7 @@
 
 #include "../../user/policy_lookup.h"
 #include "policy_borders.h"
-#include "test.h"
+#include "policy_built.h"
 
 #define POLICIES	400
 #define ADDRESSES	400
@@ -70,26 +70,19 @@ static struct prefix some_address(const struct policy *p)
 static void one_policy(void)
 {
 	static struct text t;
-	struct compiled_policy *c;
-	struct policy *p;
-	struct diags d;
+	struct built b;
 
 	write_policy(&t);
-	diags_init(&d, "random");
-	p = policy_parse_text(t.buf, t.n, &d);
-	c = p ? policy_compile(p, &d) : NULL;
-	CHECK(c != NULL);
-	for (int i = 0; c && i < ADDRESSES; i++) {
-		struct prefix address = some_address(p);
+	build(&b, t.buf, t.n);
+	for (int i = 0; b.c && i < ADDRESSES; i++) {
+		struct prefix address = some_address(b.p);
 
-		if (one_address(c, &address))
+		if (one_address(b.c, &address))
 			continue;
 		printf("%s", t.buf);
 		break;
 	}
-	compiled_policy_free(c);
-	policy_free(p);
-	diags_free(&d);
+	built_free(&b);
 }
 
 TEST(marks_hide_no_asset_and_no_protected_sender)
@@ -100,21 +93,6 @@ TEST(marks_hide_no_asset_and_no_protected_sender)
 	printf("# %u asked, %u %% marked\n", sum.asked, 100 * sum.marked / sum.asked);
 	CHECK(100 * sum.marked >= SHARE_MIN * sum.asked);
 	CHECK(100 * sum.marked <= (100 - SHARE_MIN) * sum.asked);
-}
-
-static struct compiled_policy *compiled(const char *text)
-{
-	struct compiled_policy *c;
-	struct policy *p;
-	struct diags d;
-
-	diags_init(&d, "prefixes");
-	p = policy_parse_text(text, strlen(text), &d);
-	c = p ? policy_compile(p, &d) : NULL;
-	CHECK(c != NULL);
-	policy_free(p);
-	diags_free(&d);
-	return c;
 }
 
 static struct prefix single(const char *text)
@@ -140,31 +118,34 @@ TEST(marks_of_prefixes)
 		{ "fd01:0:0:fff::1", false, true }, { "fd02::1", false, false },
 		{ "::ffff:10.40.0.1", true, true },
 	};
-	struct compiled_policy *c = compiled(
+	static const char text[] =
 		"version: 1\n"
 		"protected: [10.32.0.0/12, 'fd00:0:0:10::/60', 'fd01::/52']\n"
-		"assets: {a: {address: ['10.40.0.0/20', 'fd00:0:0:11::5'], modbus: {}}}\n");
+		"assets: {a: {address: ['10.40.0.0/20', 'fd00:0:0:11::5'], modbus: {}}}\n";
+	struct built b;
 
-	for (size_t i = 0; c && i < sizeof(cases) / sizeof(cases[0]); i++) {
+	build(&b, text, strlen(text));
+	for (size_t i = 0; b.c && i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct prefix a = single(cases[i].address);
 
-		CHECK_AT(asset_marked(c->marked, &a) == cases[i].asset, i);
-		CHECK_AT(region_marked(c->marked, &a) == cases[i].region, i);
+		CHECK_AT(asset_marked(b.c->marked, &a) == cases[i].asset, i);
+		CHECK_AT(region_marked(b.c->marked, &a) == cases[i].region, i);
 	}
-	compiled_policy_free(c);
+	built_free(&b);
 }
 
 /* So wide that all is marked. */
 TEST(marks_of_wide_prefixes)
 {
-	struct compiled_policy *c = compiled(
-		"version: 1\nprotected: 'fd00::/16'\n"
-		"assets: {a: {address: 10.0.0.0/8, modbus: {}}}\n");
+	static const char text[] = "version: 1\nprotected: 'fd00::/16'\n"
+				   "assets: {a: {address: 10.0.0.0/8, modbus: {}}}\n";
 	struct prefix net4 = single("10.200.7.9"), net6 = single("fd00:7:9::1");
+	struct built b;
 
-	CHECK(c && asset_marked(c->marked, &net4));
-	CHECK(c && region_marked(c->marked, &net6));
-	compiled_policy_free(c);
+	build(&b, text, strlen(text));
+	CHECK(b.c && asset_marked(b.c->marked, &net4));
+	CHECK(b.c && region_marked(b.c->marked, &net6));
+	built_free(&b);
 }
 
 int main(void)

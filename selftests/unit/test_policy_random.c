@@ -6,9 +6,9 @@
  */
 #include <netinet/in.h>
 
+#include "policy_built.h"
 #include "policy_random.h"
 #include "policy_zones.h"
-#include "test.h"
 
 #define POLICIES	250
 #define REQUESTS	400
@@ -196,28 +196,17 @@ static void run_seed(uint64_t start)
 	seed = start ? start : 1;
 	conduits_asked = conduits_found = 0;
 	for (int i = 0; i < POLICIES; i++) {
-		struct compiled_policy *c = NULL;
-		struct policy *p;
-		struct diags d;
+		struct built b;
 		bool good;
 
 		write_policy(&t);
-		diags_init(&d, "random");
-		p = policy_parse_text(t.buf, t.n, &d);
-		if (p)
-			c = policy_compile(p, &d);
-		good = CHECK(p && c);
-		if (!good) {
-			diags_print(&d, stdout, true);
-			printf("%s", t.buf);
-		} else {
-			check_tables(c);
-			policy_lint(p, c, &d);
-			good = compare_requests(&t, p, c) && compare_conduits(&t, p, c);
+		good = build(&b, t.buf, t.n);
+		if (good) {
+			check_tables(b.c);
+			policy_lint(b.p, b.c, &b.d);
+			good = compare_requests(&t, b.p, b.c) && compare_conduits(&t, b.p, b.c);
 		}
-		compiled_policy_free(c);
-		policy_free(p);
-		diags_free(&d);
+		built_free(&b);
 		if (!good)
 			return;
 	}
