@@ -21,6 +21,7 @@
 #include "link_follow.h"
 #include "loader.h"
 #include "nic.h"
+#include "occupancy.h"
 #include "options.h"
 #include "results.h"
 #include "shadow.h"
@@ -137,25 +138,22 @@ static bool anti_spoof(const struct counters *c)
 
 static json_t *port_list(const struct counters *c)
 {
+	struct port_state states[KS_PORTS_MAX];
+	size_t n = port_states(states, c);
 	json_t *list = json_array();
 
-	for (uint32_t i = 0; i < KS_PORTS_MAX; i++) {
-		const struct ks_port_rec *p = &c->ports[i];
-		enum nic_xdp xdp = NIC_XDP_UNKNOWN;
-		uint32_t prog;
+	for (size_t i = 0; i < n; i++) {
+		const struct ks_port_rec *p = states[i].rec;
+		bool alone = &c->ports[p->peer % KS_PORTS_MAX] == p;
 
-		if (!p->used)
-			continue;
 		/* another network namespace has other NICs under these numbers */
-		if (nic_index(p->name) == p->ifindex)
-			xdp = nic_xdp(p->ifindex, &prog);
 		json_array_append_new(list, json_pack(
 			"{s:s, s:I, s:s, s:s, s:s, s:s, s:b}", "name", p->name, "ifindex",
 			(json_int_t)p->ifindex, "role", name_role(p->role), "attach",
 			name_attach(p->wire, p->sight), "peer",
-			p->peer == i ? "nothing" :
-			p->peer < KS_PORTS_MAX ? c->ports[p->peer].name : "?", "xdp",
-			nic_xdp_name(xdp), "held", link_follow_holds(p->name)));
+			alone ? "nothing" : c->ports[p->peer % KS_PORTS_MAX].name, "xdp",
+			nic_xdp_name(states[i].here ? states[i].xdp : NIC_XDP_UNKNOWN), "held",
+			link_follow_holds(p->name)));
 	}
 	return list;
 }
@@ -225,14 +223,6 @@ static json_t *segmentation(const struct counters *c)
 	return o;
 }
 
-static uint32_t max_entries(int fd)
-{
-	struct bpf_map_info info = { 0 };
-	uint32_t size = sizeof(info);
-
-	return bpf_obj_get_info_by_fd(fd, &info, &size) ? 0 : info.max_entries;
-}
-
 static bool serve_runs(void)
 {
 	int fd = events_connect();
@@ -260,7 +250,7 @@ static json_t *collect(const struct counters *c, const struct standing *standing
 		"trial", trial_object(c), "boot", standing_boot(c),
 		"shadow", shadow_json(c->in, &c->state),
 		"flows", "tracked", (json_int_t)flows.flows,
-		"limit", (json_int_t)max_entries(c->in->fd[MAP_flows4]),
+		"limit", (json_int_t)entries_max(c->in->fd[MAP_flows4]),
 		"adopted", (json_int_t)flows.adopted,
 		"anti_spoof", anti_spoof(c), "segmentation", segmentation(c),
 		"events", "lost", (json_int_t)misc.events_lost,

@@ -41,7 +41,7 @@ static uint64_t counted_pairs(const struct instance *in)
 	return n;
 }
 
-static uint64_t entries_max(int fd)
+uint64_t entries_max(int fd)
 {
 	struct bpf_map_info info = { 0 };
 	uint32_t size = sizeof(info);

@@ -25,6 +25,9 @@ struct client_count {
 int occupancy_read(const struct instance *in, struct occupancy tables[OCCUPANCIES],
 		   struct client_count *clients);
 
+/* Room in a map, 0 = it cannot be said. */
+uint64_t entries_max(int fd);
+
 struct port_state {
 	const struct ks_port_rec *rec;
 	enum nic_xdp xdp;
