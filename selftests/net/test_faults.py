@@ -229,9 +229,11 @@ def test_read_only_state():
         plant.modbus_server()
         ks = Keyswitch(plant, READONLY.replace("default: readonly", "default: allow")).attach()
         ks.write_policy("tight.yaml", READONLY)
+        assert denied_write(plant), "a write, allowed as yet"
         done = plant.nsenter(plant.gateway, "unshare", "-m", "sh", "-ec",
                              f'mount --bind {ks.state_dir} {ks.state_dir}; '
                              f'mount -o remount,bind,ro {ks.state_dir}; exec "$@"', "sh",
                              *ks.argv("apply", plant.dir / "tight.yaml"), check=False)
         assert done.returncode and "Read-only file system" in done.stderr, done
+        assert not denied_write(plant), "a write under the policy that is in force"
         return done.stderr.splitlines()[0]
