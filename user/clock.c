@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The two clocks, see clock.h.
+ * The clocks, see clock.h.
  */
 #include <time.h>
 
@@ -22,6 +22,11 @@ uint64_t clock_monotonic(void)
 uint64_t clock_real(void)
 {
 	return now(CLOCK_REALTIME);
+}
+
+uint64_t clock_spent(void)
+{
+	return now(CLOCK_THREAD_CPUTIME_ID);
 }
 
 uint64_t clock_real_at(uint64_t monotonic)

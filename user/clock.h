@@ -13,6 +13,8 @@
 uint64_t clock_monotonic(void);
 /* CLOCK_REALTIME */
 uint64_t clock_real(void);
+/* Time that this thread has had of its CPU. */
+uint64_t clock_spent(void);
 /* What the real clock shows at a time of the monotonic one, if nobody sets it. */
 uint64_t clock_real_at(uint64_t monotonic);
 

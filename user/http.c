@@ -127,19 +127,20 @@ static void drop(struct http_text *text)
 }
 
 /*
- * Making a text reads the whole instance. One that took so long is good for as long again,
- * so that scrapers never have more than half of the loop's time.
+ * Making a text reads the whole instance. One that cost so much of the CPU is good for as
+ * long again, so that scrapers never have more than half of it; that somebody else had the
+ * CPU meanwhile makes no text older.
  */
 static struct MHD_Response *fresh(struct http *http, bool openmetrics)
 {
 	struct http_text *text = &http->texts[openmetrics];
-	uint64_t begin = clock_monotonic(), end;
+	uint64_t spent = clock_spent();
 	char *bytes = NULL;
 	size_t size = 0;
 	FILE *out;
 	int err;
 
-	if (text->response && begin < text->until)
+	if (text->response && clock_monotonic() < text->until)
 		return text->response;
 	drop(text);
 	out = open_memstream(&bytes, &size);
@@ -151,8 +152,7 @@ static struct MHD_Response *fresh(struct http *http, bool openmetrics)
 					  openmetrics ? OPENMETRICS : PLAIN);
 	if (!text->response)
 		free(bytes);
-	end = clock_monotonic();
-	text->until = end + (end - begin);
+	text->until = clock_monotonic() + clock_spent() - spent;
 	return text->response;
 }
 
