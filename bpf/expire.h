@@ -98,8 +98,13 @@ static __always_inline __u64 table_flow_id(void)
 
 static __always_inline struct ks_flow *table_lookup(struct pkt *p)
 {
-	if (p->v6)
-		return bpf_map_lookup_elem(&flows6, &p->key.k6);
+	struct ks_flow *f;
+
+	if (p->v6) {
+		f = bpf_map_lookup_elem(&flows6, &p->key.k6);
+		KEEP_APART(f);
+		return f;
+	}
 	return bpf_map_lookup_elem(&flows4, &p->key.k4);
 }
 

@@ -269,7 +269,7 @@ static __always_inline int flow_waits(struct ks_flow *f, struct pkt *p)
 {
 	if (!(f->flags & KS_F_PENDING) || pkt_blind())
 		return 0;
-	if ((__u32)(p->now >> 20) - f->pend_ms > 3 * 1024 || p->follow) {
+	if ((__s32)((__u32)(p->now >> 20) - f->pend_ms) > 3 * 1024 || p->follow) {
 		f->flags &= ~KS_F_PENDING;
 		flow_changed(f);
 		return 0;

@@ -15,8 +15,8 @@
  */
 KS_GLOBAL int guard_pass(struct xdp_md *ctx)
 {
-	struct ks_state_rec *st = pkt_state();
-	__u32 cookie = st ? st->guard : 0;
+	struct pkt *p = pkt_of(pkt_work());
+	__u32 cookie = p ? p->guard : 0;
 	struct ks_guard_word *word;
 
 	if (!cookie || bpf_xdp_adjust_meta(ctx, -(int)sizeof(*word)))

@@ -53,7 +53,7 @@ static __always_inline int flow_reopen(struct ks_flow *f, struct pkt *p)
 		return KS_R_syn_payload;
 	if (p->seq == f->iss)
 		return KS_R_handshake;
-	if (p->now - f->t_last < KS_SECOND)
+	if (pkt_since(p, f->t_last) < KS_SECOND)
 		return KS_R_syn_conflict;
 	return flow_open(f, p);
 }
@@ -64,7 +64,7 @@ static __always_inline int flow_pend(struct ks_flow *f, struct pkt *p)
 
 	if (p->len)
 		return KS_R_syn_payload;
-	if (f->flags & KS_F_PENDING && p->seq != f->pend_iss && ms - f->pend_ms < 1024)
+	if (f->flags & KS_F_PENDING && p->seq != f->pend_iss && (__s32)(ms - f->pend_ms) < 1024)
 		return KS_R_syn_conflict;
 	latency_drop(f);
 	f->flags |= KS_F_PENDING;

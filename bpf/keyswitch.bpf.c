@@ -32,10 +32,11 @@ static __always_inline struct pkt *packet_begin(__u8 role)
 	p = &w->pkt;
 	__builtin_memset(p, 0, __builtin_offsetof(struct pkt, take));
 	p->role = role;
-	p->now = pkt_clock();
+	p->now = pkt_clock(w);
 	force = pkt_force(st, p->now);
 	p->slot = force->slot;
 	p->shadow = st->shadow;
+	p->guard = st->guard;
 	p->mode = force->mode;
 	if (force->mode_until && p->now >= force->mode_until)
 		p->mode = KS_ENFORCE;

@@ -133,6 +133,7 @@ struct pkt {
 	__u16 zone[2];		/* of source and destination, 0 = in none */
 	__u8 timed;		/* `us` is when the request goes on; server: the one that it answers */
 	__u32 us;		/* CLOCK_MONOTONIC */
+	__u32 guard;		/* cookie of the word before each passed packet, 0 = no guard */
 	__u64 now;		/* ns */
 	__u64 adopt_until;	/* ns */
 	union {
@@ -226,7 +227,8 @@ struct ks_work {
 	__u8 reply_head[2 * KS_REPLY_HEAD];
 	struct ks_leaf leaf;		/* request being judged */
 	struct ks_exception_client exception;
-	__u64 clock_tick;		/* p->now when clock_left was set; both outlive a packet */
+	__u64 tick, tick_ns;		/* pkt_clock(): jiffies and the clock then; they outlive a packet */
+	__u64 clock_tick;		/* p->now when clock_left was set; likewise */
 	__u32 clock_left;		/* requests that may still be timed in this tick */
 	struct ks_leaf denied;		/* first refused one, while denied packets are read */
 	struct shadow_kept shadow;	/* of shadow.h; the stack is short */
@@ -313,15 +315,31 @@ static __always_inline const struct ks_force *pkt_force(const struct ks_state_re
 	return st->revert_at && now >= st->revert_at ? &st->before : &st->now;
 }
 
-static __always_inline __u64 pkt_clock(void)
+/*
+ * The coarse clock moves with the tick, as jiffies do, and those can be read without a
+ * call. Another CPU may be a tick ahead: see pkt_since().
+ */
+static __always_inline __u64 pkt_clock(struct ks_work *w)
 {
+	__u64 tick = bpf_jiffies64();
 	struct ks_trace_ctl *ctl;
 	__u32 zero = 0;
 
-	if (!cfg.trace)
-		return bpf_ktime_get_coarse_ns();
-	ctl = bpf_map_lookup_elem(&trace_ctl, &zero);
-	return ctl ? ctl->clock : 0;
+	if (cfg.trace) {
+		ctl = bpf_map_lookup_elem(&trace_ctl, &zero);
+		return ctl ? ctl->clock : 0;
+	}
+	if (w->tick != tick) {
+		w->tick = tick;
+		w->tick_ns = bpf_ktime_get_coarse_ns();
+	}
+	return w->tick_ns;
+}
+
+/* ns that have gone since `then`, which another CPU may have written. */
+static __always_inline __u64 pkt_since(const struct pkt *p, __u64 then)
+{
+	return p->now > then ? p->now - then : 0;
 }
 
 /*

@@ -148,7 +148,7 @@ static __always_inline __u32 verdict_act(struct xdp_md *ctx, struct pkt *p, __u3
 static __always_inline int verdict_forward(struct xdp_md *ctx, struct pkt *p)
 {
 	if (!cfg.wire)
-		return guard_pass(ctx);
+		return p->guard ? guard_pass(ctx) : XDP_PASS;
 	return bpf_redirect_map(&tx_ports,
 				p->role == KS_CLIENT ? cfg.server_port : cfg.client_port, XDP_DROP);
 }

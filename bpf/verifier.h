@@ -96,6 +96,13 @@ static __always_inline void store_u32(void *at, __u32 v)
  */
 #define FORGET_VALUES() asm volatile("" ::: "memory")
 
+/*
+ * After one of two look-ups that differ in their map alone: without it clang makes them one
+ * call with the map in a register, which the kernel can neither inline nor call directly.
+ * Costs 10 ns then, breaks nothing.
+ */
+#define KEEP_APART(v) asm volatile("" : "+r"(v))
+
 #define ks_loop(n, cb, ctx) bpf_loop(n, cb, ctx, 0)
 
 /*
@@ -110,6 +117,7 @@ static __always_inline void store_u32(void *at, __u32 v)
 #define KS_GLOBAL static __noinline
 #define BOUND_OFFSET(v, max) ((void)0)
 #define BOUND1(v, max) ((void)0)
+#define KEEP_APART(v) ((void)0)
 #define FORGET_VALUES() ((void)0)
 
 static inline long ks_loop(__u32 n, long (*cb)(__u64 i, void *ctx), void *ctx)
