@@ -97,13 +97,13 @@ static __always_inline int conn_owned(struct ks_work *w, const struct ks_conn *c
 		k4->cport = c->cport;
 		k4->sport = c->sport;
 		k4->link = link;
-		f = bpf_map_lookup_elem(&flows4, k4);
+		f = entry_of4(k4);
 	} else {
 		__builtin_memcpy(k6->client, key->client, 32);
 		k6->cport = c->cport;
 		k6->sport = c->sport;
 		k6->link = link;
-		f = bpf_map_lookup_elem(&flows6, k6);
+		f = entry_of6(k6);
 	}
 	return f && f->id == c->flow && f->state == KS_S_ESTAB;
 }

@@ -1,28 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Where connections, their rings and their clients' quotas live, and how an entry
- * goes by its own timer. How one goes sooner is reuse.h's, how one comes table.h's, what
- * the state in an entry means flow.h's business.
+ * What connections share and use up: rings, timers, their clients' quotas; and how an
+ * entry goes by its own timer. How one goes sooner is reuse.h's, how one comes table.h's,
+ * what the state in an entry means flow.h's business.
  */
 #ifndef KEYSWITCH_EXPIRE_H
 #define KEYSWITCH_EXPIRE_H
 
-#include "pkt.h"
-
-/* key: connection, value: its hot state. Written here and by flow.h. Miss: no state. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, KS_FLOWS);
-	__type(key, struct ks_key4);
-	__type(value, struct ks_flow);
-} flows4 SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, KS_FLOWS);
-	__type(key, struct ks_key6);
-	__type(value, struct ks_flow);
-} flows6 SEC(".maps");
+#include "entry.h"
 
 /* value: ring slots not in use. Filled by attach; empty: `ring_full`. */
 struct {
@@ -85,8 +70,6 @@ struct {
 	__type(value, struct ks_misc_count);
 } misc SEC(".maps");
 
-static const struct ks_flow flow_empty = {};
-
 /* cpu << 48 | count: two incarnations of one element are never taken for each other. */
 static __always_inline __u64 table_flow_id(void)
 {
@@ -94,18 +77,6 @@ static __always_inline __u64 table_flow_id(void)
 	struct ks_misc_count *m = bpf_map_lookup_elem(&misc, &zero);
 
 	return (__u64)bpf_get_smp_processor_id() << 48 | (m ? ++m->flow_ids : 0);
-}
-
-static __always_inline struct ks_flow *table_lookup(struct pkt *p)
-{
-	struct ks_flow *f;
-
-	if (p->v6) {
-		f = bpf_map_lookup_elem(&flows6, &p->key.k6);
-		KEEP_APART(f);
-		return f;
-	}
-	return bpf_map_lookup_elem(&flows4, &p->key.k4);
 }
 
 static __always_inline void table_client_key(struct pkt *p, struct ks_client_key *key)
@@ -174,24 +145,19 @@ static __always_inline void table_count(__u32 *n, __s32 by)
 	__sync_fetch_and_add(n, by);
 }
 
-static __always_inline long table_delete4(struct ks_key4 *key)
+/* The entry goes; with an error (its bucket is locked) it stays as it was. */
+static __always_inline long table_delete(struct ks_flow *f)
 {
 	struct ks_table_use *use = table_in_use();
-	long err = bpf_map_delete_elem(&flows4, key);
+	__u32 v6 = f->family == 6;
+	long err = entry_forget(f);
 
-	if (use && !err)
-		table_count(&use->flows[0], -1);
-	return err;
-}
-
-static __always_inline long table_delete6(struct ks_key6 *key)
-{
-	struct ks_table_use *use = table_in_use();
-	long err = bpf_map_delete_elem(&flows6, key);
-
-	if (use && !err)
-		table_count(&use->flows[1], -1);
-	return err;
+	if (err)
+		return err;
+	entry_free(f);
+	if (use)
+		table_count(&use->flows[v6], -1);
+	return 0;
 }
 
 /* slot: as in struct ks_flow, 0 = there is none to give back */
@@ -256,92 +222,59 @@ static __always_inline int flow_expire(struct ks_flow *f, const struct ks_client
 	return 1;
 }
 
-/*
- * The element is looked up again in both callbacks: 6.1 lets nobody take the
- * lock of a callback's own argument.
- */
-static int flow_timer4(void *map, struct ks_key4 *key, struct ks_flow *f)
+static __always_inline void flow_client_key(const struct ks_flow *f, struct ks_client_key *key)
 {
-	struct ks_client_key client = {};
-
-	f = bpf_map_lookup_elem(&flows4, key);
-	client.addr[10] = client.addr[11] = 0xff;
-	__builtin_memcpy(client.addr + 12, &key->client, 4);
-	if (!f || !flow_expire(f, &client) || !table_delete4(key))
-		return 0;
-	flow_stays(f);
-	bpf_timer_start(&f->timer, KS_T_TOMBSTONE, 0);
-	return 0;
+	__builtin_memset(key, 0, sizeof(*key));
+	if (f->family == 6) {
+		__builtin_memcpy(key->addr, f->key.client, 16);
+		return;
+	}
+	key->addr[10] = key->addr[11] = 0xff;
+	__builtin_memcpy(key->addr + 12, f->key.client, 4);
 }
 
-static int flow_timer6(void *map, struct ks_key6 *key, struct ks_flow *f)
+/*
+ * The entry is looked up again: 6.1 lets nobody take the lock of a callback's own
+ * argument. A timer may come for an entry that was freed meanwhile.
+ */
+static int flow_timer(void *map, __u32 *at, struct ks_flow *f)
 {
 	struct ks_client_key client;
 
-	f = bpf_map_lookup_elem(&flows6, key);
-	__builtin_memcpy(client.addr, key->client, 16);
-	if (!f || !flow_expire(f, &client) || !table_delete6(key))
+	f = bpf_map_lookup_elem(&flows, at);
+	if (!f || !f->family)
+		return 0;
+	flow_client_key(f, &client);
+	if (!flow_expire(f, &client) || !table_delete(f))
 		return 0;
 	flow_stays(f);
 	bpf_timer_start(&f->timer, KS_T_TOMBSTONE, 0);
 	return 0;
 }
 
-/*
- * Gives the element its timer; 0 = it runs. Once for each family: the verifier
- * wants a timer and its map from one branch.
- */
-static __always_inline long table_timer4(struct ks_flow *f, __u64 ns)
+/* Gives the entry its timer, which it keeps for good; 0 = it runs. */
+static __always_inline long table_timer(struct ks_flow *f, __u64 ns)
 {
-	bpf_timer_init(&f->timer, &flows4, 1 /* CLOCK_MONOTONIC */);
-	bpf_timer_set_callback(&f->timer, flow_timer4);
-	return bpf_timer_start(&f->timer, ns, 0);
-}
-
-static __always_inline long table_timer6(struct ks_flow *f, __u64 ns)
-{
-	bpf_timer_init(&f->timer, &flows6, 1 /* CLOCK_MONOTONIC */);
-	bpf_timer_set_callback(&f->timer, flow_timer6);
+	bpf_timer_init(&f->timer, &flows, 1 /* CLOCK_MONOTONIC */);
+	bpf_timer_set_callback(&f->timer, flow_timer);
 	return bpf_timer_start(&f->timer, ns, 0);
 }
 
 /* A flow that has no timer yet: gets one, or ages here, or waits for the next look. */
-static __always_inline void table_orphan4(struct ks_orphan *o)
-{
-	struct ks_key4 *key = (struct ks_key4 *)&o->key;
-	struct ks_flow *f = bpf_map_lookup_elem(&flows4, key);
-	struct ks_client_key client = {};
-
-	if (!f || !table_timer4(f, KS_T_TOMBSTONE))
-		return;
-	client.addr[10] = client.addr[11] = 0xff;
-	__builtin_memcpy(client.addr + 12, &key->client, 4);
-	if (!flow_expire(f, &client) || table_delete4(key))
-		bpf_map_push_elem(&orphans, o, 0);
-}
-
-static __always_inline void table_orphan6(struct ks_orphan *o)
-{
-	struct ks_flow *f = bpf_map_lookup_elem(&flows6, &o->key);
-	struct ks_client_key client;
-
-	if (!f || !table_timer6(f, KS_T_TOMBSTONE))
-		return;
-	__builtin_memcpy(client.addr, o->key.client, 16);
-	if (!flow_expire(f, &client) || table_delete6(&o->key))
-		bpf_map_push_elem(&orphans, o, 0);
-}
-
 KS_GLOBAL int table_look_after(void)
 {
+	struct ks_client_key client;
 	struct ks_orphan o = {};
+	struct ks_flow *f;
 
 	if (cfg.trace || bpf_map_pop_elem(&orphans, &o))
 		return 0;
-	if (o.v6)
-		table_orphan6(&o);
-	else
-		table_orphan4(&o);
+	f = entry_named(&o);
+	if (!f || !table_timer(f, KS_T_TOMBSTONE))
+		return 0;
+	flow_client_key(f, &client);
+	if (!flow_expire(f, &client) || table_delete(f))
+		bpf_map_push_elem(&orphans, &o, 0);
 	return 0;
 }
 

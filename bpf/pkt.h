@@ -133,6 +133,7 @@ struct pkt {
 	__u16 zone[2];		/* of source and destination, 0 = in none */
 	__u8 timed;		/* `us` is when the request goes on; server: the one that it answers */
 	__u32 us;		/* CLOCK_MONOTONIC */
+	__u32 at;		/* number of its entry, and the place on the way there (entry.h) */
 	__u32 guard;		/* cookie of the word before each passed packet, 0 = no guard */
 	__u64 now;		/* ns */
 	__u64 adopt_until;	/* ns */

@@ -10,10 +10,10 @@
 #define KEYSWITCH_PLAIN_H
 
 #include "flow.h"
-#include "ring.h"
+#include "kept.h"
 #include "verdict.h"
 
-#define PLAIN_BYTES	12	/* MBAP header, function code, address, quantity or value */
+#define PLAIN_BYTES	KS_KEPT_BYTES /* MBAP header, function code, address, quantity or value */
 #define PLAIN_AT_REST	(KS_F_BUSY | KS_F_AUDIT | KS_F_LOST | KS_F_PENDING | KS_F_CFIN | KS_F_SFIN)
 #define PLAIN_OPEN	(KS_CL_CACK | KS_CL_SACK | KS_CL_SHORT | KS_CL_BEYOND)
 
@@ -151,31 +151,17 @@ static __always_inline int plain_at_rest(struct ks_flow *f, struct pkt *p, const
 	return !flow_beside(f, p);
 }
 
-/* Into the ring, and into its mirror; pos is not within PLAIN_BYTES of the ring's end. */
-static __always_inline void plain_keep(struct ks_modbus_ring *ring, __u64 pos, const struct plain *q)
-{
-	store_u64(ring->bytes + pos, q->bytes);
-	store_u32(ring->bytes + pos + 8, q->rest);
-	if (pos >= KS_MB_VIEW)
-		return;
-	BOUND_OFFSET(pos, KS_MB_VIEW);
-	store_u64(ring->bytes + KS_MB_RING + pos, q->bytes);
-	store_u32(ring->bytes + KS_MB_RING + pos + 8, q->rest);
-}
-
 static __always_inline int plain_commit(struct ks_flow *f, struct pkt *p, const struct plain *q)
 {
 	struct ks_modbus_ring *ring = bpf_map_lookup_elem(&mb_rings, &q->slot);
-	__u64 pos = p->seq;
 	int r = KS_GO;
 
-	BOUND_OFFSET(pos, KS_MB_RING);
-	if (!ring || pos > KS_MB_RING - PLAIN_BYTES)
+	if (!ring || !kept_fits(p->seq))
 		return KS_GO;
 	latency_clock(p, f);
 	bpf_spin_lock(&f->lock);
 	if (plain_at_rest(f, p, q)) {
-		plain_keep(ring, pos, q);
+		kept_next(f, ring, q->bytes, q->rest);
 		f->c_nxt += PLAIN_BYTES;
 		f->msg_start = f->c_nxt;
 		f->refused = 0;

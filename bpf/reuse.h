@@ -35,23 +35,15 @@ static __always_inline int flow_reuse(struct ks_flow *f, __u64 now, __u32 *slot,
 }
 
 /* What flow_reuse() said may go, goes; if its bucket is locked, another time. */
-static __always_inline int table_bury(struct ks_orphan *o, struct ks_flow *f, __u32 slot,
-				      __u8 proto)
+static __always_inline int table_bury(struct ks_flow *f, __u32 slot, __u8 proto)
 {
 	long err;
 
 	table_ring_back(proto, slot);
-	err = o->v6 ? table_delete6(&o->key) : table_delete4((struct ks_key4 *)&o->key);
+	err = table_delete(f);
 	if (err)
 		flow_stays(f);
 	return err ? -1 : 0;
-}
-
-static __always_inline struct ks_flow *table_named(struct ks_orphan *o)
-{
-	if (o->v6)
-		return bpf_map_lookup_elem(&flows6, &o->key);
-	return bpf_map_lookup_elem(&flows4, &o->key);
 }
 
 /*
@@ -69,18 +61,18 @@ KS_GLOBAL int table_reuse(void)
 
 	if (!p || bpf_map_peek_elem(&closed, &o))
 		return 0;
-	f = table_named(&o);
+	f = entry_named(&o);
 	if (f && f->state == KS_S_DEAD && p->now < f->t_last + KS_T_REUSE)
 		return 0; /* all tombstones behind it are younger */
 	if (bpf_map_pop_elem(&closed, &o)) /* another CPU may have been faster */
 		return 0;
-	f = table_named(&o);
+	f = entry_named(&o);
 	if (!f)
 		return 0;
 	r = flow_reuse(f, p->now, &slot, &proto);
 	if (r == 2)
 		bpf_map_push_elem(&closed, &o, 0);
-	return r == 1 ? table_bury(&o, f, slot, proto) : 0;
+	return r == 1 ? table_bury(f, slot, proto) : 0;
 }
 
 /*
@@ -99,10 +91,10 @@ KS_GLOBAL int table_revive(void)
 		return 0;
 	__builtin_memcpy(&o.key, &p->key, sizeof(o.key));
 	o.v6 = p->v6;
-	f = table_named(&o);
+	f = entry_named(&o);
 	if (!f || f->state != KS_S_DEAD || flow_reuse(f, p->now, &slot, &proto) != 1)
 		return 0;
-	return !table_bury(&o, f, slot, proto);
+	return !table_bury(f, slot, proto);
 }
 
 #endif

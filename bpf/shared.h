@@ -11,13 +11,14 @@
 #include <linux/bpf.h>
 #include <linux/types.h>
 
-#define KS_ABI 6 /* raised when a pinned map's layout or meaning changes */
+#define KS_ABI 7 /* raised when a pinned map's layout or meaning changes */
 
 /* ---- limits: defaults, changed by `limits:` where a policy key exists ---- */
 
 #define KS_SLOTS		4	/* policy slots: active, previous, candidate, free */
 #define KS_PORTS_MAX		16	/* NICs under one pin directory */
 #define KS_FLOWS		16384	/* TCP flows per address family */
+#define KS_NEAR_FLOWS		4	/* at least so many places in flows_near for each of them */
 #define KS_MODBUS_RINGS		16384	/* tracked Modbus/TCP connections */
 #define KS_ENIP_RINGS		4096	/* tracked EtherNet/IP connections */
 #define KS_FLOWS_PER_CLIENT	64
@@ -344,6 +345,7 @@ struct ks_load_cfg {
 	__u32 wire;		/* 1: redirect through tx_ports, 0: pass to the stack */
 	__u32 trace;		/* 1: replay instance */
 	__u32 sight;		/* enum ks_sight */
+	__u32 near_mask;	/* flows_near: entries - 1, a power of two less one */
 };
 
 #endif

@@ -67,7 +67,7 @@ KS_GLOBAL int table_quota_take(void)
 	return KS_GO;
 }
 
-/* First fields of a fresh element; its state is still NONE. */
+/* First fields of a fresh entry; its state is still NONE. */
 static __always_inline void table_first(struct pkt *p, struct ks_flow *f, __u32 slot, int ring)
 {
 	f->id = table_flow_id();
@@ -76,6 +76,8 @@ static __always_inline void table_first(struct pkt *p, struct ks_flow *f, __u32 
 	f->pair = cfg.client_port;
 	f->abi = KS_ABI;
 	f->t_last = p->now;
+	f->begun = p->now / KS_SECOND;
+	f->family = p->v6 ? 6 : 4;
 }
 
 static __always_inline void table_name(struct pkt *p, struct ks_orphan *o)
@@ -117,32 +119,18 @@ static __always_inline void table_counted(struct pkt *p, int ring)
 		table_count(&use->rings[p->proto != KS_MODBUS], 1);
 }
 
-static __always_inline int table_insert4(struct pkt *p, __u32 slot, int ring)
+static __always_inline int table_insert(struct pkt *p, __u32 slot, int ring)
 {
-	struct ks_flow *f;
+	struct ks_flow *f = entry_new(p);
 
-	if (bpf_map_update_elem(&flows4, &p->key.k4, &flow_empty, BPF_NOEXIST))
-		return KS_R_table_full;
-	f = bpf_map_lookup_elem(&flows4, &p->key.k4);
 	if (!f)
-		return KS_R_internal;
-	table_first(p, f, slot, ring);
-	if (!cfg.trace && table_timer4(f, KS_T_OPENING))
-		table_no_timer(p);
-	return KS_GO;
-}
-
-static __always_inline int table_insert6(struct pkt *p, __u32 slot, int ring)
-{
-	struct ks_flow *f;
-
-	if (bpf_map_update_elem(&flows6, &p->key.k6, &flow_empty, BPF_NOEXIST))
 		return KS_R_table_full;
-	f = bpf_map_lookup_elem(&flows6, &p->key.k6);
-	if (!f)
-		return KS_R_internal;
 	table_first(p, f, slot, ring);
-	if (!cfg.trace && table_timer6(f, KS_T_OPENING))
+	if (entry_name(f, p)) {
+		entry_free(f);
+		return KS_R_table_full;
+	}
+	if (!cfg.trace && table_timer(f, KS_T_OPENING))
 		table_no_timer(p);
 	return KS_GO;
 }
@@ -166,13 +154,10 @@ static __always_inline void table_slot_back(struct pkt *p, __u32 slot)
 KS_GLOBAL int table_foreign(void)
 {
 	struct pkt *p = pkt_of(pkt_work());
+	struct ks_flow *f = p ? table_lookup(p) : NULL;
 
-	if (!p)
-		return KS_R_internal;
-	if (p->v6)
-		table_delete6(&p->key.k6);
-	else
-		table_delete4(&p->key.k4);
+	if (f)
+		table_delete(f);
 	return KS_R_flow_abi;
 }
 
@@ -200,7 +185,7 @@ KS_GLOBAL int table_create(int ring)
 	if (ring && table_slot(p, &slot))
 		r = KS_R_ring_full;
 	if (r == KS_GO) {
-		r = p->v6 ? table_insert6(p, slot, ring) : table_insert4(p, slot, ring);
+		r = table_insert(p, slot, ring);
 		if (r != KS_GO && ring)
 			table_slot_back(p, slot);
 		if (r == KS_GO)

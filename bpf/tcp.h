@@ -151,6 +151,8 @@ static __always_inline int tcp_locked(struct pkt *p, struct ks_flow *f)
 
 	bpf_spin_lock(&f->lock);
 	r = tcp_facts(f, p);
+	if (p->role == KS_CLIENT && f->close & KS_CL_KEPT)
+		r = KS_R_busy; /* another CPU was in between */
 	if (r == KS_GO)
 		r = tcp_apply(f, p);
 	if (f->state != KS_S_DEAD && (r == KS_GO || reason_of(reason_effect, r) == KS_A_PASS))
@@ -280,6 +282,8 @@ static __always_inline int tcp_client(struct xdp_md *ctx, struct pkt *p)
 	if (!f)
 		return KS_R_internal;
 	p->tracked = 1;
+	if (f->close & KS_CL_KEPT)
+		kept_settle();
 	r = tcp_locked(p, f);
 	return r == KS_GO ? tcp_stream(ctx, p, f) : r;
 }

@@ -45,6 +45,7 @@ _Static_assert(sizeof(struct ks_key6) == 40, "ks_key6");
 #define KS_CL_SHORT	0x04	/* client RST or FIN seen: idle limit is KS_T_CLOSING */
 #define KS_CL_BEYOND	0x08	/* an ACK behind the client's FIN went on: nothing new does */
 #define KS_CL_SAMPLE	0x40	/* a request is timed: sample_end, sample_us */
+#define KS_CL_KEPT	0x80	/* the last KS_KEPT_BYTES before c_nxt are in `kept`, not in the ring */
 #define KS_CL_MISMATCH	0x10	/* counts retransmissions with other bytes, two bits: third one kills */
 
 /* How requests are handed on: of the asset (low bits), and of the connection. */
@@ -66,6 +67,7 @@ _Static_assert(sizeof(struct ks_key6) == 40, "ks_key6");
 #define KS_JOIN_MAX	212
 #define KS_JOIN_ROOM	264	/* by so much a server's MSS is lowered for it, multiple of 4 */
 #define KS_JOIN_SEG	1200	/* without that: longest payload that is put together */
+#define KS_KEPT_BYTES	12	/* a plain request: MBAP header, function code, two words */
 #define KS_REPLY_HEAD	64	/* bytes of a reply that are looked at */
 #define KS_SCALE_UNKNOWN 0xff	/* handshake not seen: window left alone */
 
@@ -81,8 +83,9 @@ _Static_assert(sizeof(struct ks_key6) == 40, "ks_key6");
 #define KS_T_KILLED	(1 * KS_SECOND)
 
 /*
- * Hot state of one TCP connection (design section 2). Sequence numbers host order. The
- * first cache line is all that a plain request needs (plain.h).
+ * One TCP connection (design section 2), or a free entry. Sequence numbers host order. The
+ * first cache line, and the key in the second, are all that a plain request and its reply
+ * need (plain.h).
  */
 struct ks_flow {
 	struct bpf_spin_lock lock;
@@ -112,29 +115,38 @@ struct ks_flow {
 	__u8 abi;		/* KS_ABI of the program that made the entry */
 	__u8 scale;		/* server's window scale (RFC 7323), KS_SCALE_UNKNOWN */
 	/* the second cache line */
-	__u64 id;		/* never repeats: cpu << 48 | per-CPU count */
+	struct ks_key6 key;	/* IPv4: a struct ks_key4 in its first bytes, then zeroes */
 	__u32 irs;		/* server's initial sequence number */
+	__u32 mark;		/* a message border to become `border` once acknowledged */
+	__u16 win;		/* server's last window as the client takes it (>> scale) */
+	__u8 family;		/* 4, 6: of the key; 0 = the entry is free */
+	__u8 pad;
+	__u8 kept[KS_KEPT_BYTES]; /* KS_CL_KEPT: the last bytes before c_nxt (kept.h) */
+	/* the third */
+	__u64 id;		/* never repeats: cpu << 48 | per-CPU count */
 	union { /* the one under KS_F_PENDING, the other under KS_CL_SAMPLE, never both */
 		__u32 pend_iss;
 		__u32 sample_end; /* beyond the last byte of the request that is timed */
 	};
-	__u32 c_fin;		/* sequence number of the FIN itself */
-	__u32 s_fin;
-	__u32 ev;		/* second << 8 | number of this flow's events in it */
-	__u16 win;		/* server's last window as the client takes it (>> scale) */
-	__u16 cwin;		/* EtherNet/IP: the client's last window, as in its header */
 	union {
 		__u32 pend_ms;	/* when the pending SYN came, ns >> 20 */
 		__u32 sample_us; /* when the request went on, CLOCK_MONOTONIC us */
 	};
+	__u32 c_fin;		/* sequence number of the FIN itself */
+	__u32 s_fin;
+	__u32 ev;		/* second << 8 | number of this flow's events in it */
 	__u32 claim;		/* version under which KS_F_BUSY was set */
-	__u32 mark;		/* a message border to become `border` once acknowledged */
 	/* single: first byte of the next reply, or its end; EtherNet/IP: the client's last ack */
 	__u32 reply;
+	__u32 at;		/* number of this entry */
+	__u32 begun;		/* when the entry came, CLOCK_MONOTONIC seconds */
+	__u16 cwin;		/* EtherNet/IP: the client's last window, as in its header */
+	__u8 pad1[2];
 	struct bpf_timer timer;
 };
-_Static_assert(__builtin_offsetof(struct ks_flow, id) == 64, "ks_flow: first cache line");
-_Static_assert(sizeof(struct ks_flow) == 128, "ks_flow is at most two cache lines");
+_Static_assert(__builtin_offsetof(struct ks_flow, key) == 64, "ks_flow: first cache line");
+_Static_assert(__builtin_offsetof(struct ks_flow, id) == 128, "ks_flow: second cache line");
+_Static_assert(sizeof(struct ks_flow) == 192, "ks_flow is three cache lines");
 
 /*
  * How far the server's stream of an EtherNet/IP connection has been followed; written

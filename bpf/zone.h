@@ -168,13 +168,13 @@ static __always_inline int zone_quotes_flow(struct ks_work *w, int reply)
 
 	zone_quoted_key(w, IPPROTO_TCP, reply);
 	if (w->pkt.v6)
-		return bpf_map_lookup_elem(&flows6, key) != NULL;
+		return entry_of6(key) != NULL;
 	__builtin_memcpy(&k4->client, key->client + 12, 4);
 	__builtin_memcpy(&k4->server, key->server + 12, 4);
 	k4->cport = key->cport;
 	k4->sport = key->sport;
 	k4->link = key->link;
-	return bpf_map_lookup_elem(&flows4, k4) != NULL;
+	return entry_of4(k4) != NULL;
 }
 
 static __always_inline int zone_quotes_conduit(struct ks_work *w, __u8 proto, int reply)

@@ -111,30 +111,38 @@ static void set_link(struct flow_row *row, __be16 cport, __be16 sport, uint32_t 
 	row->vlan[1] = link & 0xfff;
 }
 
-static int take4(void *arg, const void *key, const void *value)
+static void name4(struct flow_row *row, const struct ks_key6 *key)
 {
-	const struct ks_key4 *k = key;
-	struct flow_row row = {
-		.client = { .family = 4, .len = 32 }, .server = { .family = 4, .len = 32 },
-	};
+	struct ks_key4 k;
 
-	memcpy(row.client.addr, &k->client, 4);
-	memcpy(row.server.addr, &k->server, 4);
-	set_link(&row, k->cport, k->sport, k->link);
-	return keep(arg, &row, value);
+	memcpy(&k, key, sizeof(k));
+	row->client = row->server = (struct prefix){ .family = 4, .len = 32 };
+	memcpy(row->client.addr, &k.client, 4);
+	memcpy(row->server.addr, &k.server, 4);
+	set_link(row, k.cport, k.sport, k.link);
 }
 
-static int take6(void *arg, const void *key, const void *value)
+static void name6(struct flow_row *row, const struct ks_key6 *k)
 {
-	const struct ks_key6 *k = key;
-	struct flow_row row = {
-		.client = { .family = 6, .len = 128 }, .server = { .family = 6, .len = 128 },
-	};
+	row->client = row->server = (struct prefix){ .family = 6, .len = 128 };
+	memcpy(row->client.addr, k->client, 16);
+	memcpy(row->server.addr, k->server, 16);
+	set_link(row, k->cport, k->sport, k->link);
+}
 
-	memcpy(row.client.addr, k->client, 16);
-	memcpy(row.server.addr, k->server, 16);
-	set_link(&row, k->cport, k->sport, k->link);
-	return keep(arg, &row, value);
+static int take(void *arg, const void *number, const void *value)
+{
+	const struct ks_flow *f = value;
+	struct flow_row row = { 0 };
+
+	(void)number;
+	if (f->family == 4)
+		name4(&row, &f->key);
+	else if (f->family == 6)
+		name6(&row, &f->key);
+	else
+		return 0;
+	return keep(arg, &row, f);
 }
 
 static int latest_first(const void *a, const void *b)
@@ -156,11 +164,7 @@ int flow_rows_read(struct flow_rows *rows, const struct counters *c,
 
 	*rows = (struct flow_rows){ 0 };
 	find_generations(&r);
-	err = batch_each(c->in->fd[MAP_flows4], sizeof(struct ks_key4), sizeof(struct ks_flow),
-			 take4, &r);
-	if (!err)
-		err = batch_each(c->in->fd[MAP_flows6], sizeof(struct ks_key6),
-				 sizeof(struct ks_flow), take6, &r);
+	err = batch_each(c->in->fd[MAP_flows], sizeof(uint32_t), sizeof(struct ks_flow), take, &r);
 	if (rows->n)
 		qsort(rows->v, rows->n, sizeof(*rows->v), latest_first);
 	return err;

@@ -249,22 +249,16 @@ static int count_flow(void *arg, const void *key, const void *value)
 	struct flow_count *count = arg;
 
 	(void)key;
-	count->flows++;
-	count->adopted += (flow->flags & KS_F_AUDIT) != 0;
+	count->flows += flow->family != 0;
+	count->adopted += flow->family && flow->flags & KS_F_AUDIT;
 	return 0;
 }
 
 int instance_flows(const struct instance *in, struct flow_count *count)
 {
-	int err;
-
 	*count = (struct flow_count){ 0 };
-	err = batch_each(in->fd[MAP_flows4], sizeof(struct ks_key4), sizeof(struct ks_flow),
-			 count_flow, count);
-	if (!err)
-		err = batch_each(in->fd[MAP_flows6], sizeof(struct ks_key6),
-				 sizeof(struct ks_flow), count_flow, count);
-	return err;
+	return batch_each(in->fd[MAP_flows], sizeof(uint32_t), sizeof(struct ks_flow), count_flow,
+			  count);
 }
 
 int instance_sum(const struct instance *in, enum map_id id, const void *key,

@@ -15,6 +15,7 @@
 #include "command.h"
 #include "env.h"
 #include "loader_object.h"
+#include "occupancy.h"
 #include "options.h"
 #include "tables.h"
 
@@ -40,11 +41,24 @@ static void read_kinds(struct table_kinds *kinds, const struct bpf_object *obj)
 	}
 }
 
+/* As many places as a hint needs, a power of two (struct ks_load_cfg). */
+static uint32_t near_places(const struct policy_limits *limits)
+{
+	uint32_t n = 1;
+
+	while (n < KS_NEAR_FLOWS * limits->flows)
+		n *= 2;
+	return n;
+}
+
 static int resize(const struct bpf_object *obj, const struct object_config *config)
 {
 	const struct policy_limits *limits = &config->limits;
 	uint32_t cpus = (uint32_t)libbpf_num_possible_cpus();
 	const struct { enum map_id id; uint32_t n; } sizes[] = {
+		{ MAP_flows, 2 * limits->flows }, /* of either family */
+		{ MAP_flow_free, 2 * limits->flows },
+		{ MAP_flows_near, near_places(limits) },
 		{ MAP_flows4, limits->flows },
 		{ MAP_flows6, limits->flows },
 		/* the first entries, one a CPU, are where UDP datagrams are read */
@@ -117,6 +131,9 @@ int object_load(struct keyswitch_bpf **out, const struct object_config *config,
 	if (!skel)
 		return refused(NULL, -errno);
 	skel->rodata->cfg = config->load;
+	skel->rodata->cfg.near_mask =
+		first ? near_places(&config->limits) - 1 :
+			(uint32_t)entries_max(in->fd[MAP_flows_near]) - 1;
 	if (first)
 		read_kinds(kinds, skel->obj);
 	err = resize(skel->obj, config);
@@ -164,10 +181,14 @@ int object_prepare(const struct instance *in, const struct table_kinds *kinds,
 		   const struct compiled_policy *policy, const struct policy_limits *limits,
 		   const struct ks_state_rec *state)
 {
-	const char *failed = map_name(MAP_mb_free);
+	const char *failed = map_name(MAP_flow_free);
 	int err;
 
-	err = fill_free(in->fd[MAP_mb_free], limits->modbus_rings, in->cpus);
+	err = fill_free(in->fd[MAP_flow_free], 2 * limits->flows, 0);
+	if (!err) {
+		failed = map_name(MAP_mb_free);
+		err = fill_free(in->fd[MAP_mb_free], limits->modbus_rings, in->cpus);
+	}
 	if (!err) {
 		failed = map_name(MAP_eip_free);
 		err = fill_free(in->fd[MAP_eip_free], limits->enip_rings, in->cpus);

@@ -10,8 +10,8 @@
 #include "../../bpf/compiled.h"
 #include "test.h"
 
-#define LAYOUT_OF_ABI	6
-#define LAYOUT		1475264490u
+#define LAYOUT_OF_ABI	7
+#define LAYOUT		695683669u
 
 static uint32_t sum = 2166136261u;
 
@@ -49,6 +49,13 @@ static void flows(void)
 	PLACE(struct ks_flow, cwin);
 	PLACE(struct ks_flow, border);
 	PLACE(struct ks_flow, reply);
+	PLACE(struct ks_flow, key);
+	PLACE(struct ks_flow, mark);
+	PLACE(struct ks_flow, kept);
+	PLACE(struct ks_flow, family);
+	PLACE(struct ks_flow, at);
+	PLACE(struct ks_flow, begun);
+	PLACE(struct ks_flow, pend_ms);
 	PLACE(struct ks_flow, timer);
 }
 

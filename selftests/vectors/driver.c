@@ -364,13 +364,17 @@ static int flow(const char *hex, const char *field, uint32_t value)
 	struct ks_flow f;
 	uint8_t key[sizeof(struct ks_key6)];
 	int n = hex_bytes(hex, key, sizeof(key));
-	int fd = d.in.fd[n == sizeof(struct ks_key4) ? MAP_flows4 : MAP_flows6];
-	int err = bpf_map_lookup_elem_flags(fd, key, &f, BPF_F_LOCK);
+	int table = d.in.fd[n == sizeof(struct ks_key4) ? MAP_flows4 : MAP_flows6];
+	int fd = d.in.fd[MAP_flows];
+	uint32_t at;
+	int err = bpf_map_lookup_elem(table, key, &at);
 
 	if (err == -ENOENT) {
 		printf("none\n");
 		return 0;
 	}
+	if (!err)
+		err = bpf_map_lookup_elem_flags(fd, &at, &f, BPF_F_LOCK);
 	if (!err && field) {
 		if (!strcmp(field, "age"))
 			f.t_last = now_ns() - value * 1000000ull;
@@ -380,7 +384,7 @@ static int flow(const char *hex, const char *field, uint32_t value)
 			f.abi = (uint8_t)value;
 		else
 			f.flags = (uint8_t)value;
-		err = bpf_map_update_elem(fd, key, &f, BPF_F_LOCK);
+		err = bpf_map_update_elem(fd, &at, &f, BPF_F_LOCK);
 	}
 	if (err)
 		return fail("flow", err);

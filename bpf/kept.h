@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The last plain request of a connection stays in its entry, which is at hand anyway: the
+ * ring is another page for each connection, and what is acknowledged before the next
+ * request comes need never be there. It goes to the ring before anything looks there.
+ */
+#ifndef KEYSWITCH_KEPT_H
+#define KEYSWITCH_KEPT_H
+
+#include "entry.h"
+#include "ring.h"
+
+/* Into the ring, and into its mirror. Under the lock. */
+static __always_inline void kept_to_ring(struct ks_flow *f, struct ks_modbus_ring *ring)
+{
+	__u64 pos = f->c_nxt - KS_KEPT_BYTES, first = load_u64(f->kept);
+	__u32 rest = load_u32(f->kept + 8);
+
+	BOUND_OFFSET(pos, KS_MB_RING);
+	if (pos > KS_MB_RING - KS_KEPT_BYTES) /* kept_fits() */
+		return;
+	f->close &= ~KS_CL_KEPT;
+	store_u64(ring->bytes + pos, first);
+	store_u32(ring->bytes + pos + 8, rest);
+	if (pos >= KS_MB_VIEW)
+		return;
+	BOUND_OFFSET(pos, KS_MB_VIEW);
+	store_u64(ring->bytes + KS_MB_RING + pos, first);
+	store_u32(ring->bytes + KS_MB_RING + pos + 8, rest);
+}
+
+/* Bytes at this sequence number would not go over the ring's end. */
+static __always_inline int kept_fits(__u32 seq)
+{
+	return (seq & (KS_MB_RING - 1)) <= KS_MB_RING - KS_KEPT_BYTES;
+}
+
+/*
+ * Under the lock, before c_nxt moves: the next one takes the place of the last one. What the
+ * server has acknowledged is forgotten, and is below the border then.
+ */
+static __always_inline void kept_next(struct ks_flow *f, struct ks_modbus_ring *ring, __u64 bytes,
+				      __u32 rest)
+{
+	if (f->close & KS_CL_KEPT) {
+		if (f->c_una == f->c_nxt)
+			f->border = f->mark = f->c_nxt;
+		else
+			kept_to_ring(f, ring);
+	}
+	store_u64(f->kept, bytes);
+	store_u32(f->kept + 8, rest);
+	f->close |= KS_CL_KEPT;
+}
+
+/* Of the packet's connection, before the general path, which knows the ring alone. */
+KS_GLOBAL int kept_settle(void)
+{
+	struct pkt *p = pkt_of(pkt_work());
+	struct ks_flow *f = p ? table_lookup(p) : NULL;
+	struct ks_modbus_ring *ring;
+
+	if (!f)
+		return 0;
+	p->take.slot = f->slot - 1;
+	ring = bpf_map_lookup_elem(&mb_rings, &p->take.slot);
+	if (!ring)
+		return 0;
+	bpf_spin_lock(&f->lock);
+	if (f->close & KS_CL_KEPT && f->slot == p->take.slot + 1)
+		kept_to_ring(f, ring);
+	bpf_spin_unlock(&f->lock);
+	return 0;
+}
+
+#endif
