@@ -14,17 +14,16 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-
 /*
  * The packet's record with run-time state and policy in force. NULL cannot be:
  * the verifier alone does not know that an array has its element 0.
  */
-static __always_inline struct pkt *packet_begin(__u8 role)
+static __always_inline struct pkt *packet_begin(__u8 role, const struct ks_pol_cfg **in_force)
 {
 	struct ks_state_rec *st = pkt_state();
 	struct ks_work *w = pkt_work();
 	const struct ks_force *force;
-	struct ks_pol_cfg *pol;
+	const struct ks_pol_cfg *pol;
 	struct pkt *p;
 
 	if (!st || !w)
@@ -52,18 +51,17 @@ static __always_inline struct pkt *packet_begin(__u8 role)
 		p->numbering = pol->numbering;
 		p->zoned = pol->zoned;
 		p->bound = pol->bound;
+		p->other = pol->other;
 	}
+	*in_force = pol;
 	return p;
 }
 
 /* Traffic toward the protected side outside the OT ports. */
 static __noinline int other_client(struct pkt *p)
 {
-	struct ks_pol_cfg *pol = bpf_map_lookup_elem(&pol_cfg, &p->slot);
 	struct ks_addr_rec *rec;
 
-	if (!pol)
-		return KS_R_internal;
 	if (!policy_marked(p))
 		return KS_R_not_asset;
 	rec = policy_address(p, 0);
@@ -74,12 +72,12 @@ static __noinline int other_client(struct pkt *p)
 		return KS_R_not_asset;
 	if (is_tunnel(p))
 		return KS_R_tunnel;
-	return pol->other == KS_ALLOW ? KS_R_other_allowed : KS_R_other_denied;
+	return p->other == KS_ALLOW ? KS_R_other_allowed : KS_R_other_denied;
 }
 
-static __always_inline int parse_headers(struct xdp_md *ctx, struct pkt *p)
+static __always_inline int parse_headers(struct xdp_md *ctx, struct pkt *p,
+					 const struct ks_pol_cfg *pol)
 {
-	struct ks_pol_cfg *pol = bpf_map_lookup_elem(&pol_cfg, &p->slot);
 	int r = pol ? l2_parse(ctx, p, pol) : KS_R_internal;
 
 	if (r == KS_GO)
@@ -89,10 +87,11 @@ static __always_inline int parse_headers(struct xdp_md *ctx, struct pkt *p)
 	return r;
 }
 
-static __always_inline int walk_client(struct xdp_md *ctx, struct pkt *p)
+static __always_inline int walk_client(struct xdp_md *ctx, struct pkt *p,
+				       const struct ks_pol_cfg *pol)
 {
 	__u8 tcp, ports;
-	int r = parse_headers(ctx, p);
+	int r = parse_headers(ctx, p, pol);
 
 	if (r != KS_GO)
 		return r;
@@ -114,9 +113,10 @@ static __always_inline int walk_client(struct xdp_md *ctx, struct pkt *p)
 	return p->zoned ? zone_request(p, r) : r;
 }
 
-static __always_inline int walk_server(struct xdp_md *ctx, struct pkt *p)
+static __always_inline int walk_server(struct xdp_md *ctx, struct pkt *p,
+				       const struct ks_pol_cfg *pol)
 {
-	int r = parse_headers(ctx, p), tracked;
+	int r = parse_headers(ctx, p, pol), tracked;
 
 	if (r != KS_GO)
 		return r;
@@ -132,17 +132,19 @@ static __always_inline int walk_server(struct xdp_md *ctx, struct pkt *p)
 SEC("xdp")
 int ks_client(struct xdp_md *ctx)
 {
-	struct pkt *p = packet_begin(KS_CLIENT);
+	const struct ks_pol_cfg *pol;
+	struct pkt *p = packet_begin(KS_CLIENT, &pol);
 
-	return p ? verdict(ctx, p, walk_client(ctx, p)) : XDP_DROP;
+	return p ? verdict(ctx, p, walk_client(ctx, p, pol)) : XDP_DROP;
 }
 
 SEC("xdp")
 int ks_server(struct xdp_md *ctx)
 {
-	struct pkt *p = packet_begin(KS_SERVER);
+	const struct ks_pol_cfg *pol;
+	struct pkt *p = packet_begin(KS_SERVER, &pol);
 
-	return p ? verdict(ctx, p, walk_server(ctx, p)) : XDP_DROP;
+	return p ? verdict(ctx, p, walk_server(ctx, p, pol)) : XDP_DROP;
 }
 
 /* key: 2 * port + role, value: the entry program of that role. Taps only; attach writes. */
@@ -154,11 +156,12 @@ struct {
 } tap_roles SEC(".maps");
 
 /* One NIC that gets copies of both directions (SPAN port): who sent this one? */
-static __always_inline __u8 tap_role(struct xdp_md *ctx, struct pkt *p)
+static __always_inline __u8 tap_role(struct xdp_md *ctx, struct pkt *p,
+				     const struct ks_pol_cfg *pol)
 {
 	struct ks_addr_rec *rec;
 
-	if (parse_headers(ctx, p) != KS_GO)
+	if (parse_headers(ctx, p, pol) != KS_GO)
 		return KS_CLIENT;
 	rec = policy_address(p, 1);
 	if (rec && rec->asset)
@@ -171,10 +174,11 @@ static __always_inline __u8 tap_role(struct xdp_md *ctx, struct pkt *p)
 SEC("xdp")
 int ks_tap(struct xdp_md *ctx)
 {
-	struct pkt *p = packet_begin(KS_CLIENT);
+	const struct ks_pol_cfg *pol;
+	struct pkt *p = packet_begin(KS_CLIENT, &pol);
 
 	if (p)
-		bpf_tail_call(ctx, &tap_roles, 2 * cfg.client_port + tap_role(ctx, p));
+		bpf_tail_call(ctx, &tap_roles, 2 * cfg.client_port + tap_role(ctx, p, pol));
 	return XDP_PASS;
 }
 

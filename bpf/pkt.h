@@ -127,6 +127,7 @@ struct pkt {
 	__u8 taken;		/* entries of ks_work.taken */
 	__u8 settled;		/* of those: taken by messages that go on */
 	__u8 zoned;		/* policy has zones */
+	__u8 other;		/* enum ks_choice: traffic to assets outside the OT ports */
 	__u8 bound;		/* policy binds hosts to MACs or VLANs */
 	__u8 known;		/* zones, server: its OT connection is in the flow table */
 	__u16 numbering;	/* of assets under the policy in force */
