@@ -36,18 +36,14 @@ static __always_inline int kept_fits(__u32 seq)
 }
 
 /*
- * Under the lock, before c_nxt moves: the next one takes the place of the last one. What the
- * server has acknowledged is forgotten, and is below the border then.
+ * Under the lock, before c_nxt moves: the next one takes the place of the last one, which
+ * is forgotten if it is below the border: nothing is compared there.
  */
 static __always_inline void kept_next(struct ks_flow *f, struct ks_modbus_ring *ring, __u64 bytes,
 				      __u32 rest)
 {
-	if (f->close & KS_CL_KEPT) {
-		if (f->c_una == f->c_nxt)
-			f->border = f->mark = f->c_nxt;
-		else
-			kept_to_ring(f, ring);
-	}
+	if (f->close & KS_CL_KEPT && f->border != f->c_nxt)
+		kept_to_ring(f, ring);
 	store_u64(f->kept, bytes);
 	store_u32(f->kept + 8, rest);
 	f->close |= KS_CL_KEPT;
