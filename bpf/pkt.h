@@ -99,6 +99,7 @@ struct pkt {
 	__u8 tracked;		/* key names an entry of the flow table */
 	__u8 again;		/* the next message was refused and reported before: sent again */
 	__u8 judged;		/* work area holds the refused leaf that the event tells */
+	__u8 due;		/* that event's rate was asked, and has room */
 	__u8 class;		/* enum ks_class (TCP) */
 	__u8 resolved;		/* asset and profile below are of `generation` */
 	__u16 ethertype;

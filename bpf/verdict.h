@@ -77,15 +77,14 @@ static __always_inline void verdict_count_request(struct pkt *p, const struct ks
 	verdict_count_key(&key, leaf->verdict);
 }
 
-/* An allowed Modbus request. */
-static __always_inline void verdict_count_modbus(struct pkt *p, __u8 fc)
+static __always_inline void verdict_count_modbus(struct pkt *p, __u8 fc, __u8 verdict)
 {
 	struct ks_req_key key = {
 		.asset = p->asset, .port = cfg.client_port, .proto = KS_MODBUS, .function = fc,
 		.numbering = p->numbering,
 	};
 
-	verdict_count_key(&key, KS_V_ALLOW);
+	verdict_count_key(&key, verdict);
 }
 
 static __always_inline void verdict_trace(const struct ks_leaf *leaf)
