@@ -199,6 +199,27 @@ struct shadow_kept {
 	__u8 proto, how, value_type;
 };
 
+#define KS_PLAIN_RUNS	64	/* power of two */
+#define KS_PLAIN_NONE	(~0ull)	/* like no header */
+
+/* Requests of one function that one rule allows, one behind the other in a segment. */
+struct ks_plain_run {
+	__u32 rule;
+	__u16 function;
+	__u16 n;
+};
+
+/* How far the look at a segment of plain requests has come (plain_many.h). */
+struct ks_plain_walk {
+	__u32 off;		/* of the next one in the payload */
+	__u32 profile;
+	__u32 known;		/* unit and function that `rule` allows, whatever the elements */
+	__u32 rule;		/* that allows the last one that was asked about */
+	__u32 runs;
+	__u64 same;		/* header of the last one, if one like it needs no look, see plain_head() */
+	struct ks_plain_run run[KS_PLAIN_RUNS];
+};
+
 /* A sum being made of bytes in `seg`. */
 struct ks_sum_state {
 	__u64 sum;
@@ -245,6 +266,7 @@ struct ks_work {
 	struct ks_option_walk options;
 	struct ks_walk_state walk;
 	struct ks_sum_state sum;
+	struct ks_plain_walk plain;
 	__u8 seg[KS_EIP_SEG + 64];	/* payload copy for the retransmission compare */
 };
 

@@ -27,6 +27,7 @@ struct plain {
 	__u32 slot;		/* of the ring */
 	__u16 asset;
 	__u8 unit, fc;
+	__u8 whole;		/* allowed whatever its elements */
 	__u8 quiet;		/* refused: no event tells of it */
 	__u8 again;		/* refused and told before */
 };
@@ -34,8 +35,8 @@ struct plain {
 /* Nothing is to be done beside, and the segment can be one. */
 static __always_inline int plain_segment(const struct pkt *p)
 {
-	return p->len == PLAIN_BYTES && p->class == KS_C_DATA && p->flags == TCP_ACK &&
-	       p->mode == KS_ENFORCE && !p->follow && !p->shadow && !pkt_blind();
+	return p->class == KS_C_DATA && p->flags == TCP_ACK && p->mode == KS_ENFORCE &&
+	       !p->follow && !p->shadow && !pkt_blind();
 }
 
 /* The lengths and values that modbus_dissect() asks for. */
@@ -125,6 +126,7 @@ static __always_inline int plain_decide(struct pkt *p, struct plain *q)
 	if (!d || d->flags || d->alert || d->kind == KS_K_SLICE || d->kind == KS_K_VALUES)
 		return KS_GO;
 	q->rule = d->rule;
+	q->whole = !r;
 	if (d->kind == KS_K_DENY)
 		return KS_R_policy_deny;
 	if (!r || q->hi <= r->allow_to)
@@ -170,7 +172,7 @@ static __always_inline int plain_at_rest(struct ks_flow *f, struct pkt *p, const
 	    f->how & (KS_HOW_SINGLE | KS_HOW_WAIT))
 		return 0;
 	if (p->seq != f->c_nxt || f->msg_start != f->c_nxt ||
-	    f->c_nxt - f->border > KS_MB_RING - PLAIN_BYTES)
+	    f->c_nxt - f->border > KS_MB_RING - (__u32)p->len)
 		return 0;
 	if (seq_lt(f->s_nxt, p->ack) || seq_lt(p->ack, f->s_nxt - KS_ACK_BEHIND))
 		return 0;
@@ -202,7 +204,7 @@ static __always_inline void plain_publish(struct ks_flow *f, struct pkt *p, int 
 {
 	f->refused = reason == KS_R_ok ? 0 : PLAIN_BYTES;
 	if (reason == KS_R_ok) {
-		f->c_nxt += PLAIN_BYTES;
+		f->c_nxt += p->len;
 		f->msg_start = f->c_nxt;
 		latency_begin(f, p);
 	}
@@ -303,8 +305,8 @@ KS_GLOBAL int plain_request(struct xdp_md *ctx)
 	if (r == KS_GO)
 		return r;
 	if (!q.again || r == KS_R_ok) {
-		verdict_count_modbus(p, q.fc, r == KS_R_ok ? KS_V_ALLOW : KS_V_DENY);
-		verdict_count_rule(p, q.rule, r == KS_R_ok ? KS_V_ALLOW : KS_V_DENY);
+		verdict_count_modbus(p, q.fc, r == KS_R_ok ? KS_V_ALLOW : KS_V_DENY, 1);
+		verdict_count_rule(p, q.rule, r == KS_R_ok ? KS_V_ALLOW : KS_V_DENY, 1);
 	}
 	if (r != KS_R_ok)
 		plain_tell(ctx, w, f, &q);

@@ -9,7 +9,7 @@
 #define KEYSWITCH_TCP_H
 
 #include "missing.h"
-#include "plain.h"
+#include "plain_many.h"
 #include "track.h"
 #include "stream.h"
 #include "reply.h"
@@ -264,7 +264,7 @@ static __always_inline int tcp_client(struct xdp_md *ctx, struct pkt *p)
 	if (r != KS_GO)
 		return r;
 	p->class = tcp_class(p);
-	r = plain_request(ctx);
+	r = plain_client(ctx, p);
 	if (r != KS_GO)
 		return r;
 	pkt_take(p);
