@@ -362,6 +362,17 @@ static __always_inline void *pkt_at(struct xdp_md *ctx, __u64 off, __u32 n)
 	return at + n > end ? NULL : at;
 }
 
+/* The same of the payload, off below 4096. */
+static __always_inline const __u8 *pkt_far(struct xdp_md *ctx, __u64 off, __u32 n)
+{
+	const __u8 *end = (__u8 *)(long)ctx->data_end;
+	const __u8 *at = (__u8 *)(long)ctx->data;
+
+	BOUND_OFFSET(off, 4096);
+	at += off;
+	return at + n > end ? NULL : at;
+}
+
 /* Connections that were adopted go on. */
 static __always_inline int pkt_adopted(const struct pkt *p)
 {

@@ -23,16 +23,6 @@ static __always_inline __u64 plain_last(__u64 v, __u32 k)
 #endif
 }
 
-/* As pkt_at(), beyond the headers. */
-static __always_inline const __u8 *plain_at(struct xdp_md *ctx, __u64 off, __u32 n)
-{
-	const __u8 *at = (__u8 *)(long)ctx->data;
-
-	BOUND_OFFSET(off, 4096);
-	at += off;
-	return at + n > (__u8 *)(long)ctx->data_end ? NULL : at;
-}
-
 static __always_inline __u64 plain_halves(__u64 v)
 {
 	return (v & 0xffffffff) + (v >> 32);
@@ -50,19 +40,19 @@ static __always_inline int plain_sum_bytes(struct xdp_md *ctx, __u32 off, __u32 
 	__u32 i;
 
 	for (i = 0; i < (PLAIN_SEG + 60) / 32 && i < size / 32; i++) {
-		at = plain_at(ctx, off + 32 * i, 32);
+		at = pkt_far(ctx, off + 32 * i, 32);
 		if (!at)
 			return -1;
 		s += plain_halves(load_u64(at)) + plain_halves(load_u64(at + 8));
 		s += plain_halves(load_u64(at + 16)) + plain_halves(load_u64(at + 24));
 	}
 	for (i = 0; i < 3 && i < size / 8 % 4; i++) {
-		at = plain_at(ctx, off + size / 32 * 32 + 8 * i, 8);
+		at = pkt_far(ctx, off + size / 32 * 32 + 8 * i, 8);
 		if (!at)
 			return -1;
 		s += plain_halves(load_u64(at));
 	}
-	at = plain_at(ctx, off + size - 8, 8);
+	at = pkt_far(ctx, off + size - 8, 8);
 	if (!at)
 		return -1;
 	*sum = size % 8 ? s + plain_halves(plain_last(load_u64(at), size % 8)) : s;
@@ -125,16 +115,17 @@ static __always_inline int plain_note(struct ks_plain_walk *k, __u32 fc)
 	return 0;
 }
 
-/* Its last element, or -1: another function, or a length that is not its own. */
-static __always_inline __s64 plain_end(const __u8 *adu, const __u8 *end, __u32 fc)
+/* Its last element, or -1: another function, or a length that is not its own. count: FC 15, 16. */
+static __always_inline __s64 plain_end(const __u8 *adu, const __u8 *count)
 {
 	__u32 lo = adu[8] << 8 | adu[9], n = adu[10] << 8 | adu[11], length = adu[5], bytes;
+	__u32 fc = adu[7];
 
 	if (adu[2] | adu[3] | adu[4])
 		return -1;
 	if (fc == 15 || fc == 16) {
 		bytes = (n * (fc == 15 ? 1 : 16) + 7) / 8;
-		if (adu + PLAIN_BYTES + 1 > end || adu[PLAIN_BYTES] != bytes || length != 7 + bytes)
+		if (!count || *count != bytes || length != 7 + bytes)
 			return -1;
 	} else if (fc < 1 || fc > 6 || length != PLAIN_BYTES - 6) {
 		return -1;
@@ -148,15 +139,15 @@ static __always_inline __s64 plain_end(const __u8 *adu, const __u8 *end, __u32 f
 KS_GLOBAL int plain_adu(struct xdp_md *ctx)
 {
 	struct ks_work *w = pkt_work();
-	const __u8 *end = (__u8 *)(long)ctx->data_end, *adu;
+	const __u8 *adu;
 	__u32 key;
 	__s64 hi;
 
-	adu = w ? plain_at(ctx, w->pkt.pay + w->plain.off, PLAIN_BYTES) : NULL;
+	adu = w ? pkt_far(ctx, w->pkt.pay + w->plain.off, PLAIN_BYTES) : NULL;
 	if (!adu)
 		return -1;
 	key = adu[7] << 8 | adu[6];
-	hi = plain_end(adu, end, adu[7]);
+	hi = plain_end(adu, pkt_far(ctx, w->pkt.pay + w->plain.off + PLAIN_BYTES, 1));
 	if (hi < 0)
 		return -1;
 	w->plain.off += 6 + adu[5];
@@ -176,7 +167,7 @@ static __always_inline int plain_adus(struct xdp_md *ctx, struct ks_work *w)
 	int i;
 
 	for (i = 0; i < PLAIN_ADUS && k->off < w->pkt.len; i++) {
-		adu = plain_at(ctx, w->pkt.pay + k->off, PLAIN_BYTES);
+		adu = pkt_far(ctx, w->pkt.pay + k->off, PLAIN_BYTES);
 		if (adu && plain_head(adu) == k->same) {
 			k->off += PLAIN_BYTES;
 			last = k->runs - 1;
@@ -192,7 +183,7 @@ static __always_inline int plain_adus(struct xdp_md *ctx, struct ks_work *w)
 /* Eight bytes of the payload from off on to `to`, behind which is room for PLAIN_SEG bytes. */
 static __always_inline int plain_copy8(struct xdp_md *ctx, struct pkt *p, __u8 *to, __u64 off)
 {
-	const __u8 *at = plain_at(ctx, p->pay + off, 8);
+	const __u8 *at = pkt_far(ctx, p->pay + off, 8);
 
 	if (!at || off > PLAIN_SEG)
 		return -1;
@@ -208,7 +199,7 @@ static __always_inline int plain_copy(struct xdp_md *ctx, struct pkt *p, __u8 *t
 	__u32 i;
 
 	for (i = 0; i < PLAIN_SEG / 32 && i < p->len / 32; i++) {
-		at = plain_at(ctx, p->pay + 32 * i, 32);
+		at = pkt_far(ctx, p->pay + 32 * i, 32);
 		if (!at)
 			return -1;
 		store_u64(to + 32 * i, load_u64(at));
