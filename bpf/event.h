@@ -48,15 +48,12 @@ static __always_inline struct ks_misc_count *event_misc(void)
 	return bpf_map_lookup_elem(&misc, &zero);
 }
 
-/* Rate of one flow, then of one reason on this CPU. 1 = send; *hidden = held back before. */
-static __always_inline int event_due(struct pkt *p, __u32 reason, __u32 *hidden)
+/* Rate of one flow if f is given, then of one reason on this CPU. 1 = send, 0 = counted. */
+static __always_inline int event_due(struct pkt *p, struct ks_flow *f, __u32 reason)
 {
 	struct ks_rate *rate = bpf_map_lookup_elem(&rates, &reason);
 	struct ks_misc_count *m = event_misc();
 	struct ks_state_rec *st = pkt_state();
-	/* what is allowed takes no room from what its connection is refused */
-	int flow = p->tracked && reason_of(reason_effect, reason) != KS_A_PASS;
-	struct ks_flow *f = flow ? table_lookup(p) : NULL;
 	__u32 second = p->now / KS_SECOND;
 	int due = 1;
 
@@ -78,9 +75,24 @@ static __always_inline int event_due(struct pkt *p, __u32 reason, __u32 *hidden)
 		return 0;
 	}
 	rate->sent++;
-	*hidden = rate->hidden;
-	rate->hidden = 0;
 	return 1;
+}
+
+/* Whose rate counts: what is allowed takes no room from what its connection is refused. */
+static __always_inline struct ks_flow *event_flow(struct pkt *p, __u32 reason)
+{
+	return p->tracked && reason_of(reason_effect, reason) != KS_A_PASS ? table_lookup(p) : NULL;
+}
+
+/* How many of this reason were held back since the last one that was told. */
+static __always_inline __u32 event_hidden(__u32 reason)
+{
+	struct ks_rate *rate = bpf_map_lookup_elem(&rates, &reason);
+	__u32 hidden = rate ? rate->hidden : 0;
+
+	if (rate)
+		rate->hidden = 0;
+	return hidden;
 }
 
 static __always_inline void event_addresses(struct pkt *p, struct ks_event *e)
@@ -132,13 +144,12 @@ KS_GLOBAL int event_send(struct xdp_md *ctx, __u32 reason, __u32 action)
 	struct pkt *p = pkt_of(w);
 	struct ks_misc_count *m;
 	struct ks_event *e;
-	__u32 hidden = 0;
 	__u8 *mac;
 
 	if (!w)
 		return 0;
 	p->reported = 1;
-	if (cfg.trace || !event_due(p, reason, &hidden))
+	if (cfg.trace || (!p->due && !event_due(p, event_flow(p, reason), reason)))
 		return 0;
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (!e) {
@@ -161,7 +172,7 @@ KS_GLOBAL int event_send(struct xdp_md *ctx, __u32 reason, __u32 action)
 	e->zone[1] = p->zone[1];
 	e->generation = p->generation;
 	e->ethertype = p->ethertype;
-	e->hidden = hidden;
+	e->hidden = event_hidden(reason);
 	mac = pkt_at(ctx, 0, 12);
 	if (mac) {
 		__builtin_memcpy(e->dmac, mac, 6);

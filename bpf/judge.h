@@ -113,9 +113,9 @@ KS_GLOBAL int judge_verdict(struct xdp_md *ctx)
 			p->mode == KS_MONITOR ? KS_V_WOULD_DENY : KS_V_DENY;
 	if (!p->again || reason == KS_R_ok) { /* a limit of rate may let it go later */
 		verdict_count_request(p, leaf);
-		verdict_count_rule(p, leaf->rule, leaf->verdict);
+		verdict_count_rule(p, leaf->rule, leaf->verdict, 1);
 		if (leaf->alert)
-			verdict_count_rule(p, leaf->alert, leaf->verdict);
+			verdict_count_rule(p, leaf->alert, leaf->verdict, 1);
 		verdict_trace(leaf);
 	}
 	if (reason == KS_R_ok) {

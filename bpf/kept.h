@@ -10,40 +10,45 @@
 #include "entry.h"
 #include "ring.h"
 
-/* Into the ring, and into its mirror. Under the lock. */
-static __always_inline void kept_to_ring(struct ks_flow *f, struct ks_modbus_ring *ring)
+/* Into the ring, and into its mirror; none goes over the ring's end. Under the lock. */
+static __always_inline void kept_store(struct ks_modbus_ring *ring, __u64 pos, __u64 bytes,
+				       __u32 rest)
 {
-	__u64 pos = f->c_nxt - KS_KEPT_BYTES, first = load_u64(f->kept);
-	__u32 rest = load_u32(f->kept + 8);
-
-	BOUND_OFFSET(pos, KS_MB_RING);
-	if (pos > KS_MB_RING - KS_KEPT_BYTES) /* kept_fits() */
-		return;
-	f->close &= ~KS_CL_KEPT;
-	store_u64(ring->bytes + pos, first);
+	store_u64(ring->bytes + pos, bytes);
 	store_u32(ring->bytes + pos + 8, rest);
 	if (pos >= KS_MB_VIEW)
 		return;
 	BOUND_OFFSET(pos, KS_MB_VIEW);
-	store_u64(ring->bytes + KS_MB_RING + pos, first);
+	store_u64(ring->bytes + KS_MB_RING + pos, bytes);
 	store_u32(ring->bytes + KS_MB_RING + pos + 8, rest);
 }
 
-/* Bytes at this sequence number would not go over the ring's end. */
-static __always_inline int kept_fits(__u32 seq)
+static __always_inline void kept_to_ring(struct ks_flow *f, struct ks_modbus_ring *ring)
 {
-	return (seq & (KS_MB_RING - 1)) <= KS_MB_RING - KS_KEPT_BYTES;
+	__u64 pos = f->c_nxt - KS_KEPT_BYTES;
+
+	BOUND_OFFSET(pos, KS_MB_RING);
+	if (pos > KS_MB_RING - KS_KEPT_BYTES) /* cannot be: plain_commit() */
+		return;
+	f->close &= ~KS_CL_KEPT;
+	kept_store(ring, pos, load_u64(f->kept), load_u32(f->kept + 8));
 }
 
 /*
- * Under the lock, before c_nxt moves: the next one takes the place of the last one, which
- * is forgotten if it is below the border: nothing is compared there.
+ * Under the lock, before c_nxt moves. What is below the border is forgotten: nothing is
+ * compared there.
  */
-static __always_inline void kept_next(struct ks_flow *f, struct ks_modbus_ring *ring, __u64 bytes,
-				      __u32 rest)
+static __always_inline void kept_leave(struct ks_flow *f, struct ks_modbus_ring *ring)
 {
 	if (f->close & KS_CL_KEPT && f->border != f->c_nxt)
 		kept_to_ring(f, ring);
+	f->close &= ~KS_CL_KEPT;
+}
+
+static __always_inline void kept_next(struct ks_flow *f, struct ks_modbus_ring *ring, __u64 bytes,
+				      __u32 rest)
+{
+	kept_leave(f, ring);
 	store_u64(f->kept, bytes);
 	store_u32(f->kept + 8, rest);
 	f->close |= KS_CL_KEPT;

@@ -49,9 +49,7 @@ static __always_inline int l3_bad(struct pkt *p, int reason)
 /* `end` (frame offset of the payload's end) is parked in len until L4 is known. */
 static __always_inline int l3_end(struct xdp_md *ctx, struct pkt *p, __u32 end)
 {
-	__u32 linear = ctx->data_end - ctx->data;
-
-	if ((end > linear && end > bpf_xdp_get_buff_len(ctx)) || end > 0xffff)
+	if ((end > pkt_linear(ctx) && end > bpf_xdp_get_buff_len(ctx)) || end > 0xffff)
 		return l3_bad(p, KS_R_ip_length);
 	p->len = end;
 	return KS_GO;

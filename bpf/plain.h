@@ -2,9 +2,9 @@
 /*
  * The plain request, which nearly every segment of a client is: one Modbus ADU of
  * function code 1 to 6 and nothing else, next in order on a connection at rest, allowed
- * without a word. Judged where it lies in the packet; kept and committed in one locked
- * section. Refuses nothing, and changes nothing unless it commits: what is not as plain
- * is KS_GO, and the general path asks all over again (tcp.h).
+ * or refused by rules that want nothing else. Judged where it lies in the packet; kept and
+ * committed in one locked section. Changes nothing unless it commits: what is not as
+ * plain is KS_GO, and the general path asks all over again (tcp.h).
  */
 #ifndef KEYSWITCH_PLAIN_H
 #define KEYSWITCH_PLAIN_H
@@ -23,17 +23,20 @@ struct plain {
 	__u32 rest;
 	__u32 lo, hi;		/* elements */
 	__u32 profile;
-	__u32 rule;		/* that allows it */
+	__u32 rule;		/* that decides it */
 	__u32 slot;		/* of the ring */
 	__u16 asset;
 	__u8 unit, fc;
+	__u8 whole;		/* allowed whatever its elements */
+	__u8 quiet;		/* refused: no event tells of it */
+	__u8 again;		/* refused and told before */
 };
 
 /* Nothing is to be done beside, and the segment can be one. */
 static __always_inline int plain_segment(const struct pkt *p)
 {
-	return p->len == PLAIN_BYTES && p->class == KS_C_DATA && p->flags == TCP_ACK &&
-	       p->mode == KS_ENFORCE && !p->follow && !p->shadow && !pkt_blind();
+	return p->class == KS_C_DATA && p->flags == TCP_ACK && p->mode == KS_ENFORCE &&
+	       !p->follow && !p->shadow && !pkt_blind();
 }
 
 /* The lengths and values that modbus_dissect() asks for. */
@@ -87,35 +90,60 @@ static __always_inline int plain_checksum(struct xdp_md *ctx, struct pkt *p)
 	       plain_sum(ctx, p, sizeof(struct tcp_hdr) + PLAIN_BYTES);
 }
 
-/* Every element is allowed, by rules that want nothing else. */
-static __always_inline int plain_allowed(struct pkt *p, struct plain *q)
+/* The decision about its first element; *r is the range that it stands in, if in one. */
+static __always_inline struct ks_decision *plain_first(struct pkt *p, struct plain *q,
+						       struct ks_range **r)
 {
 	struct ks_profile_rec *prof = policy_entry(&pol_profiles, p->slot, &q->profile);
 	struct ks_asset_rec *a = policy_asset(p);
 	__u32 key = q->unit >> 3;
 	struct ks_units_rec *units;
 	struct ks_decision *d;
-	struct ks_range *r;
 
 	if (!prof || !a || (a->has_units && !(a->units[key & 31] & 1 << (q->unit & 7))))
-		return 0;
+		return NULL;
 	key = prof->mb_row;
 	if (prof->units) {
 		units = policy_entry(&pol_units, p->slot, &prof->units);
 		if (!units)
-			return 0;
+			return NULL;
 		key = units->row[q->unit];
 	}
 	key = key * 128 + q->fc;
 	d = policy_entry(&pol_modbus, p->slot, &key);
-	if (d && d->kind == KS_K_SLICE) {
-		r = policy_range(p, d->first, d->count, q->lo);
-		d = r && q->hi <= r->allow_to ? &r->d : NULL;
-	}
-	if (!d || d->kind != KS_K_ALLOW || d->flags || d->alert)
-		return 0;
+	if (!d || d->kind != KS_K_SLICE)
+		return d;
+	*r = policy_range(p, d->first, d->count, q->lo);
+	return *r ? &(*r)->d : NULL;
+}
+
+/* Of all elements: KS_R_ok or KS_R_policy_deny; KS_GO where there is more to it. */
+static __always_inline int plain_decide(struct pkt *p, struct plain *q)
+{
+	struct ks_range *r = NULL;
+	struct ks_decision *d = plain_first(p, q, &r);
+
+	if (!d || d->flags || d->alert || d->kind == KS_K_SLICE || d->kind == KS_K_VALUES)
+		return KS_GO;
 	q->rule = d->rule;
-	return 1;
+	q->whole = !r;
+	if (d->kind == KS_K_DENY)
+		return KS_R_policy_deny;
+	if (!r || q->hi <= r->allow_to)
+		return KS_R_ok;
+	q->rule = r->refused_rule;
+	return q->rule == KS_RULE_WALK ? KS_GO : KS_R_policy_deny;
+}
+
+/* What goes with its refusal is not more than an event. */
+static __always_inline int plain_refusal(struct pkt *p, struct plain *q)
+{
+	struct ks_rule_rec *rule = policy_entry(&pol_rules, p->slot, &q->rule);
+
+	if (!rule || rule->on_deny == KS_DENY_RESET)
+		return KS_GO;
+	q->quiet = rule->quiet;
+	return KS_R_policy_deny;
 }
 
 /* What the flow says of the asset and its profile; under the lock it must still be so. */
@@ -144,31 +172,62 @@ static __always_inline int plain_at_rest(struct ks_flow *f, struct pkt *p, const
 	    f->how & (KS_HOW_SINGLE | KS_HOW_WAIT))
 		return 0;
 	if (p->seq != f->c_nxt || f->msg_start != f->c_nxt ||
-	    f->c_nxt - f->border > KS_MB_RING - PLAIN_BYTES)
+	    f->c_nxt - f->border > KS_MB_RING - (__u32)p->len)
 		return 0;
 	if (seq_lt(f->s_nxt, p->ack) || seq_lt(p->ack, f->s_nxt - KS_ACK_BEHIND))
 		return 0;
 	return !flow_beside(f, p);
 }
 
-static __always_inline int plain_commit(struct ks_flow *f, struct pkt *p, const struct plain *q)
+/* The one that was refused here last? Of another length its header would be another, too. */
+static __always_inline int plain_again(const struct ks_flow *f, const struct ks_modbus_ring *ring,
+				       __u64 pos, const struct plain *q)
+{
+	return f->refused == PLAIN_BYTES && load_u64(ring->bytes + pos) == q->bytes &&
+	       load_u32(ring->bytes + pos + 8) == q->rest;
+}
+
+/* What was refused is looked at again when it is sent again: it lies in the ring, at c_nxt. */
+static __always_inline void plain_put(struct ks_flow *f, struct ks_modbus_ring *ring, __u64 pos,
+				      const struct plain *q, int reason)
+{
+	if (reason == KS_R_ok)
+		kept_next(f, ring, q->bytes, q->rest);
+	else
+		kept_store(ring, pos, q->bytes, q->rest);
+}
+
+/* E3's end (flow_publish()), in the same locked section. */
+static __always_inline void plain_publish(struct ks_flow *f, struct pkt *p, int reason)
+{
+	f->refused = reason == KS_R_ok ? 0 : PLAIN_BYTES;
+	if (reason == KS_R_ok) {
+		f->c_nxt += p->len;
+		f->msg_start = f->c_nxt;
+		latency_begin(f, p);
+	}
+	f->t_last = p->now;
+	flow_changed(f);
+}
+
+static __always_inline int plain_commit(struct ks_flow *f, struct pkt *p, struct plain *q,
+					int reason)
 {
 	struct ks_modbus_ring *ring = bpf_map_lookup_elem(&mb_rings, &q->slot);
+	__u64 pos = p->seq;
 	int r = KS_GO;
 
-	if (!ring || !kept_fits(p->seq))
+	BOUND_OFFSET(pos, KS_MB_RING);
+	if (!ring || pos > KS_MB_RING - KS_KEPT_BYTES) /* as kept_to_ring() has it */
 		return KS_GO;
-	latency_clock(p, f);
+	if (reason == KS_R_ok)
+		latency_clock(p, f);
 	bpf_spin_lock(&f->lock);
 	if (plain_at_rest(f, p, q)) {
-		kept_next(f, ring, q->bytes, q->rest);
-		f->c_nxt += PLAIN_BYTES;
-		f->msg_start = f->c_nxt;
-		f->refused = 0;
-		latency_begin(f, p);
-		f->t_last = p->now;
-		flow_changed(f);
-		r = KS_R_ok;
+		q->again = plain_again(f, ring, pos, q);
+		plain_put(f, ring, pos, q, reason);
+		plain_publish(f, p, reason);
+		r = reason;
 	}
 	bpf_spin_unlock(&f->lock);
 	if (r == KS_GO)
@@ -176,24 +235,80 @@ static __always_inline int plain_commit(struct ks_flow *f, struct pkt *p, const 
 	return r;
 }
 
-/* KS_R_ok, counted and committed; else KS_GO. */
+/* As modbus_dissect() and judge_head() would leave it. */
+static __always_inline void plain_leaf(struct ks_work *w, const struct plain *q)
+{
+	struct ks_leaf *leaf = &w->leaf;
+	const __u8 *adu = (const __u8 *)w->head;
+
+	__builtin_memset(leaf, 0, sizeof(*leaf));
+	__builtin_memset(w->head, 0, sizeof(w->head));
+	store_u64(w->head, q->bytes);
+	store_u32(w->head + 1, q->rest);
+	w->head_len = PLAIN_BYTES;
+	leaf->proto = KS_MODBUS;
+	leaf->verdict = KS_V_DENY;
+	leaf->reason = KS_R_policy_deny;
+	leaf->rule = q->rule;
+	leaf->asset = q->asset;
+	leaf->length = PLAIN_BYTES;
+	leaf->transaction = adu[0] << 8 | adu[1];
+	leaf->unit = q->unit;
+	leaf->function = q->fc;
+	leaf->address = q->lo;
+	leaf->quantity = q->fc <= 4 ? adu[10] << 8 | adu[11] : 1;
+	leaf->has = KS_HAS_UNIT | KS_HAS_FUNCTION | KS_HAS_ADDRESS;
+}
+
+/* Its event, unless its rule is quiet or it was told before; and what `capture` reads. */
+static __always_inline void plain_tell(struct xdp_md *ctx, struct ks_work *w, struct ks_flow *f,
+				       const struct plain *q)
+{
+	struct pkt *p = &w->pkt;
+	struct ks_misc_count *m = event_misc();
+
+	p->due = !q->again && !q->quiet && event_due(p, f, KS_R_policy_deny);
+	if (p->due || denied_read(p))
+		plain_leaf(w, q);
+	denied_request();
+	p->judged = p->reported = 1;
+	if (q->quiet && !q->again && m)
+		m->events_quiet++;
+	if (p->due)
+		event_send(ctx, KS_R_policy_deny, KS_A_DROP);
+}
+
+/* Decided, counted and committed: KS_R_ok or KS_R_policy_deny; else KS_GO. */
 KS_GLOBAL int plain_request(struct xdp_md *ctx)
 {
-	struct pkt *p = pkt_of(pkt_work());
+	struct ks_work *w = pkt_work();
+	struct pkt *p = pkt_of(w);
 	struct plain q = {};
 	struct ks_flow *f;
 	__u8 *adu;
+	int r;
 
-	if (!p || !plain_segment(p))
+	if (!w || !plain_segment(p))
 		return KS_GO;
 	f = table_lookup(p);
 	adu = pkt_at(ctx, p->pay, PLAIN_BYTES);
 	if (!f || !adu || !plain_dissect(adu, &q) || !plain_flow(f, p, &q) ||
-	    !plain_checksum(ctx, p) || !plain_allowed(p, &q) || plain_commit(f, p, &q) == KS_GO)
+	    !plain_checksum(ctx, p))
 		return KS_GO;
-	verdict_count_modbus(p, q.fc);
-	verdict_count_rule(p, q.rule, KS_V_ALLOW);
-	return KS_R_ok;
+	r = plain_decide(p, &q);
+	if (r == KS_R_policy_deny)
+		r = plain_refusal(p, &q);
+	if (r != KS_GO)
+		r = plain_commit(f, p, &q, r);
+	if (r == KS_GO)
+		return r;
+	if (!q.again || r == KS_R_ok) {
+		verdict_count_modbus(p, q.fc, r == KS_R_ok ? KS_V_ALLOW : KS_V_DENY, 1);
+		verdict_count_rule(p, q.rule, r == KS_R_ok ? KS_V_ALLOW : KS_V_DENY, 1);
+	}
+	if (r != KS_R_ok)
+		plain_tell(ctx, w, f, &q);
+	return r;
 }
 
 #endif

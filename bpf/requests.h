@@ -58,15 +58,15 @@ static __always_inline struct ks_req_count *requests_far_of(const struct ks_req_
 	return bpf_map_lookup_elem(&requests, key);
 }
 
-/* 1 = counted, 0 = no room for its name. verdict: enum ks_verdict */
-static __always_inline int requests_count(const struct ks_req_key *key, __u64 verdict)
+/* n of them. 1 = counted, 0 = no room for their name. verdict: enum ks_verdict */
+static __always_inline int requests_count(const struct ks_req_key *key, __u64 verdict, __u32 n)
 {
 	struct ks_req_count *count = requests_near_of(key);
 
 	if (!count)
 		count = requests_far_of(key);
 	if (count && verdict < KS_V_MAX)
-		count->requests[verdict]++;
+		count->requests[verdict] += n;
 	return !!count;
 }
 

@@ -9,7 +9,7 @@
 #define KEYSWITCH_TCP_H
 
 #include "missing.h"
-#include "plain.h"
+#include "plain_many.h"
 #include "track.h"
 #include "stream.h"
 #include "reply.h"
@@ -266,8 +266,9 @@ static __always_inline int tcp_client(struct xdp_md *ctx, struct pkt *p)
 	if (r != KS_GO)
 		return r;
 	p->class = tcp_class(p);
-	if (plain_request(ctx) == KS_R_ok)
-		return KS_R_ok;
+	r = plain_client(ctx, p);
+	if (r != KS_GO)
+		return r;
 	pkt_take(p);
 	f = table_lookup(p);
 	if (f && f->state == KS_S_DEAD && p->class == KS_C_SYN && table_revive())

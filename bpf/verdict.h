@@ -37,29 +37,29 @@ struct {
 	__type(value, struct ks_port_rec);
 } ports SEC(".maps");
 
-static __always_inline void verdict_bump(__u64 *requests, __u64 verdict)
+static __always_inline void verdict_bump(__u64 *requests, __u64 verdict, __u32 n)
 {
 	if (verdict < KS_V_MAX)
-		requests[verdict]++;
+		requests[verdict] += n;
 }
 
-static __always_inline void verdict_count_rule(struct pkt *p, __u32 rule, __u8 verdict)
+static __always_inline void verdict_count_rule(struct pkt *p, __u32 rule, __u8 verdict, __u32 n)
 {
 	__u32 key = bpf_get_smp_processor_id() * (p->rules + 1) + rule;
 	struct ks_rule_hits *hits;
 
 	hits = policy_entry(&pol_hits, p->slot, &key);
 	if (hits)
-		verdict_bump(hits->requests, verdict);
+		verdict_bump(hits->requests, verdict, n);
 }
 
 /* Per (asset, function) while there is room, else in the bucket `other`. */
-static __always_inline void verdict_count_key(const struct ks_req_key *key, __u8 verdict)
+static __always_inline void verdict_count_key(const struct ks_req_key *key, __u8 verdict, __u32 n)
 {
-	struct ks_misc_count *m = requests_count(key, verdict) ? NULL : event_misc();
+	struct ks_misc_count *m = requests_count(key, verdict, n) ? NULL : event_misc();
 
 	if (m)
-		m->pairs_other++;
+		m->pairs_other += n;
 }
 
 static __always_inline void verdict_count_request(struct pkt *p, const struct ks_leaf *leaf)
@@ -74,18 +74,18 @@ static __always_inline void verdict_count_request(struct pkt *p, const struct ks
 	key.class = leaf->key_class;
 	if (key.class && key.class < KS_CLASS_TAG && !policy_entry(&pol_classes, p->slot, &key.class))
 		key.class = 0;
-	verdict_count_key(&key, leaf->verdict);
+	verdict_count_key(&key, leaf->verdict, 1);
 }
 
-/* An allowed Modbus request. */
-static __always_inline void verdict_count_modbus(struct pkt *p, __u8 fc)
+/* n plain Modbus requests of a client. */
+static __always_inline void verdict_count_modbus(struct pkt *p, __u8 fc, __u8 verdict, __u32 n)
 {
 	struct ks_req_key key = {
 		.asset = p->asset, .port = cfg.client_port, .proto = KS_MODBUS, .function = fc,
 		.numbering = p->numbering,
 	};
 
-	verdict_count_key(&key, KS_V_ALLOW);
+	verdict_count_key(&key, verdict, n);
 }
 
 static __always_inline void verdict_trace(const struct ks_leaf *leaf)

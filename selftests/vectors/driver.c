@@ -20,6 +20,7 @@
 
 #include "../../bpf/states.h"
 #include "../../user/loader_object.h"
+#include "../../user/counters.h"
 #include "../../user/names.h"
 #include "../../user/results.h"
 #include "hex.h"
@@ -40,6 +41,7 @@ static struct {
 	struct object_config config;
 	uint32_t generation;
 	uint64_t clock;
+	uint32_t records;		/* events are printed whole, too */
 	uint64_t before[COUNTERS];
 	uint64_t after[COUNTERS];
 } d;
@@ -73,6 +75,8 @@ static int on_event(void *ctx, void *data, size_t size)
 	printf(" event=%s:%s:%s:%s:%u", name_event_kind(e->kind), name_reason(e->reason),
 	       e->leaf.proto ? name_verdict(e->leaf.verdict) : "-", rule, e->head_len);
 	print_met(&e->leaf);
+	for (size_t i = 0; d.records && i < size; i++)
+		printf("%s%02x", i ? "" : " record=", ((const uint8_t *)data)[i]);
 	return 0;
 }
 
@@ -165,6 +169,10 @@ static int set(const char *key, uint32_t value)
 		state.now.mode = value;
 	else if (!strcmp(key, "adopt"))
 		state.adopt = value;
+	else if (!strcmp(key, "shadow"))
+		state.shadow = value;
+	else if (!strcmp(key, "records"))
+		d.records = value;
 	else if (!strcmp(key, "mode_until"))
 		state.now.mode_until = value;
 	else if (!strcmp(key, "adopt_until"))
@@ -339,6 +347,55 @@ static int race(const char *one, const char *other)
 	return 0;
 }
 
+/* ---- counters of requests, rules and events ---- */
+
+static void print_verdicts(const char *name, const uint64_t *requests)
+{
+	printf("%s=%llu/%llu/%llu ", name, (unsigned long long)requests[KS_V_ALLOW],
+	       (unsigned long long)requests[KS_V_DENY],
+	       (unsigned long long)requests[KS_V_WOULD_DENY]);
+}
+
+static void print_requests(void *arg, const struct request_row *row)
+{
+	char name[2 * KS_NAME_MAX + FUNCTION_NAME_MAX];
+
+	(void)arg;
+	snprintf(name, sizeof(name), "%s:%s", row->asset, row->function);
+	for (char *c = name; *c; c++)
+		if (*c == ' ')
+			*c = '_';
+	print_verdicts(name, row->requests);
+}
+
+static void print_rule(void *arg, const struct rule_row *row)
+{
+	(void)arg;
+	print_verdicts(row->rule, row->requests);
+}
+
+static int tally(void)
+{
+	struct ks_misc_count misc;
+	struct counters c;
+	int err = counters_open(&c, &d.in);
+
+	if (err)
+		return fail("counters", err);
+	err = counters_requests(&c, print_requests, NULL);
+	if (!err)
+		err = counters_rules(&c, print_rule, NULL);
+	if (!err)
+		err = counters_misc(&c, &misc);
+	counters_close(&c);
+	if (err)
+		return fail("counters", err);
+	printf("lost=%llu hidden=%llu quiet=%llu other=%llu\n",
+	       (unsigned long long)misc.events_lost, (unsigned long long)misc.events_hidden,
+	       (unsigned long long)misc.events_quiet, (unsigned long long)misc.pairs_other);
+	return 0;
+}
+
 /* ---- flows ---- */
 
 static const char *const states[] = {
@@ -438,6 +495,8 @@ static int command(char *line)
 		return frame(words[1], words[2]);
 	if (n == 3 && !strcmp(words[0], "race"))
 		return race(words[1], words[2]);
+	if (n == 1 && !strcmp(words[0], "tally"))
+		return tally();
 	if (n == 2 && !strcmp(words[0], "flow"))
 		return flow(words[1], NULL, 0);
 	if (n == 4 && !strcmp(words[0], "flow"))

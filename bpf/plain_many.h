@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What is as plain as plain.h's request but longer: a segment of whole ADUs of function
+ * codes 1 to 6, 15 and 16, all of them allowed by rules that want nothing else. Judged
+ * where they lie in the packet, copied and committed in one locked section, then counted.
+ * One that is not as plain, and the general path asks about all of them again.
+ */
+#ifndef KEYSWITCH_PLAIN_MANY_H
+#define KEYSWITCH_PLAIN_MANY_H
+
+#include "plain.h"
+
+#define PLAIN_SEG	1536	/* most payload bytes, more than an Ethernet frame has */
+#define PLAIN_ADUS	(PLAIN_SEG / PLAIN_BYTES)
+
+/* The last k (1 to 7) of eight bytes, as if zeroes were behind them. */
+static __always_inline __u64 plain_last(__u64 v, __u32 k)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	return v << (8 * (8 - k) & 63);
+#else
+	return v >> (8 * (8 - k) & 63);
+#endif
+}
+
+static __always_inline __u64 plain_halves(__u64 v)
+{
+	return (v & 0xffffffff) + (v >> 32);
+}
+
+/*
+ * `size` bytes of the frame from off on into the sum. 0, or < 0 = they are not there. That
+ * each part works its offset out anew keeps the verifier from walking it once for every
+ * length of the part before; so in plain_copy().
+ */
+static __always_inline int plain_sum_bytes(struct xdp_md *ctx, __u32 off, __u32 size, __u64 *sum)
+{
+	const __u8 *at;
+	__u64 s = *sum;
+	__u32 i;
+
+	for (i = 0; i < (PLAIN_SEG + 60) / 32 && i < size / 32; i++) {
+		at = pkt_far(ctx, off + 32 * i, 32);
+		if (!at)
+			return -1;
+		s += plain_halves(load_u64(at)) + plain_halves(load_u64(at + 8));
+		s += plain_halves(load_u64(at + 16)) + plain_halves(load_u64(at + 24));
+	}
+	for (i = 0; i < 3 && i < size / 8 % 4; i++) {
+		at = pkt_far(ctx, off + size / 32 * 32 + 8 * i, 8);
+		if (!at)
+			return -1;
+		s += plain_halves(load_u64(at));
+	}
+	at = pkt_far(ctx, off + size - 8, 8);
+	if (!at)
+		return -1;
+	*sum = size % 8 ? s + plain_halves(plain_last(load_u64(at), size % 8)) : s;
+	return 0;
+}
+
+static __always_inline int plain_sum_right(struct xdp_md *ctx, struct pkt *p)
+{
+	__u32 size = p->pay - p->l4 + p->len;
+	struct tcp_hdr *th = pkt_at(ctx, p->l4, sizeof(*th));
+	__u64 sum = sum_pseudo(p, size);
+
+	if (!th)
+		return 0;
+	if (th->csum == sum_fold(sum)) /* left to the NIC, see checksum_verify() */
+		return 1;
+	return !plain_sum_bytes(ctx, p->l4, size, &sum) && sum_fold(sum) == 0xffff;
+}
+
+/* 0 = all elements are allowed, w->plain.rule says by which rule. */
+KS_GLOBAL int plain_ask(__u32 key, __u32 lo, __u32 hi)
+{
+	struct ks_work *w = pkt_work();
+	struct plain q = { .unit = key, .fc = key >> 8, .lo = lo, .hi = hi };
+
+	if (!w)
+		return -1;
+	q.profile = w->plain.profile;
+	if (plain_decide(&w->pkt, &q) != KS_R_ok)
+		return -1;
+	w->plain.known = q.whole ? key : 0;
+	w->plain.rule = q.rule;
+	return 0;
+}
+
+/* All of the MBAP header but the transaction, and the function code. */
+static __always_inline __u64 plain_head(const __u8 *adu)
+{
+	return load_u64(adu) & ~le_mask(2);
+}
+
+/* One more of this function, allowed by k->rule. */
+static __always_inline int plain_note(struct ks_plain_walk *k, __u32 fc)
+{
+	__u64 last = k->runs - 1;
+	struct ks_plain_run *run;
+
+	BOUND_OFFSET(last, KS_PLAIN_RUNS);
+	run = &k->run[last];
+	if (k->runs && run->rule == k->rule && run->function == fc) {
+		run->n++;
+		return 0;
+	}
+	if (k->runs == KS_PLAIN_RUNS)
+		return -1;
+	last = k->runs;
+	BOUND_OFFSET(last, KS_PLAIN_RUNS);
+	k->run[last] = (struct ks_plain_run){ .rule = k->rule, .function = fc, .n = 1 };
+	k->runs++;
+	return 0;
+}
+
+/* Its last element, or -1: another function, or a length that is not its own. count: FC 15, 16. */
+static __always_inline __s64 plain_end(const __u8 *adu, const __u8 *count)
+{
+	__u32 lo = adu[8] << 8 | adu[9], n = adu[10] << 8 | adu[11], length = adu[5], bytes;
+	__u32 fc = adu[7];
+
+	if (adu[2] | adu[3] | adu[4])
+		return -1;
+	if (fc == 15 || fc == 16) {
+		bytes = (n * (fc == 15 ? 1 : 16) + 7) / 8;
+		if (!count || *count != bytes || length != 7 + bytes)
+			return -1;
+	} else if (fc < 1 || fc > 6 || length != PLAIN_BYTES - 6) {
+		return -1;
+	} else if (fc == 5 && n != 0xff00 && n) {
+		return -1;
+	}
+	return fc != 5 && fc != 6 && n ? lo + n - 1 : lo;
+}
+
+/* The ADU at w->plain.off: 0 = allowed, and noted. */
+KS_GLOBAL int plain_adu(struct xdp_md *ctx)
+{
+	struct ks_work *w = pkt_work();
+	const __u8 *adu;
+	__u32 key;
+	__s64 hi;
+
+	adu = w ? pkt_far(ctx, w->pkt.pay + w->plain.off, PLAIN_BYTES) : NULL;
+	if (!adu)
+		return -1;
+	key = adu[7] << 8 | adu[6];
+	hi = plain_end(adu, pkt_far(ctx, w->pkt.pay + w->plain.off + PLAIN_BYTES, 1));
+	if (hi < 0)
+		return -1;
+	w->plain.off += 6 + adu[5];
+	if (key != w->plain.known && plain_ask(key, adu[8] << 8 | adu[9], hi))
+		return -1;
+	/* a function whose length and values are any */
+	w->plain.same = w->plain.known && adu[7] < 7 && adu[7] != 5 ? plain_head(adu) : KS_PLAIN_NONE;
+	return plain_note(&w->plain, adu[7]);
+}
+
+/* All of the segment. 0 = it is whole ADUs, allowed. */
+static __always_inline int plain_adus(struct xdp_md *ctx, struct ks_work *w)
+{
+	struct ks_plain_walk *k = &w->plain;
+	const __u8 *adu;
+	__u64 last;
+	int i;
+
+	for (i = 0; i < PLAIN_ADUS && k->off < w->pkt.len; i++) {
+		adu = pkt_far(ctx, w->pkt.pay + k->off, PLAIN_BYTES);
+		if (adu && plain_head(adu) == k->same) {
+			k->off += PLAIN_BYTES;
+			last = k->runs - 1;
+			BOUND_OFFSET(last, KS_PLAIN_RUNS);
+			k->run[last].n++;
+		} else if (plain_adu(ctx)) {
+			return -1;
+		}
+	}
+	return k->off != w->pkt.len;
+}
+
+/* Eight bytes of the payload from off on to `to`, behind which is room for PLAIN_SEG bytes. */
+static __always_inline int plain_copy8(struct xdp_md *ctx, struct pkt *p, __u8 *to, __u64 off)
+{
+	const __u8 *at = pkt_far(ctx, p->pay + off, 8);
+
+	if (!at || off > PLAIN_SEG)
+		return -1;
+	BOUND_OFFSET(off, 2048);
+	store_u64(to + off, load_u64(at));
+	return 0;
+}
+
+/* All of it, under the lock. */
+static __always_inline int plain_copy(struct xdp_md *ctx, struct pkt *p, __u8 *to)
+{
+	const __u8 *at;
+	__u32 i;
+
+	for (i = 0; i < PLAIN_SEG / 32 && i < p->len / 32; i++) {
+		at = pkt_far(ctx, p->pay + 32 * i, 32);
+		if (!at)
+			return -1;
+		store_u64(to + 32 * i, load_u64(at));
+		store_u64(to + 32 * i + 8, load_u64(at + 8));
+		store_u64(to + 32 * i + 16, load_u64(at + 16));
+		store_u64(to + 32 * i + 24, load_u64(at + 24));
+	}
+	for (i = 0; i < 3 && i < p->len / 8 % 4; i++)
+		if (plain_copy8(ctx, p, to, p->len / 32 * 32 + 8 * i))
+			return -1;
+	return plain_copy8(ctx, p, to, p->len - 8);
+}
+
+/* What went over the ring's end once more to its start, where the mirror's bytes stand. */
+static __always_inline void plain_wrap(struct ks_modbus_ring *ring, __u32 over)
+{
+	__u64 tail = over < 8 ? 0 : over - 8, at;
+	__u32 i;
+
+	for (i = 0; i < PLAIN_SEG / 8 && i < over / 8; i++) {
+		at = 8 * i;
+		BOUND_OFFSET(at, 2048); /* or clang makes a call of it */
+		store_u64(ring->bytes + at, load_u64(ring->bytes + KS_MB_RING + at));
+	}
+	BOUND_OFFSET(tail, 2048);
+	store_u64(ring->bytes + tail, load_u64(ring->bytes + KS_MB_RING + tail));
+}
+
+/* As ring_copy(), under the lock. */
+static __always_inline int plain_keep_long(struct xdp_md *ctx, struct pkt *p,
+					   struct ks_modbus_ring *ring)
+{
+	__u64 pos = p->seq;
+
+	BOUND_OFFSET(pos, KS_MB_RING);
+	if (plain_copy(ctx, p, ring->bytes + pos))
+		return -1;
+	if (pos + p->len > KS_MB_RING)
+		plain_wrap(ring, pos + p->len - KS_MB_RING);
+	if (pos >= KS_MB_VIEW)
+		return 0;
+	BOUND_OFFSET(pos, KS_MB_VIEW);
+	return plain_copy(ctx, p, ring->bytes + KS_MB_RING + pos);
+}
+
+static __always_inline int plain_commit_long(struct xdp_md *ctx, struct ks_flow *f, struct pkt *p,
+					     const struct plain *q)
+{
+	struct ks_modbus_ring *ring = bpf_map_lookup_elem(&mb_rings, &q->slot);
+	int r = KS_GO;
+
+	if (!ring)
+		return KS_GO;
+	latency_clock(p, f);
+	bpf_spin_lock(&f->lock);
+	if (plain_at_rest(f, p, q) && !plain_keep_long(ctx, p, ring)) {
+		kept_leave(f, ring);
+		plain_publish(f, p, KS_R_ok);
+		r = KS_R_ok;
+	}
+	bpf_spin_unlock(&f->lock);
+	if (r == KS_GO)
+		p->timed = 0;
+	return r;
+}
+
+KS_GLOBAL int plain_count(__u32 i)
+{
+	struct ks_work *w = pkt_work();
+	struct ks_plain_run *run;
+	__u64 at = i;
+
+	if (!w)
+		return 0;
+	BOUND_OFFSET(at, KS_PLAIN_RUNS);
+	run = &w->plain.run[at];
+	verdict_count_modbus(&w->pkt, run->function, KS_V_ALLOW, run->n);
+	verdict_count_rule(&w->pkt, run->rule, KS_V_ALLOW, run->n);
+	return 0;
+}
+
+/* KS_R_ok, counted and committed; else KS_GO. */
+KS_GLOBAL int plain_many(struct xdp_md *ctx)
+{
+	struct ks_work *w = pkt_work();
+	struct pkt *p = pkt_of(w);
+	struct plain q = {};
+	struct ks_flow *f;
+	__u32 i;
+
+	if (!w || !plain_segment(p) || p->len > PLAIN_SEG)
+		return KS_GO;
+	f = table_lookup(p);
+	if (!f || !plain_flow(f, p, &q) || f->how & KS_HOW_SINGLE)
+		return KS_GO;
+	w->plain.off = w->plain.known = w->plain.runs = 0;
+	w->plain.same = KS_PLAIN_NONE;
+	w->plain.profile = q.profile;
+	if (plain_adus(ctx, w) || !plain_sum_right(ctx, p) ||
+	    plain_commit_long(ctx, f, p, &q) == KS_GO)
+		return KS_GO;
+	for (i = 0; i < KS_PLAIN_RUNS && i < w->plain.runs; i++)
+		plain_count(i);
+	return KS_R_ok;
+}
+
+/* Bytes 2 and 3 are 0 in Modbus, and in EtherNet/IP the length of what is longer than its head. */
+static __always_inline int plain_modbus(struct xdp_md *ctx, const struct pkt *p)
+{
+	const __u8 *adu = pkt_at(ctx, p->pay, 4);
+
+	return adu && !(adu[2] | adu[3]);
+}
+
+/* A segment of a client: KS_GO, or what became of it. */
+static __always_inline int plain_client(struct xdp_md *ctx, const struct pkt *p)
+{
+	if (p->len == PLAIN_BYTES)
+		return plain_request(ctx);
+	return p->len > PLAIN_BYTES && plain_modbus(ctx, p) ? plain_many(ctx) : KS_GO;
+}
+
+#endif

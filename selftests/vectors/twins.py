@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What goes the plain path leaves behind what the general path leaves.
+
+Each connection is played twice: as it is, and with a policy in the shadow, where nothing
+is plain (bpf/plain.h). Outcomes, frames, events field by field, the flow's entry, counters
+of requests, rules and events must be the same; what was sent, sent again, is compared with
+what was kept. Times, ports and how many events were hidden before one are left out.
+"""
+import itertools
+import random
+import struct
+
+import vec
+import wire
+
+POLICY = "twins.yaml"
+SERVERS = ("10.2.0.5", "10.2.0.6", "10.2.0.7")
+PORTS = itertools.count(20000)
+EVENT = {"t": (0, 8), "sport": (48, 50), "hidden": (72, 76)}  # of struct ks_event
+MISC = ("lost", "hidden", "quiet", "other")
+MIXES, RUNS_OF_ONE = 120, 6
+
+PLAIN = [wire.read(0, 10), wire.read(9, 4, fc=4), wire.read(5, 1, fc=1), wire.read(40, 8, fc=2),
+         wire.read(0xffff, 2), wire.read(3, 0), wire.write(100), wire.write(119),
+         wire.mb(5, 100, 0xff00), wire.mb(5, 101, 0), wire.write_many(101, *range(9)),
+         wire.write_many(100, *range(20)), wire.write_coils(100, [1] * 13),
+         wire.write_coils(100, [1] * 16), wire.read(0, 10, unit=10)]
+REFUSED = [wire.write(1), wire.write(120 + 300), wire.mb(5, 200, 0xff00), wire.mb(5, 3, 0),
+           wire.read(45, 8, fc=2), wire.read(50, 1, fc=2), wire.write_many(1, 7),
+           wire.write_many(119, 1, 2), wire.write_coils(90, [1] * 20)]
+OTHER = [wire.mb(5, 12, 0), wire.write(105), wire.write(205), wire.read(7, 1, fc=4),
+         wire.read(0, 20, fc=4), wire.write(121), wire.write(131, 5), wire.write(131, 50),
+         wire.write_many(131, 1, 2), wire.write_many(131, 1, 20), wire.read(0, 1, unit=20),
+         wire.write(100, unit=0), wire.mb(17), wire.read_write(0, 1, 100, 7), wire.mb(5, 100, 1),
+         wire.mb(22, 100, 0, 0), wire.write_many(100), wire.mb(16, 100, 1, tail=b"\2\0\7\0"),
+         wire.mb(16, 100, 2, tail=b"\2\0\7"), wire.mb(15, 100, 9, tail=b"\1\xff"),
+         wire.read()[:11], wire.read() + b"\0", wire.write_many(100, 1, 2)[:-1]]
+
+
+def renamed(message, number):
+    return struct.pack(">H", number & 0xffff) + message[2:]
+
+
+def bent(message):
+    """One bit of the header, the function or the byte count is another."""
+    for at in (*range(2, 8), 12):
+        for bit in range(8 if at < len(message) else 0):
+            yield message[:at] + bytes([message[at] ^ 1 << bit]) + message[at + 1:]
+
+
+def scenarios():
+    """(name, server, first sequence number, segments)"""
+    for i, message in enumerate(PLAIN + REFUSED + OTHER):
+        for server in SERVERS:
+            # sent again, asked again with another transaction, then something else
+            yield (f"message-{i}", server, 1000,
+                   [message, message, renamed(message, 9), wire.read(), message + message])
+    for i, message in enumerate((PLAIN[0], PLAIN[6], PLAIN[10], PLAIN[12], REFUSED[0])):
+        for j, changed in enumerate(bent(message)):
+            yield f"bent-{i}-{j}", SERVERS[0], 1000, [changed, message, wire.read() + changed]
+    for i in range(MIXES):
+        rng = random.Random(f"mix {i}")
+        pool = PLAIN * 4 + (REFUSED + OTHER if i % 2 else [])
+        many = [rng.choice(pool) for _ in range(rng.randrange(2, 40))]
+        cuts = sorted(rng.randrange(len(many)) for _ in range(3))
+        yield (f"mix-{i}", SERVERS[i % 2], rng.choice((0xfffffff0, rng.getrandbits(32))),
+               [b"".join(many[a:b])[:1448] for a, b in zip([0, *cuts], [*cuts, len(many)]) if a != b])
+    for i in range(RUNS_OF_ONE):  # around the end of the ring, and more runs than are kept
+        few, start = [PLAIN[0], PLAIN[1 + i]], 4096 - 700 + 111 * i
+        yield f"row-{i}", SERVERS[0], start, [few[0] * 60, b"".join(few * 40)[:1440], few[0] * 120]
+        yield f"end-{i}", SERVERS[0], 4096 - 6 - i, [PLAIN[10], PLAIN[0] * 2]
+    yield "flood", SERVERS[0], 1000, [renamed(REFUSED[0], i) for i in range(40)]
+
+
+class Twin:
+    """One connection; `left` is all that is compared."""
+
+    def __init__(self, driver, server, iss):
+        self.driver, self.server, self.cport = driver, server, next(PORTS)
+        self.iss, self.irs, self.at, self.told = iss, 9000, 0, 0
+        self.left = []
+        self.send("c", wire.SYN, iss, 0)
+        self.send("s", wire.SYN | wire.ACK, self.irs, iss + 1)
+        self.send("c", wire.ACK, iss + 1, self.irs + 1)
+        self.sent = b""
+
+    def send(self, side, flags, seq, ack, payload=b""):
+        ends = ("10.1.0.10", self.server)[::1 if side == "c" else -1]
+        ports = (self.cport, 502)[::1 if side == "c" else -1]
+        segment = wire.tcp(*map(wire.packed, ends), *ports, seq, ack, flags, payload)
+        text = self.driver(f"frame {side} {wire.frame(side == 'c', *ends, 6, segment, {}).hex()}")
+        got = vec.Outcome(text)
+        changed = got.frame not in ("same", "") and wire.parse(bytes.fromhex(got.frame))
+        records = [self.masked(w[7:]) for w in text.split() if w.startswith("record=")]
+        self.told += len(records)
+        self.left.append((side, got.counted, got.retval, changed and
+                          [changed[k] for k in ("seq", "ack", "flags", "payload")], records))
+        return got.counted, changed
+
+    @staticmethod
+    def masked(record):
+        data = bytearray.fromhex(record)
+        for start, end in EVENT.values():
+            data[start:end] = bytes(end - start)
+        return data.hex()
+
+    def segment(self, payload):
+        seq = self.iss + 1 + len(self.sent)
+        counted, changed = self.send("c", wire.ACK, seq, self.irs + 1, payload)
+        if counted.endswith("/trim"):
+            self.sent += changed["payload"]
+        elif counted.endswith("/pass"):
+            self.sent += payload
+        return counted
+
+    def again(self):
+        """All of it once more, and once with another last bit."""
+        for at in range(max(0, len(self.sent) - 4000), len(self.sent), 1000):
+            self.send("c", wire.ACK, self.iss + 1 + at, self.irs + 1, self.sent[at:at + 1000])
+        if self.sent:
+            self.send("c", wire.ACK, self.iss + len(self.sent), self.irs + 1,
+                      bytes([self.sent[-1] ^ 1]))
+
+    def entry(self):
+        key = (wire.packed("10.1.0.10") + wire.packed(self.server) +
+               struct.pack(">HH", self.cport, 502) + struct.pack("=I", 6 << 24))
+        self.left.append(self.driver(f"flow {key.hex()}"))
+
+
+def tally(driver):
+    return {name: [int(n) for n in value.split("/")] for name, value in
+            (word.split("=") for word in driver("tally").split())}
+
+
+def played(driver, shadow, scenario):
+    _, server, iss, segments = scenario
+    driver(f"set shadow {shadow}")
+    before = tally(driver)
+    twin = Twin(driver, server, iss)
+    reasons = [twin.segment(payload) for payload in segments]
+    twin.again()
+    twin.entry()
+    moved = {name: [b - a for a, b in zip(before.get(name, [0] * 3), counts)]
+             for name, counts in tally(driver).items()}
+    hidden = moved.pop("hidden")[0]
+    twin.left.append(sorted((name, counts) for name, counts in moved.items() if any(counts)))
+    events = twin.told + hidden
+    if hidden:  # which ones were, the second decides in which they came
+        twin.left = [entry[:4] if isinstance(entry, tuple) else entry for entry in twin.left]
+    return reasons, hidden, [*twin.left, events]
+
+
+def run(driver):
+    """(name, error or None) of each scenario."""
+    driver("set records 1")
+    seen, ever_hidden = set(), 0
+    for scenario in scenarios():
+        name = f"{scenario[0]} {scenario[1]}"
+        reasons, hidden, plain = played(driver, 0, scenario)
+        _, _, general = played(driver, 1, scenario)
+        seen.update(reasons)
+        ever_hidden += hidden
+        wrong = next(((a, b) for a, b in itertools.zip_longest(plain, general) if a != b), None)
+        yield name, wrong and f"plain {wrong[0]}\n    general {wrong[1]}"
+    wanted = {"ok/pass", "policy_deny/drop", "policy_deny/trim", "policy_deny/kill",
+              "unit_unlisted/drop", "length_mismatch/drop", "malformed/drop"}
+    missing = sorted(wanted - seen) + ([] if ever_hidden > 10 else ["a hidden event"])
+    yield "what twins have met", missing and f"never met: {missing}" or None
