@@ -9,7 +9,7 @@
 #define KEYSWITCH_TCP_H
 
 #include "missing.h"
-#include "plain.h"
+#include "enip_plain.h"
 #include "track.h"
 #include "stream.h"
 #include "reply.h"
@@ -266,7 +266,7 @@ static __always_inline int tcp_client(struct xdp_md *ctx, struct pkt *p)
 	if (r != KS_GO)
 		return r;
 	p->class = tcp_class(p);
-	if (plain_request(ctx) == KS_R_ok)
+	if ((enip_plain_is(ctx, p) ? enip_plain_segment(ctx) : plain_request(ctx)) == KS_R_ok)
 		return KS_R_ok;
 	pkt_take(p);
 	f = table_lookup(p);
