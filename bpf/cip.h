@@ -180,8 +180,9 @@ static __always_inline void cip_leaf_start(const struct view *v, __u32 off, __u3
 					   const struct ks_route *route,
 					   struct ks_leaf *leaf)
 {
-	__builtin_memset(leaf, 0, sizeof(*leaf));
-	leaf->route = *route;
+	clear_words(leaf, sizeof(*leaf));
+	if (route->len)
+		leaf->route = *route;
 	leaf->proto = KS_ENIP;
 	leaf->key_class = KS_CLASS_NONE;
 	leaf->offset = off;

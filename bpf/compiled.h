@@ -141,7 +141,8 @@ struct ks_pol_cfg {
 	__u32 conduits;		/* conduit numbers are 1..conduits */
 	__u32 conduit_flows_per_client;
 	__u8 link_follow;	/* user space's: see user/link_follow.h */
-	__u8 pad[3];
+	__u8 pad;
+	__u16 tag_class;	/* class index of KS_CLASS_TAG, 0 = pol_classes says */
 	__u8 ethertypes[8192];	/* bitmap, ethertype e at byte e >> 3, bit e & 7 */
 };
 

@@ -70,4 +70,22 @@ static __always_inline __u64 le_mask(__u32 n)
 	return m;
 }
 
+/* n (1..8) bytes of text in memory order, 0 behind them. */
+static __always_inline __u64 view_text(const struct view *v, __u32 off, __u32 n, __u32 max)
+{
+	__u64 o = off, x = 0;
+
+#ifdef __bpf__
+	BOUND_OFFSET(o, max);
+	x = load_u64(v->base + o);
+	return n < 8 ? x & le_mask(n) : x;
+#else
+	if (!view_has(v, off, n))
+		__builtin_trap();
+	(void)max;
+	__builtin_memcpy(&x, v->base + o, n);
+	return x;
+#endif
+}
+
 #endif

@@ -194,13 +194,53 @@ static long epath_text_step(__u64 i, void *data)
 	return 0;
 }
 
+/* As epath_text_step() judges them, eight at once: some control byte is among n (1..8) of x. */
+static __always_inline int epath_has_control(__u64 x, __u32 n)
+{
+	const __u64 ones = 0x0101010101010101ull;
+	__u64 del;
+
+	if (n < 8)
+		x |= ' ' * ones & ~le_mask(n);
+	del = x ^ 0x7f * ones;
+	return (((x - ' ' * ones) & ~x) | ((del - ones) & ~del)) & 0x80 * ones ? 1 : 0;
+}
+
+/* Text without control bytes that fits into the tag in whole words. 0 = it is not such. */
+static __always_inline int epath_put_words(struct epath_ctx *c, __u32 off, __u32 n)
+{
+	__u64 at = c->leaf->tag_len;
+	__u32 i, control = 0;
+
+	if (at + ((n + 7) & ~7u) > KS_TAG_MAX)
+		return 0;
+	BOUND_OFFSET(at, KS_TAG_MAX);
+	for (i = 0; i < KS_TAG_MAX; i += 8) {
+		if (i >= n)
+			break;
+		control |= epath_has_control(view_text(&c->v, off + i, n - i < 8 ? n - i : 8,
+						       KS_EIP_VIEW), n - i);
+	}
+	if (control)
+		return 0;
+	for (i = 0; i < KS_TAG_MAX; i += 8) {
+		if (i >= n)
+			break;
+		store_u64(c->leaf->tag + at + i, view_text(&c->v, off + i, n - i < 8 ? n - i : 8,
+							   KS_EIP_VIEW));
+	}
+	c->leaf->tag_len = at + n;
+	return 1;
+}
+
 static __always_inline int epath_put_symbol(struct epath_ctx *c, const struct epath_seg *s)
 {
 	if (c->leaf->has & KS_HAS_TAG)
 		epath_tag_put(c->leaf, '.');
 	c->leaf->has |= KS_HAS_TAG;
 	c->text = s->text;
-	ks_loop(s->value, epath_text_step, c);
+	if (!epath_put_words(c, s->text, s->value))
+		ks_loop(s->value, epath_text_step, c);
 	c->leaf->tag_base = c->leaf->tag_len;
 	return c->work->reason;
 }
@@ -282,14 +322,12 @@ static long epath_request_step(__u64 i, void *data)
 	int reason;
 
 	(void)i;
-	if (w->pos == w->end)
-		return 1;
 	reason = epath_segment(&c->v, w->pos, w->end, &s);
 	w->pos += s.size;
 	if (!reason)
 		reason = epath_take(c, &s);
 	w->reason = reason;
-	return reason != 0;
+	return reason != 0 || w->pos == w->end;
 }
 
 /*
@@ -307,6 +345,8 @@ static __always_inline int epath_walk(const struct view *v, __u32 off, __u32 wor
 	work->pos = off;
 	work->end = off + 2 * words;
 	work->reason = 0;
+	if (!words)
+		return 0;
 	ks_loop(KS_EPATH_MAX, epath_request_step, &c);
 	if (work->reason)
 		return work->reason;

@@ -10,6 +10,13 @@
 #include "judge.h"
 #include "pccc.h"
 
+/* The leaf's data are a request of their own. */
+static __always_inline int inner_carried(const struct ks_leaf *leaf)
+{
+	return (leaf->key_class == PCCC_CLASS && leaf->service == PCCC_EXECUTE) ||
+	       leaf->key_class == CIP_MODBUS;
+}
+
 /* The request in the work area's leaf, part of the PDU of `len` bytes at ring position pos. */
 KS_GLOBAL int inner_request(struct ks_enip_ring *ring, __u32 pos, __u32 len)
 {
@@ -22,15 +29,17 @@ KS_GLOBAL int inner_request(struct ks_enip_ring *ring, __u32 pos, __u32 len)
 	if (!ring || !w || w->refused)
 		return 0;
 	leaf = &w->leaf;
+	if (!inner_carried(leaf))
+		return 0;
 	BOUND_OFFSET(at, KS_EIP_RING);
 	v = (struct view){ .base = ring->bytes + at, .len = len };
 	data = 2 + 2 * view_u8(&v, leaf->offset + 1, KS_EIP_VIEW);
 	size = leaf->length - data; /* cip_leaf() has seen the path end inside */
-	if (leaf->key_class == PCCC_CLASS && leaf->service == PCCC_EXECUTE)
+	if (leaf->key_class == PCCC_CLASS)
 		/* rules count data-table elements: there is no room for an attribute */
 		w->refused = leaf->has & KS_HAS_ATTRIBUTE ? KS_R_pccc_malformed :
 			     pccc_dissect(&v, leaf->offset + data, size, leaf);
-	else if (leaf->key_class == CIP_MODBUS)
+	else
 		w->refused = cip_modbus_dissect(&v, leaf->offset + data, size, leaf);
 	return 0;
 }

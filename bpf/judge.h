@@ -17,6 +17,7 @@ static __always_inline void judge_blank(struct pkt *p, struct ks_work *w)
 {
 	__builtin_memset(&w->leaf, 0, sizeof(w->leaf));
 	w->leaf.proto = p->proto == KS_MODBUS ? KS_MODBUS : KS_ENIP;
+	policy_forget(w);
 	__builtin_memset(w->head, 0, sizeof(w->head));
 	w->head_len = 0;
 }
@@ -213,7 +214,7 @@ KS_GLOBAL int judge_envelope(struct ks_enip_ring *ring, __u32 pos, __u32 len)
 		return 0;
 	BOUND_OFFSET(at, KS_EIP_RING);
 	v = (struct view){ .base = ring->bytes + at, .len = len };
-	judge_head(w, &v);
+	policy_forget(w);
 	__builtin_memset(&w->cip.route, 0, sizeof(w->cip.route));
 	w->refused = enip_dissect(&v, p->l4proto == IPPROTO_UDP, &w->cip.msg);
 	if (!w->refused && w->cip.msg.cip == EIP_CONNECTED && judge_connected(w, len))

@@ -314,12 +314,4 @@ static __always_inline int plain_modbus(struct xdp_md *ctx, const struct pkt *p)
 	return adu && !(adu[2] | adu[3]);
 }
 
-/* A segment of a client: KS_GO, or what became of it. */
-static __always_inline int plain_client(struct xdp_md *ctx, const struct pkt *p)
-{
-	if (p->len == PLAIN_BYTES)
-		return plain_request(ctx);
-	return p->len > PLAIN_BYTES && plain_modbus(ctx, p) ? plain_many(ctx) : KS_GO;
-}
-
 #endif

@@ -264,7 +264,7 @@ static __always_inline __u64 lower8(__u64 x)
  */
 static __always_inline __u32 policy_tag(struct pkt *p, const struct ks_leaf *leaf)
 {
-	int i, len = leaf->quantity > 1 ? leaf->tag_base : KS_TAG_MAX;
+	int i, len = leaf->quantity > 1 ? leaf->tag_base : leaf->tag_len;
 	struct ks_work *w = pkt_work();
 	__u64 x;
 	__u32 *id;
@@ -272,9 +272,10 @@ static __always_inline __u32 policy_tag(struct pkt *p, const struct ks_leaf *lea
 	if (!w || leaf->has & KS_HAS_TAG_LONG)
 		return 0;
 	for (i = 0; i < KS_TAG_MAX; i += 8) {
-		__builtin_memcpy(&x, leaf->tag + i, 8);
-		x = i + 8 <= len ? lower8(x) : i < len ? lower8(x) & le_mask(len - i) : 0;
-		__builtin_memcpy(w->tag.name + i, &x, 8);
+		x = i < len ? lower8(load_u64(leaf->tag + i)) : 0;
+		if (i + 8 > len && i < len)
+			x &= le_mask(len - i);
+		store_u64(w->tag.name + i, x);
 	}
 	id = policy_entry(&pol_tags, p->slot, &w->tag);
 	return id ? *id : 0;
@@ -318,39 +319,79 @@ static __always_inline __u32 policy_cip_row(struct pkt *p, const struct ks_profi
 	return found ? *found : KS_NO_VALUE;
 }
 
-static __always_inline int policy_cip(struct pkt *p, struct ks_leaf *leaf)
+static __always_inline __u32 policy_service(const struct ks_leaf *leaf)
+{
+	return leaf->has & KS_HAS_PCCC ? leaf->sub : leaf->service;
+}
+
+/* The next leaf may have another route: requests of one message have the same. */
+static __always_inline void policy_forget(struct ks_work *w)
+{
+	w->cell.slot = KS_SLOTS;
+}
+
+/* Index of a class, 0 = no rule and no group names it. */
+static __always_inline __u32 policy_class(struct pkt *p, const struct ks_pol_cfg *pol, __u32 class)
+{
+	__u32 *index;
+
+	if (class == KS_CLASS_TAG && pol->tag_class)
+		return pol->tag_class;
+	index = policy_entry(&pol_classes, p->slot, &class);
+	return index ? *index : 0;
+}
+
+/* Cell of pol_cip that service, class and route of the leaf lead to; KS_NO_VALUE likewise. */
+static __always_inline __u32 policy_cip_cell(struct pkt *p, const struct ks_leaf *leaf)
 {
 	struct ks_profile_rec *prof = policy_entry(&pol_profiles, p->slot, &p->profile);
-	__u32 *index = policy_entry(&pol_classes, p->slot, &leaf->key_class);
+	struct ks_pol_cfg *pol = bpf_map_lookup_elem(&pol_cfg, &p->slot);
+	struct ks_leaf_class *lc;
+	__u32 key;
+
+	if (!prof || !pol)
+		return KS_NO_VALUE;
+	key = policy_class(p, pol, leaf->key_class) * 128 + (policy_service(leaf) & 127);
+	lc = policy_entry(&pol_leaves, p->slot, &key);
+	if (!lc)
+		return KS_NO_VALUE;
+	return policy_cip_row(p, prof, leaf) * pol->leaves + lc->leaf;
+}
+
+static __always_inline int policy_cip(struct ks_work *w, struct ks_leaf *leaf)
+{
 	__u32 lo = leaf->has & KS_HAS_INSTANCE ? leaf->instance : KS_NO_VALUE, hi = lo;
 	__u32 attribute = leaf->has & KS_HAS_ATTRIBUTE ? leaf->attribute : KS_NO_VALUE;
-	__u32 service = leaf->has & KS_HAS_PCCC ? leaf->sub : leaf->service;
-	__u32 key = (index ? *index : 0) * 128 + (service & 127);
-	struct ks_leaf_class *lc = policy_entry(&pol_leaves, p->slot, &key);
-	struct ks_pol_cfg *pol = bpf_map_lookup_elem(&pol_cfg, &p->slot);
+	struct policy_cell *cell = &w->cell;
+	struct pkt *p = &w->pkt;
 	struct ks_decision *d;
 
-	if (!prof || !lc || !pol)
-		return KS_R_internal;
+	if (cell->slot != p->slot || cell->profile != p->profile ||
+	    cell->class != leaf->key_class || cell->service != policy_service(leaf)) {
+		cell->slot = p->slot;
+		cell->profile = p->profile;
+		cell->class = leaf->key_class;
+		cell->service = policy_service(leaf);
+		cell->key = policy_cip_cell(p, leaf);
+	}
 	if (leaf->key_class == KS_CLASS_TAG)
 		lo = hi = policy_tag(p, leaf);
 	if (leaf->has & KS_HAS_PCCC)
 		policy_pccc(leaf, &lo, &hi);
-	key = policy_cip_row(p, prof, leaf) * pol->leaves + lc->leaf;
-	d = policy_entry(&pol_cip, p->slot, &key);
+	d = policy_entry(&pol_cip, p->slot, &cell->key);
 	if (!d)
 		return KS_R_internal;
 	return policy_verdict(policy_span(p, d, lo, hi, attribute, 0));
 }
 
 /* Modbus inside CIP goes to no unit: to the device itself, as 255 does. */
-static __always_inline int policy_enip(struct pkt *p, struct ks_leaf *leaf)
+static __always_inline int policy_enip(struct ks_work *w, struct ks_leaf *leaf)
 {
-	int r = policy_cip(p, leaf);
+	int r = policy_cip(w, leaf);
 
 	if (r != KS_R_ok || !(leaf->has & KS_HAS_MODBUS))
 		return r;
-	return policy_modbus(p, leaf, 255, leaf->sub, 0);
+	return policy_modbus(&w->pkt, leaf, 255, leaf->sub, 0);
 }
 
 /*
@@ -370,7 +411,7 @@ KS_GLOBAL int policy_request(__u32 part)
 	}
 	if (w->leaf.proto == KS_MODBUS)
 		return policy_modbus(p, &w->leaf, w->leaf.unit, w->leaf.function, part);
-	return policy_enip(p, &w->leaf);
+	return policy_enip(w, &w->leaf);
 }
 
 /* All of the leaf, its elements one by one where that matters: KS_R_ok or why not. */

@@ -10,6 +10,7 @@
 
 #include "missing.h"
 #include "plain_many.h"
+#include "enip_plain.h"
 #include "track.h"
 #include "stream.h"
 #include "reply.h"
@@ -258,6 +259,16 @@ static __always_inline int tcp_refresh(struct pkt *p, struct ks_flow *f)
 	return KS_R_policy_changed;
 }
 
+/* Plain segments are decided where they lie. KS_GO, or what became of this one. */
+static __always_inline int tcp_plain(struct xdp_md *ctx, const struct pkt *p)
+{
+	if (p->len == PLAIN_BYTES)
+		return plain_request(ctx);
+	if (enip_plain_is(ctx, p))
+		return enip_plain_segment(ctx);
+	return p->len > PLAIN_BYTES && plain_modbus(ctx, p) ? plain_many(ctx) : KS_GO;
+}
+
 static __always_inline int tcp_client(struct xdp_md *ctx, struct pkt *p)
 {
 	struct ks_flow *f;
@@ -266,7 +277,7 @@ static __always_inline int tcp_client(struct xdp_md *ctx, struct pkt *p)
 	if (r != KS_GO)
 		return r;
 	p->class = tcp_class(p);
-	r = plain_client(ctx, p);
+	r = tcp_plain(ctx, p);
 	if (r != KS_GO)
 		return r;
 	pkt_take(p);

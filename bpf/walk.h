@@ -94,6 +94,16 @@ static long walk_modbus(__u64 i, void *arg)
 	return walk_next(k);
 }
 
+/* The first bytes of the whole message at v. */
+static __always_inline void walk_head(struct view *v, __u32 total)
+{
+	struct ks_work *w = pkt_work();
+
+	v->len = total;
+	if (w)
+		judge_head(w, v);
+}
+
 /* One request a call: the message's own, or the next member. */
 static long walk_enip(__u64 i, void *arg)
 {
@@ -107,6 +117,7 @@ static long walk_enip(__u64 i, void *arg)
 			return 1;
 		if (k->dry)
 			return walk_next(k);
+		walk_head(&v, k->s->total);
 		k->s->requests = judge_envelope(k->eip, k->s->cur, k->s->total);
 	}
 	if (k->s->requests) {

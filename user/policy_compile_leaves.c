@@ -220,6 +220,8 @@ static void emit_tables(struct cells *c)
 	for (uint32_t i = 1; i < c->n_classes; i++) {
 		out->class_keys[i - 1] = c->classes[i];
 		out->class_index[i - 1] = i;
+		if (c->classes[i] == KS_CLASS_TAG && i <= UINT16_MAX)
+			out->cfg->tag_class = (uint16_t)i;
 	}
 	out->n_leaf_rows = c->n_classes;
 	out->leaves = arena_alloc(&out->mem, c->n_classes * CIP_SERVICES *
