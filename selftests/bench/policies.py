@@ -10,7 +10,7 @@ hosts:
 limits:
   flows: 32768
   modbus_rings: 17000
-  enip_rings: 4096
+  enip_rings: 17000
   flows_per_client: 64
   half_open_per_client: 64
   event_rate: {rate}
@@ -64,7 +64,13 @@ def values():
     return plain().replace("addresses: [0-122]}", "addresses: [0-122], values: 0-1000}")
 
 
+def cyclic():
+    """Implicit I/O as well."""
+    return plain() + "  - {name: cyclic, from: clients, to: plc, io: run}\n"
+
+
 POLICIES = {
+    "io": cyclic,
     "values": values,
     "plain": plain,
     "quiet": lambda: plain(rate=1),
