@@ -102,7 +102,7 @@ class Bed:
     def policy(self, name):
         path = pathlib.Path(self.policies.name) / f"{name}.yaml"
         if not path.exists():
-            path.write_text(policies.POLICIES[name]())
+            path.write_text(policies.text(name))
         return path
 
     # ---- runs ----
@@ -147,11 +147,15 @@ class Bed:
     def frame(self, role, flags, payload=b"", **kw):
         return frames.Frame(self.version, role, self.row.port, flags, payload, **kw)
 
-    def make(self, row, n, version):
-        """A fresh instance and n connections through it, with the session that the row wants."""
+    def open(self, row, version):
+        """A fresh instance."""
         self.held = None
         self.row, self.version = row, version
         self.ask("instance", self.policy(row.policy))
+
+    def make(self, row, n, version):
+        """A fresh instance and n connections through it, with the session that the row wants."""
+        self.open(row, version)
         self.connect(n, row.each)
         self.held, self.made = row.needs(version), n
 
@@ -159,20 +163,19 @@ class Bed:
         self.ask("flows", n, each, self.version)
         self.use(n)
         for at in range(0, n, CHUNK):
-            for _ in self.opening(at, min(CHUNK, n - at)):
-                pass
+            self.opening(at, min(CHUNK, n - at))
 
     def opening(self, at, count):
-        """Handshake and session of a part of the connections; yields after each frame."""
+        """Handshake and session of a part of the connections."""
         options = frames.wire.MSS + frames.wire.TS
         part = {"repeat": count, "at": at, "count": count}
-        yield self.expect(self.frame("c", SYN, options=options), "handshake", **part)
-        yield self.expect(self.frame("s", SYN | ACK, options=options), "handshake", **part)
-        yield self.expect(self.frame("c", ACK), "handshake", **part)
+        self.expect(self.frame("c", SYN, options=options), "handshake", **part)
+        self.expect(self.frame("s", SYN | ACK, options=options), "handshake", **part)
+        self.expect(self.frame("c", ACK), "handshake", **part)
         for asked, answered, *number in self.row.session:
-            yield self.expect(self.frame("c", ACK | PSH, asked), "ok", **part)
-            yield self.expect(self.frame("s", ACK | PSH, answered,
-                                         number=number[0] if number else None), "reply", **part)
+            self.expect(self.frame("c", ACK | PSH, asked), "ok", **part)
+            self.expect(self.frame("s", ACK | PSH, answered,
+                                   number=number[0] if number else None), "reply", **part)
 
     def use(self, n, lane=0, first=0, seed=None):
         self.flows = n
@@ -193,6 +196,18 @@ class Bed:
             self.expect(self.sent[0], "ok")
         if row.floor:
             self.run("floor", self.sent[0], flows, step=0)
+
+    def prepare_floor(self, row, flows, version):
+        """Without the product: connections of the floor alone."""
+        self.row, self.version, self.held = row, version, None
+        self.ask("flows", flows, row.each, version)
+        self.use(flows)
+        self.sent = [row.frame(version, payload) for payload in row.requests]
+        self.run("floor", self.sent[0], flows, step=0)
+
+    def memory(self):
+        """{map: bytes}"""
+        return {name: int(n) for name, n in (m.split("=") for m in self.ask("memory"))}
 
     # ---- timed ----
 

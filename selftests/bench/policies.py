@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Policies of the benchmarks, small and large."""
 
+import re
+
 HEAD = """version: 1
 default: readonly
 on_deny: drop
@@ -79,3 +81,21 @@ POLICIES = {
     "rules1000": lambda: rules(1000),
     "rules10000": lambda: rules(10000),
 }
+
+
+def room(flows):
+    """Entries of each flow table and Modbus rings for so many connections."""
+    return min(1 << 20, max(64, 2 * flows)), max(16, flows)
+
+
+def sized(flows):
+    entries, rings = room(flows)
+    return plain().replace("flows: 32768", f"flows: {entries}").replace(
+        "modbus_rings: 17000", f"modbus_rings: {rings}").replace("enip_rings: 17000",
+                                                                      "enip_rings: 16")
+
+
+def text(name):
+    """A policy by its name; flowsN: room for N connections."""
+    number = re.fullmatch(r"flows(\d+)", name)
+    return sized(int(number[1])) if number else POLICIES[name]()
