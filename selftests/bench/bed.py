@@ -41,25 +41,34 @@ def build_bpf():
     OUT.mkdir(parents=True, exist_ok=True)
     command("make", "-s", "all")
     multiarch = told("gcc", "-print-multiarch")
-    for name in ("bench", "load", "match"):
+    for name in ("bench", "stays", "load", "match"):
         command("clang", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-target", "bpf", "-mcpu=v3",
                 "-isystem", f"/usr/include/{multiarch}", "-c", HERE / f"{name}.bpf.c", "-o",
                 OUT / f"{name}.bpf.o")
     return OUT
 
 
+def build_flooder():
+    command("gcc", "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-g", "-Wall", "-Wextra", "-Werror",
+            HERE / "flooder.c", *libraries(), "-o", OUT / "flooder")
+
+
+def libraries():
+    return re.search(r"^LIBS := (.*)$", (ROOT / "Makefile").read_text(), re.M)[1].split()
+
+
 def build():
     build_bpf()
-    libs = re.search(r"^LIBS := (.*)$", (ROOT / "Makefile").read_text(), re.M)[1].split()
     bpftool = next((p for p in ("/usr/sbin/bpftool",) if os.path.exists(p)), "bpftool")
-    skeleton = subprocess.run([bpftool, "gen", "skeleton", OUT / "bench.bpf.o", "name",
-                               "bench_bpf"], capture_output=True, check=True).stdout
-    (OUT / "bench.skel.h").write_bytes(skeleton)
+    for name in ("bench", "stays"):
+        skeleton = subprocess.run([bpftool, "gen", "skeleton", OUT / f"{name}.bpf.o", "name",
+                                   f"{name}_bpf"], capture_output=True, check=True).stdout
+        (OUT / f"{name}.skel.h").write_bytes(skeleton)
     objects = [ROOT / ".output/user" / f"{s.stem}.o" for s in sorted((ROOT / "user").glob("*.c"))
                if s.stem != "main"]
     command("gcc", "-std=gnu11", "-D_GNU_SOURCE", f"-I{ROOT / '.output'}", f"-I{OUT}", "-O2", "-g",
-            "-Wall", "-Wextra", "-Werror", HERE / "driver.c", HERE / "lanes.c", *objects, *libs,
-            "-lpthread", "-o", OUT / "driver")
+            "-Wall", "-Wextra", "-Werror", *[HERE / f"{s}.c" for s in ("driver", "lanes", "stays")], *objects,
+            *libraries(), "-lpthread", "-o", OUT / "driver")
 
 
 class Void(Exception):

@@ -14,6 +14,9 @@
  *   go MASK REPEAT REPEAT       of lanes 0 and 1; prints ns a packet of each, how many
  *       events were sent, and every counter that moved, as REASON/ACTION=N
  *   memory                      bytes of every map, as NAME=N
+ *   stays                       begins to count what stays.h says, prints what there was:
+ *       STARTED STAYS CALLBACKS LONGEST RAN, then the ns of a callback: mean, p99, most
+ *   stall MS                    no softirq runs on any CPU for so long
  */
 #include <errno.h>
 #include <sched.h>
@@ -29,6 +32,7 @@
 #include "../../user/names.h"
 #include "../../user/results.h"
 #include "lanes.h"
+#include "stays.h"
 
 #define LINE_BYTES	(2 * LANE_FRAME + 256)
 #define COUNTERS	(2 * KS_REASONS * KS_A_MAX)
@@ -227,6 +231,48 @@ static int memory(char **w)
 	return 0;
 }
 
+static int by_size(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static int stays(char **w)
+{
+	static uint32_t ns[STAYS_CPUS * STAYS_TIMES];
+	struct stays sum = { 0 };
+	const struct stays *s = stays_now();
+	int err;
+
+	(void)w;
+	for (int cpu = 0; s && cpu < STAYS_CPUS; cpu++, s++) {
+		memcpy(ns + sum.n, s->ns, s->n * sizeof(*ns));
+		sum.n += s->n;
+		sum.started += s->started;
+		sum.stays += s->stays;
+		sum.callbacks += s->callbacks;
+		sum.spent += s->spent;
+		if (s->longest > sum.longest) {
+			sum.longest = s->longest;
+			sum.ran = s->ran;
+		}
+	}
+	err = stays_on();
+	if (err)
+		return fail("stays", err);
+	qsort(ns, sum.n, sizeof(*ns), by_size);
+	printf("%llu %llu %llu %llu %llu %llu %u %u\n", sum.started, sum.stays, sum.callbacks,
+	       sum.longest, sum.ran, sum.n ? sum.spent / sum.callbacks : 0,
+	       sum.n ? ns[sum.n * 99ull / 100] : 0, sum.n ? ns[sum.n - 1] : 0);
+	return 0;
+}
+
+static int stall(char **w)
+{
+	return done("stall", stays_stall(number(w[1])));
+}
+
 static const struct {
 	const char *name;
 	int words;
@@ -234,6 +280,7 @@ static const struct {
 } commands[] = {
 	{ "instance", 2, open_instance }, { "flows", 4, flows }, { "use", 5, use },
 	{ "arm", 13, arm }, { "go", 4, go }, { "memory", 1, memory },
+	{ "stays", 1, stays }, { "stall", 2, stall },
 };
 
 static int command(char *line)
@@ -269,6 +316,7 @@ int main(int argc, char **argv)
 		err = command(line);
 	fflush(stdout);
 	close_all();
+	stays_off();
 	lanes_close();
 	return err;
 }

@@ -72,6 +72,12 @@ def tc_bpf(plant, built):
                   "obj", built / "match.bpf.o", "sec", "tc")
 
 
+def drop(plant, built):
+    nothing(plant, built)
+    plant.nsenter(plant.gateway, "ip", "link", "set", "dev", PORT_C, "xdpdrv", "obj",
+                  built / "match.bpf.o", "sec", "xdp")
+
+
 def keyswitch(plant, built):  # pylint: disable=unused-argument
     Keyswitch(plant, POLICY).attach()
 
@@ -92,10 +98,18 @@ PEERS = [
 ]
 
 
-def chosen(names):
+# Where a flood of writes ends: all refuse them but the first, which refuses everything.
+FLOOD = [
+    Peer("no-op drop", "wire", drop, blocks=None),
+    *(peer for peer in PEERS if peer.name in ("keyswitch wire", "keyswitch router", "nft netdev",
+                                              "tc-bpf")),
+]
+
+
+def chosen(peers, names):
     """Those whose name holds one of `names`, or all; what is not installed is said."""
     out = []
-    for peer in PEERS:
+    for peer in peers:
         if names and not any(name in peer.name for name in names):
             continue
         if peer.missing():
@@ -104,5 +118,5 @@ def chosen(names):
             out.append(peer)
     if not out:
         raise SystemExit(f"no gateway is named like that, expected one of: "
-                         f"{', '.join(peer.name for peer in PEERS)}")
+                         f"{', '.join(peer.name for peer in peers)}")
     return out

@@ -88,14 +88,16 @@ def room(flows):
     return min(1 << 20, max(64, 2 * flows)), max(16, flows)
 
 
-def sized(flows):
-    entries, rings = room(flows)
+def sized(entries, rings):
     return plain().replace("flows: 32768", f"flows: {entries}").replace(
         "modbus_rings: 17000", f"modbus_rings: {rings}").replace("enip_rings: 17000",
-                                                                      "enip_rings: 16")
+                                                                 "enip_rings: 16")
 
 
 def text(name):
-    """A policy by its name; flowsN: room for N connections."""
-    number = re.fullmatch(r"flows(\d+)", name)
-    return sized(int(number[1])) if number else POLICIES[name]()
+    """A policy by its name. flowsN: room for N connections; fullN: N fill each flow table."""
+    number = re.fullmatch(r"(flows|full)(\d+)", name)
+    if not number:
+        return POLICIES[name]()
+    n = int(number[2])
+    return sized(*room(n)) if number[1] == "flows" else sized(n, 2 * n)
