@@ -16,7 +16,7 @@ assets:
 
 
 class Peer:
-    """setup(plant, built): puts the peer in place. blocks: it refuses writes at all."""
+    """setup(plant, built): puts the peer in place; what keyswitch is told by. blocks: it refuses writes at all."""
 
     def __init__(self, name, mode, setup, blocks=True, needs=None):
         self.name, self.mode, self.setup, self.blocks, self.needs = name, mode, setup, blocks, needs
@@ -79,7 +79,9 @@ def drop(plant, built):
 
 
 def keyswitch(plant, built):  # pylint: disable=unused-argument
-    Keyswitch(plant, POLICY).attach()
+    ks = Keyswitch(plant, POLICY)
+    ks.attach()
+    return ks
 
 
 PEERS = [
