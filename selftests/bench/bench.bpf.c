@@ -20,32 +20,36 @@
 #define IP4_BYTES 20
 #define IP6_BYTES 40
 
-/* key: 0, value: the run. Written by the driver before each. */
+/* key: lane, value: its run. Written by the driver before each. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, BENCH_LANES);
 	__type(key, __u32);
 	__type(value, struct bench_run);
 } run SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, BENCH_FLOWS);
 	__type(key, __u32);
 	__type(value, struct bench_flow);
 } flows SEC(".maps");
 
-/* key: position, value: number of the connection that is next */
+/* key: position, BENCH_FLOWS for each lane, value: number of the connection that is next */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, BENCH_FLOWS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, BENCH_LANES * BENCH_FLOWS);
 	__type(key, __u32);
-	__type(value, __u32);
+	__type(value, __u64);
 } order SEC(".maps");
 
+/* key: lane, value: the program to be measured */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, BENCH_LANES);
 	__type(key, __u32);
 	__type(value, __u32);
 } subject SEC(".maps");
@@ -79,45 +83,61 @@ static __always_inline __u32 pace_payload(void *data, void *end, struct bench_ru
 					  __u32 sum)
 {
 	__u64 number = r->number, stamp = r->stamp;
+	__u32 n;
 
 	if (number && data + number + 4 <= end) {
 		__builtin_memcpy(data + number, &id, 4);
 		sum = add32(sum, id);
 	}
-	if (stamp && data + stamp + 2 <= end) {
-		__u16 n = ++r->stamped;
-
+	if (!stamp || data + stamp + 4 > end)
+		return sum;
+	n = ++r->stamped;
+	if (r->wide)
+		__builtin_memcpy(data + stamp, &n, 4);
+	else
 		*(__u16 *)(data + stamp) = n;
-		sum = add32(sum, n);
-	}
-	return sum;
+	return add32(sum, r->wide ? n : n & 0xffff);
 }
 
-static __always_inline void pace_tcp(struct tcp_bytes *th, struct bench_run *r,
-				     struct bench_flow *f, __u32 sum)
+static __always_inline void pace_udp(struct tcp_bytes *th, __u32 sum)
 {
+	__u16 folded = fold(sum);
+
+	*((__u16 *)th + 3) = folded ? folded : 0xffff;
+}
+
+static __always_inline void pace_l4(struct tcp_bytes *th, struct bench_run *r,
+				    struct bench_flow *f, __u32 sum)
+{
+	if (r->udp) {
+		pace_udp(th, sum);
+		return;
+	}
 	th->ports[!r->from_client] = f->cport;
-	th->seq = bpf_htonl((r->from_client ? f->c_seq : f->s_seq) - r->back);
+	th->seq = bpf_htonl((r->from_client ? f->c_seq : f->s_seq) + r->ahead - r->back);
 	th->ack = bpf_htonl(r->from_client ? f->s_seq : f->c_seq);
 	th->window = r->window;
-	if (r->from_client)
-		f->c_seq += r->step;
-	else
-		f->s_seq += r->step;
 	sum = add32(add32(add32(sum, f->cport), th->seq), th->ack);
 	th->sum = fold(sum);
 }
 
 static __always_inline struct bench_flow *pace_next(struct bench_run *r, __u32 *id)
 {
-	__u32 at = r->next, *which;
+	__u32 at = r->first + r->next;
+	__u64 *which = bpf_map_lookup_elem(&order, &at);
 
-	r->next = at + 1 < r->flows ? at + 1 : 0;
-	which = bpf_map_lookup_elem(&order, &at);
 	if (!which)
 		return NULL;
 	*id = *which;
 	return bpf_map_lookup_elem(&flows, id);
+}
+
+static __always_inline void pace_on(struct bench_run *r)
+{
+	if (++r->next < r->flows)
+		return;
+	r->next = 0;
+	r->ahead += r->step;
 }
 
 static __always_inline int pace4(struct xdp_md *ctx, struct bench_run *r, struct bench_flow *f,
@@ -135,7 +155,7 @@ static __always_inline int pace4(struct xdp_md *ctx, struct bench_run *r, struct
 	else
 		__builtin_memcpy(data + ETH_BYTES + 16, &a, 4);
 	sum = pace_payload(data, end, r, id, add32(r->base, a));
-	pace_tcp(th, r, f, sum);
+	pace_l4(th, r, f, sum);
 	return 0;
 }
 
@@ -156,25 +176,36 @@ static __always_inline int pace6(struct xdp_md *ctx, struct bench_run *r, struct
 			__builtin_memcpy(data + ETH_BYTES + 24 + i, &a, 4);
 		sum = add32(sum, a);
 	}
-	pace_tcp(th, r, f, pace_payload(data, end, r, id, sum));
+	pace_l4(th, r, f, pace_payload(data, end, r, id, sum));
 	return 0;
 }
 
+/* The lane's own entry: with a constant index the JIT makes a jump of it. */
+static __always_inline void pace_go(struct xdp_md *ctx, __u32 lane)
+{
+	if (lane)
+		bpf_tail_call(ctx, &subject, 1);
+	else
+		bpf_tail_call(ctx, &subject, 0);
+}
+
+/* Lane 1 sends on CPU 0, lane 0 on any other. */
 SEC("xdp")
 int pace(struct xdp_md *ctx)
 {
-	__u32 zero = 0, id = 0;
-	struct bench_run *r = bpf_map_lookup_elem(&run, &zero);
+	__u32 lane = !bpf_get_smp_processor_id(), id = 0;
+	struct bench_run *r = bpf_map_lookup_elem(&run, &lane);
 	struct bench_flow *f;
 
 	if (!r)
 		return XDP_ABORTED;
-	if (r->raw)
-		bpf_tail_call(ctx, &subject, 0);
-	f = pace_next(r, &id);
-	if (!f || (r->v6 ? pace6(ctx, r, f, id) : pace4(ctx, r, f, id)))
-		return XDP_ABORTED;
-	bpf_tail_call(ctx, &subject, 0);
+	if (!r->raw) {
+		f = pace_next(r, &id);
+		if (!f || (r->v6 ? pace6(ctx, r, f, id) : pace4(ctx, r, f, id)))
+			return XDP_ABORTED;
+		pace_on(r);
+	}
+	pace_go(ctx, lane);
 	return XDP_ABORTED;
 }
 
@@ -187,24 +218,26 @@ int noop(struct xdp_md *ctx)
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 32768);
+	__uint(max_entries, 1); /* the driver says how many */
 	__type(key, struct ks_key4);
 	__type(value, struct ks_flow);
 } floor4 SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 32768);
+	__uint(max_entries, 1);
 	__type(key, struct ks_key6);
 	__type(value, struct ks_flow);
 } floor6 SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, KS_MODBUS_RINGS);
+	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct ks_modbus_ring);
 } rings SEC(".maps");
+
+const volatile __u32 floor_rings = 1;
 
 #define FLOOR_TAKEN 12
 
@@ -212,11 +245,11 @@ struct {
 static __always_inline int floor_new(void *table, const void *key)
 {
 	struct ks_flow none = {};
-	__u32 zero = 0;
-	struct bench_run *r = bpf_map_lookup_elem(&run, &zero);
+	__u32 lane = !bpf_get_smp_processor_id();
+	struct bench_run *r = bpf_map_lookup_elem(&run, &lane);
 
 	if (r)
-		none.slot = r->next % KS_MODBUS_RINGS;
+		none.slot = r->next % floor_rings;
 	return bpf_map_update_elem(table, key, &none, BPF_NOEXIST) ? XDP_ABORTED : XDP_PASS;
 }
 

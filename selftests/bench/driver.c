@@ -2,13 +2,21 @@
 /*
  * Times programs by BPF_PROG_TEST_RUN behind the pacer (bench.bpf.c): the product's own
  * entry programs, loaded and filled by its own loader, and what they are compared with.
- * Reads commands from stdin (see packets, which writes them), prints one line a command.
+ * Reads commands from stdin (see bed.py, which writes them), prints one line a command but
+ * after `arm`.
+ * argv[1]: connections that the floor has room for.
  *   instance POLICY             a fresh one of the product, policy applied
- *   flows N EACH VERSION SEED   N connections, EACH of a client, as yet without a handshake
- *   run PROGRAM ROLE REPEAT STEP BACK BASE NUMBER STAMP FRAME
- *       PROGRAM: keyswitch noop floor; ROLE: c s; BASE: `raw` = the frame as it is.
- *       Prints ns a packet, what XDP said last and every counter that moved, as
- *       REASON/ACTION=N.
+ *   flows N EACH VERSION        N connections, EACH of a client, as yet without a handshake
+ *   use LANE FIRST N SEED       those from FIRST on, in random order
+ *   arm LANE PROGRAM ROLE AT COUNT STEP BACK BASE NUMBER STAMP FLAGS FRAME
+ *       PROGRAM: keyswitch noop floor; ROLE: c s; AT, COUNT: positions of the order;
+ *       FLAGS: r = the frame as it is, u = UDP, w = the stamp is wide, - = none
+ *   go MASK REPEAT REPEAT       of lanes 0 and 1; prints ns a packet of each, how many
+ *       events were sent, and every counter that moved, as REASON/ACTION=N
+ *   memory                      bytes of every map, as NAME=N
+ *   stays                       begins to count what stays.h says, prints what there was:
+ *       STARTED STAYS CALLBACKS LONGEST RAN, then the ns of a callback: mean, p99, most
+ *   stall MS                    no softirq runs on any CPU for so long
  */
 #include <errno.h>
 #include <sched.h>
@@ -23,14 +31,12 @@
 #include "../../user/loader_object.h"
 #include "../../user/names.h"
 #include "../../user/results.h"
-#include "../vectors/hex.h"
-#include "bench.h"
-#include "bench.skel.h"
+#include "lanes.h"
+#include "stays.h"
 
-#define FRAME_BYTES	2048
-#define LINE_BYTES	(2 * FRAME_BYTES + 256)
+#define LINE_BYTES	(2 * LANE_FRAME + 256)
 #define COUNTERS	(2 * KS_REASONS * KS_A_MAX)
-#define WORDS		10
+#define WORDS		13
 
 static struct {
 	struct instance in;
@@ -38,10 +44,9 @@ static struct {
 	struct keyswitch_bpf *skel;
 	struct compiled_policy *policy;
 	struct object_config config;
-	struct bench_bpf *bench;
 	struct ring_buffer *events;
-	uint32_t flows, each;
-	uint8_t v6;
+	uint64_t sent;		/* events, since the last run */
+	bool v6;
 	uint64_t before[COUNTERS], after[COUNTERS];
 } d;
 
@@ -51,16 +56,26 @@ static int fail(const char *what, int err)
 	return 1;
 }
 
+static int done(const char *what, int err)
+{
+	if (err)
+		return fail(what, err);
+	printf("done\n");
+	return 0;
+}
+
 static int on_event(void *ctx, void *data, size_t size)
 {
 	(void)ctx;
 	(void)data;
 	(void)size;
+	d.sent++;
 	return 0;
 }
 
 static void close_all(void)
 {
+	lanes_forget();
 	ring_buffer__free(d.events);
 	d.events = NULL;
 	instance_close(&d.in);
@@ -75,13 +90,13 @@ static void close_all(void)
 	instance_init(&d.in);
 }
 
-static int open_instance(const char *path)
+static int open_instance(char **w)
 {
 	struct ks_state_rec state = { .abi = KS_ABI };
 	int rc;
 
 	close_all();
-	d.policy = load_policy(path, DIAG_ERROR, &rc);
+	d.policy = load_policy(w[1], DIAG_ERROR, &rc);
 	if (!d.policy)
 		return rc;
 	d.config.load = (struct ks_load_cfg){ .server_port = 1 };
@@ -91,69 +106,7 @@ static int open_instance(const char *path)
 	    object_prepare(&d.in, &d.kinds, d.policy, &d.policy->limits, &state))
 		return 1;
 	d.events = ring_buffer__new(d.in.fd[MAP_events], on_event, NULL, NULL);
-	if (!d.events)
-		return fail("events", errno);
-	printf("done\n");
-	return 0;
-}
-
-/* ---- connections ---- */
-
-static void flow_of(uint32_t i, struct bench_flow *f)
-{
-	uint32_t client = i / d.each;
-	uint16_t port = (uint16_t)(20000 + i % d.each);
-	uint8_t *a = f->client;
-
-	memset(f, 0, sizeof(*f));
-	if (d.v6) {
-		a[0] = 0xfd;
-		a[7] = 1;
-		a += 12;
-	}
-	a[0] = d.v6 ? 0 : 10;
-	a[1] = d.v6 ? 0 : 1;
-	a[2] = (uint8_t)(client >> 8);
-	a[3] = (uint8_t)client;
-	f->cport = (uint16_t)(port << 8 | port >> 8);
-	f->c_seq = i * 2654435761u;
-	f->s_seq = i * 40503u;
-}
-
-static int write_flow(uint32_t i, uint32_t which)
-{
-	struct bench_flow f;
-	int err;
-
-	flow_of(i, &f);
-	err = bpf_map_update_elem(bpf_map__fd(d.bench->maps.flows), &i, &f, BPF_ANY);
-	if (!err)
-		err = bpf_map_update_elem(bpf_map__fd(d.bench->maps.order), &i, &which, BPF_ANY);
-	return err;
-}
-
-static int make_flows(uint32_t n, uint32_t each, uint32_t version, uint32_t seed)
-{
-	uint32_t *order = calloc(n, sizeof(*order));
-	int err = order ? 0 : -ENOMEM;
-
-	d.flows = n;
-	d.each = each ? each : 1;
-	d.v6 = version == 6;
-	srandom(seed);
-	for (uint32_t i = 0; i < n && !err; i++) {
-		uint32_t j = (uint32_t)random() % (i + 1);
-
-		order[i] = order[j];
-		order[j] = i;
-	}
-	for (uint32_t i = 0; i < n && !err; i++)
-		err = write_flow(i, order[i]);
-	free(order);
-	if (err)
-		return fail("flows", err);
-	printf("done\n");
-	return 0;
+	return done("events", d.events ? 0 : errno);
 }
 
 /* ---- runs ---- */
@@ -190,81 +143,164 @@ static void print_counters(void)
 
 static int program(const char *name, char role)
 {
+	const struct bench_bpf *bench = lanes_bpf();
+
 	if (!strcmp(name, "noop"))
-		return bpf_program__fd(d.bench->progs.noop);
+		return bpf_program__fd(bench->progs.noop);
 	if (!strcmp(name, "floor"))
-		return bpf_program__fd(d.v6 ? d.bench->progs.floor_v6 : d.bench->progs.floor_v4);
+		return bpf_program__fd(d.v6 ? bench->progs.floor_v6 : bench->progs.floor_v4);
 	if (!d.skel)
 		return -EINVAL;
 	return bpf_program__fd(role == 's' ? d.skel->progs.ks_server : d.skel->progs.ks_client);
 }
 
-static int set_run(char role, char **w, const uint8_t *frame)
+static uint32_t number(const char *word)
 {
-	uint32_t zero = 0, l4 = d.v6 ? 54 : 34;
-	struct bench_run r = {
-		.flows = d.flows, .v6 = d.v6, .from_client = role == 'c',
-		.step = (uint32_t)strtoul(w[4], NULL, 0),
-		.back = (uint32_t)strtoul(w[5], NULL, 0),
-		.base = (uint32_t)strtoul(w[6], NULL, 0),
-		.number = (uint8_t)strtoul(w[7], NULL, 0),
-		.stamp = (uint8_t)strtoul(w[8], NULL, 0),
-		.raw = !strcmp(w[6], "raw"),
-	};
+	return (uint32_t)strtoul(word, NULL, 0);
+}
 
-	memcpy(&r.window, frame + l4 + 14, 2);
-	return bpf_map_update_elem(bpf_map__fd(d.bench->maps.run), &zero, &r, BPF_ANY);
+static int flows(char **w)
+{
+	d.v6 = number(w[3]) == 6;
+	return done("flows", lanes_flows(number(w[1]), number(w[2]), d.v6));
+}
+
+static int use(char **w)
+{
+	return done("use", lanes_use(number(w[1]), number(w[2]), number(w[3]), number(w[4])));
 }
 
 /* Words as above */
-static int run(char **w)
+static int arm(char **w)
 {
-	static uint8_t in[FRAME_BYTES];
-	int len = hex_bytes(w[9], in, sizeof(in)), fd = program(w[1], w[2][0]);
-	uint32_t zero = 0;
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in, .data_size_in = (uint32_t)len,
-		    .repeat = atoi(w[3]));
-	int err = len < 0 ? len : fd < 0 ? fd : set_run(w[2][0], w, in);
+	struct lane_frame f = {
+		.at = number(w[4]), .hex = w[12], .program = program(w[2], w[3][0]),
+		.run = {
+			.flows = number(w[5]), .step = number(w[6]), .back = number(w[7]),
+			.base = number(w[8]), .number = (uint8_t)number(w[9]),
+			.stamp = (uint8_t)number(w[10]), .v6 = d.v6, .from_client = w[3][0] == 'c',
+		},
+	};
+	int err;
 
-	if (!err)
-		err = bpf_map_update_elem(bpf_map__fd(d.bench->maps.subject), &zero, &fd, BPF_ANY);
-	if (!err)
-		err = bpf_prog_test_run_opts(bpf_program__fd(d.bench->progs.pace), &opts);
+	f.run.raw = !!strchr(w[11], 'r');
+	f.run.udp = !!strchr(w[11], 'u');
+	f.run.wide = !!strchr(w[11], 'w');
+	err = f.program < 0 ? f.program : lanes_arm(number(w[1]), &f);
+	return err ? fail("arm", err) : 0;
+}
+
+static int go(char **w)
+{
+	uint32_t repeat[BENCH_LANES] = { number(w[2]), number(w[3]) }, ns[BENCH_LANES] = { 0 };
+	int err = lanes_go(number(w[1]), repeat, ns);
+
 	if (!err && d.skel)
 		err = read_counters(d.after);
 	if (err)
-		return fail("run", err);
-	printf("%u %u", opts.duration, opts.retval);
-	if (d.skel) {
-		print_counters();
+		return fail("go", err);
+	if (d.skel)
 		ring_buffer__consume(d.events);
+	printf("%u %u %llu", ns[0], ns[1], (unsigned long long)d.sent);
+	d.sent = 0;
+	if (d.skel)
+		print_counters();
+	putchar('\n');
+	return 0;
+}
+
+/* What the kernel charges for the map itself, not for the policy's tables inside. */
+static int memory(char **w)
+{
+	char path[64], line[128];
+	unsigned long long bytes;
+	FILE *f;
+
+	(void)w;
+	for (int i = 0; i < MAPS; i++) {
+		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", d.in.fd[i]);
+		f = fopen(path, "r");
+		if (!f)
+			return fail("memory", errno);
+		while (fgets(line, sizeof(line), f))
+			if (sscanf(line, "memlock: %llu", &bytes) == 1)
+				printf(" %s=%llu", map_name((enum map_id)i), bytes);
+		fclose(f);
 	}
 	putchar('\n');
 	return 0;
 }
 
+static int by_size(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static int stays(char **w)
+{
+	static uint32_t ns[STAYS_CPUS * STAYS_TIMES];
+	struct stays sum = { 0 };
+	const struct stays *s = stays_now();
+	int err;
+
+	(void)w;
+	for (int cpu = 0; s && cpu < STAYS_CPUS; cpu++, s++) {
+		memcpy(ns + sum.n, s->ns, s->n * sizeof(*ns));
+		sum.n += s->n;
+		sum.started += s->started;
+		sum.stays += s->stays;
+		sum.callbacks += s->callbacks;
+		sum.spent += s->spent;
+		if (s->longest > sum.longest) {
+			sum.longest = s->longest;
+			sum.ran = s->ran;
+		}
+	}
+	err = stays_on();
+	if (err)
+		return fail("stays", err);
+	qsort(ns, sum.n, sizeof(*ns), by_size);
+	printf("%llu %llu %llu %llu %llu %llu %u %u\n", sum.started, sum.stays, sum.callbacks,
+	       sum.longest, sum.ran, sum.n ? sum.spent / sum.callbacks : 0,
+	       sum.n ? ns[sum.n * 99ull / 100] : 0, sum.n ? ns[sum.n - 1] : 0);
+	return 0;
+}
+
+static int stall(char **w)
+{
+	return done("stall", stays_stall(number(w[1])));
+}
+
+static const struct {
+	const char *name;
+	int words;
+	int (*run)(char **w);
+} commands[] = {
+	{ "instance", 2, open_instance }, { "flows", 4, flows }, { "use", 5, use },
+	{ "arm", 13, arm }, { "go", 4, go }, { "memory", 1, memory },
+	{ "stays", 1, stays }, { "stall", 2, stall },
+};
+
 static int command(char *line)
 {
-	char *w[WORDS] = { 0 }, *save = NULL;
+	char *w[WORDS + 1] = { 0 }, *save = NULL;
 	int n = 0;
 
-	for (char *s = strtok_r(line, " \n", &save); s && n < WORDS; s = strtok_r(NULL, " \n", &save))
+	for (char *s = strtok_r(line, " \n", &save); s && n <= WORDS; s = strtok_r(NULL, " \n", &save))
 		w[n++] = s;
-	if (n == 2 && !strcmp(w[0], "instance"))
-		return open_instance(w[1]);
-	if (n == 5 && !strcmp(w[0], "flows"))
-		return make_flows((uint32_t)atoi(w[1]), (uint32_t)atoi(w[2]), (uint32_t)atoi(w[3]),
-				  (uint32_t)atoi(w[4]));
-	if (n == WORDS && !strcmp(w[0], "run"))
-		return run(w);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+		if (n == commands[i].words && !strcmp(w[0], commands[i].name))
+			return commands[i].run(w);
 	return fail("command", EINVAL);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static char line[LINE_BYTES];
 	cpu_set_t cpu;
-	int err = 0;
+	int err;
 
 	CPU_ZERO(&cpu);
 	CPU_SET(1, &cpu);
@@ -272,14 +308,15 @@ int main(void)
 		return fail("affinity", errno);
 	d.kinds.btf_fd = -1;
 	instance_init(&d.in);
-	d.bench = bench_bpf__open_and_load();
-	if (!d.bench)
-		return fail("bench programs", errno);
+	err = lanes_open(argc > 1 ? number(argv[1]) : 1);
+	if (err)
+		return fail("bench programs", err);
 	setlinebuf(stdout);
 	while (!err && fgets(line, sizeof(line), stdin))
 		err = command(line);
 	fflush(stdout);
 	close_all();
-	bench_bpf__destroy(d.bench);
+	stays_off();
+	lanes_close();
 	return err;
 }

@@ -18,8 +18,20 @@ SYN, ACK, PSH = wire.SYN, wire.ACK, wire.PSH
 HEADERS = {4: 14 + 20, 6: 14 + 40}
 
 
+class Raw:
+    """A frame that the pacer leaves alone."""
+
+    step = base = number = stamp = 0
+    flags = "r"
+
+    def __init__(self, role, data):
+        self.role, self.bytes = role, data
+
+
 class Frame:
     """role: c or s. number, stamp: payload offsets of what the pacer writes."""
+
+    flags = "-"
 
     def __init__(self, version, role, port, flags, payload=b"", number=None, stamp=None,
                  options=wire.TS):
@@ -41,14 +53,34 @@ class Frame:
                 summed[at - HEADERS[version]:at - HEADERS[version] + size] = bytes(size)
         summed[16:18] = bytes(2)
         self.bytes = bytes(frame)
-        self.base = self._sum(src, dst, bytes(summed))
+        self.base = checksum_base(src, dst, 6, bytes(summed))
 
-    @staticmethod
-    def _sum(src, dst, segment):
-        """Of segment and pseudo header, as the machine reads words from memory."""
-        pseudo = src + dst + struct.pack(">HH", 6, len(segment))
-        data = pseudo + segment + b"\0" * (len(segment) & 1)
-        return sum(struct.unpack(f"={len(data) // 2}H", data))
+
+class Datagram:
+    """UDP of a client; number, stamp: payload offsets, 32 bits each."""
+
+    role, step, flags = "c", 0, "uw"
+
+    def __init__(self, version, port, payload, number, stamp):
+        ends = (CLIENT[version], SERVER[version])
+        src, dst = map(wire.packed, ends)
+        body = wire.udp(src, dst, port, port, payload)
+        self.bytes = wire.frame(True, *ends, 17, body, {})
+        start = HEADERS[version] + 8
+        self.number, self.stamp = start + number, start + stamp
+        summed = bytearray(body)
+        summed[6:8] = bytes(2)
+        for at in (number, stamp):
+            assert not at & 1
+            summed[8 + at:12 + at] = bytes(4)
+        self.base = checksum_base(src, dst, 17, bytes(summed))
+
+
+def checksum_base(src, dst, protocol, segment):
+    """Of segment and pseudo header, as the machine reads words from memory."""
+    pseudo = src + dst + struct.pack(">HH", protocol, len(segment))
+    data = pseudo + segment + b"\0" * (len(segment) & 1)
+    return sum(struct.unpack(f"={len(data) // 2}H", data))
 
 
 def udp(version, role, port, payload):

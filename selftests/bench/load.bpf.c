@@ -4,6 +4,8 @@
  * turn each frame into the answer to it and send it back where it came from, with exact
  * sequence numbers and checksums. A SYN that arrives at the server's end starts a
  * connection; it has one request outstanding as long as no frame is lost.
+ * load_flood is no loop: it sends the request again and again on every connection, as the
+ * frame that the server has not acknowledged.
  * XDP_TX would need a program on the veth's other end, so the frame is redirected to
  * the NIC itself.
  */
@@ -47,13 +49,21 @@ struct {
 	__type(value, __u64);
 } replies SEC(".maps");
 
-/* key: client port - 20000, value: replies to it */
+/* key: client port - LOAD_PORT, value: replies to it */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1024);
 	__type(key, __u32);
 	__type(value, __u64);
 } alive SEC(".maps");
+
+/* key: 0, value: of the flood. Written before it starts. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct load_flood);
+} flood SEC(".maps");
 
 static __always_inline __u16 tcp_sum(__u32 base, __u16 port, __u32 seq, __u32 ack)
 {
@@ -116,6 +126,26 @@ static __always_inline struct frame *turn_begin(struct xdp_md *ctx, struct turn 
 }
 
 SEC("xdp")
+int load_flood(struct xdp_md *ctx)
+{
+	struct frame *f = (void *)(long)ctx->data;
+	void *end = (void *)(long)ctx->data_end;
+	__u32 zero = 0;
+	struct load_frames *l = bpf_map_lookup_elem(&frames, &zero);
+	struct load_flood *o = bpf_map_lookup_elem(&flood, &zero);
+
+	if (!l || !o || (void *)f + LOAD_REQUEST > end)
+		return XDP_DROP;
+	__builtin_memcpy(f, l->request, LOAD_REQUEST);
+	__builtin_memcpy(f, o->macs, sizeof(o->macs));
+	f->sport = bpf_htons(LOAD_PORT + o->next++ % LOAD_FLOWS);
+	f->seq = bpf_htonl(LOAD_ISN + 1);
+	f->ack = bpf_htonl(LOAD_SERVER_ISN + 1);
+	f->sum = tcp_sum(l->request_base, f->sport, f->seq, f->ack);
+	return (int)bpf_redirect(o->ifindex, 0);
+}
+
+SEC("xdp")
 int load_client(struct xdp_md *ctx)
 {
 	struct turn t = {};
@@ -131,7 +161,7 @@ int load_client(struct xdp_md *ctx)
 		n = bpf_map_lookup_elem(&replies, &zero);
 		if (n)
 			*n += 1;
-		slot = bpf_ntohs(t.port) - 20000;
+		slot = bpf_ntohs(t.port) - LOAD_PORT;
 		n = bpf_map_lookup_elem(&alive, &slot);
 		if (n)
 			*n += 1;
@@ -151,7 +181,7 @@ int load_server(struct xdp_md *ctx)
 		return XDP_PASS;
 	t.port = f->sport;
 	if (f->flags & TCP_SYN) {
-		t.seq = 1000;
+		t.seq = LOAD_SERVER_ISN;
 		return turn_into(ctx, &t, l->synack, LOAD_SYNACK, l->synack_base, 0);
 	}
 	if (!len)

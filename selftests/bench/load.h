@@ -10,6 +10,17 @@
 #define LOAD_REQUEST	66
 #define LOAD_REPLY	83
 
+#define LOAD_FLOWS	64
+#define LOAD_PORT	20000	/* of the first client */
+#define LOAD_ISN	5000
+#define LOAD_SERVER_ISN	1000
+
+struct load_flood {
+	__u8 macs[12];		/* destination, source */
+	__u32 ifindex;		/* where the frames leave */
+	__u32 next;
+};
+
 /* Frames as they leave: all but MAC addresses, client port, numbers and TCP checksum. */
 struct load_frames {
 	__u8 request[LOAD_REQUEST];

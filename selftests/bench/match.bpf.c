@@ -27,4 +27,12 @@ int match(struct __sk_buff *skb)
 	return TC_ACT_OK;
 }
 
+/* Beside it: how cheap a drop without a match is. */
+SEC("xdp")
+int drop(struct xdp_md *ctx)
+{
+	(void)ctx;
+	return XDP_DROP;
+}
+
 char LICENSE[] SEC("license") = "GPL";

@@ -16,7 +16,7 @@ assets:
 
 
 class Peer:
-    """setup(plant, built): puts the peer in place. blocks: it refuses writes at all."""
+    """setup(plant, built): puts the peer in place; what keyswitch is told by. blocks: it refuses writes at all."""
 
     def __init__(self, name, mode, setup, blocks=True, needs=None):
         self.name, self.mode, self.setup, self.blocks, self.needs = name, mode, setup, blocks, needs
@@ -72,8 +72,16 @@ def tc_bpf(plant, built):
                   "obj", built / "match.bpf.o", "sec", "tc")
 
 
+def drop(plant, built):
+    nothing(plant, built)
+    plant.nsenter(plant.gateway, "ip", "link", "set", "dev", PORT_C, "xdpdrv", "obj",
+                  built / "match.bpf.o", "sec", "xdp")
+
+
 def keyswitch(plant, built):  # pylint: disable=unused-argument
-    Keyswitch(plant, POLICY).attach()
+    ks = Keyswitch(plant, POLICY)
+    ks.attach()
+    return ks
 
 
 PEERS = [
@@ -92,10 +100,18 @@ PEERS = [
 ]
 
 
-def chosen(names):
+# Where a flood of writes ends: all refuse them but the first, which refuses everything.
+FLOOD = [
+    Peer("no-op drop", "wire", drop, blocks=None),
+    *(peer for peer in PEERS if peer.name in ("keyswitch wire", "keyswitch router", "nft netdev",
+                                              "tc-bpf")),
+]
+
+
+def chosen(peers, names):
     """Those whose name holds one of `names`, or all; what is not installed is said."""
     out = []
-    for peer in PEERS:
+    for peer in peers:
         if names and not any(name in peer.name for name in names):
             continue
         if peer.missing():
@@ -104,5 +120,5 @@ def chosen(names):
             out.append(peer)
     if not out:
         raise SystemExit(f"no gateway is named like that, expected one of: "
-                         f"{', '.join(peer.name for peer in PEERS)}")
+                         f"{', '.join(peer.name for peer in peers)}")
     return out

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Policies of the benchmarks, small and large."""
 
+import re
+
 HEAD = """version: 1
 default: readonly
 on_deny: drop
@@ -10,7 +12,7 @@ hosts:
 limits:
   flows: 32768
   modbus_rings: 17000
-  enip_rings: 4096
+  enip_rings: 17000
   flows_per_client: 64
   half_open_per_client: 64
   event_rate: {rate}
@@ -64,7 +66,13 @@ def values():
     return plain().replace("addresses: [0-122]}", "addresses: [0-122], values: 0-1000}")
 
 
+def cyclic():
+    """Implicit I/O as well."""
+    return plain() + "  - {name: cyclic, from: clients, to: plc, io: run}\n"
+
+
 POLICIES = {
+    "io": cyclic,
     "values": values,
     "plain": plain,
     "quiet": lambda: plain(rate=1),
@@ -73,3 +81,23 @@ POLICIES = {
     "rules1000": lambda: rules(1000),
     "rules10000": lambda: rules(10000),
 }
+
+
+def room(flows):
+    """Entries of each flow table and Modbus rings for so many connections."""
+    return min(1 << 20, max(64, 2 * flows)), max(16, flows)
+
+
+def sized(entries, rings):
+    return plain().replace("flows: 32768", f"flows: {entries}").replace(
+        "modbus_rings: 17000", f"modbus_rings: {rings}").replace("enip_rings: 17000",
+                                                                 "enip_rings: 16")
+
+
+def text(name):
+    """A policy by its name. flowsN: room for N connections; fullN: N fill each flow table."""
+    number = re.fullmatch(r"(flows|full)(\d+)", name)
+    if not number:
+        return POLICIES[name]()
+    n = int(number[2])
+    return sized(*room(n)) if number[1] == "flows" else sized(n, 2 * n)
