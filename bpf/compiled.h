@@ -247,6 +247,7 @@ struct ks_pair_key {
 #define KS_PROFILE_MODBUS	0x01	/* at least one Modbus element may be allowed */
 #define KS_PROFILE_ENIP		0x02
 #define KS_PROFILE_IO		0x04
+#define KS_PROFILE_UNITS	0x08	/* an asset that it is for lists unit ids: its record says which */
 
 struct ks_profile_rec {
 	__u32 mb_row;

@@ -90,17 +90,23 @@ static __always_inline int plain_checksum(struct xdp_md *ctx, struct pkt *p)
 	       plain_sum(ctx, p, sizeof(struct tcp_hdr) + PLAIN_BYTES);
 }
 
+static __always_inline int plain_unit(struct pkt *p, __u8 unit)
+{
+	struct ks_asset_rec *a = policy_asset(p);
+
+	return a && (!a->has_units || a->units[unit >> 3] & 1 << (unit & 7));
+}
+
 /* The decision about its first element; *r is the range that it stands in, if in one. */
 static __always_inline struct ks_decision *plain_first(struct pkt *p, struct plain *q,
 						       struct ks_range **r)
 {
 	struct ks_profile_rec *prof = policy_entry(&pol_profiles, p->slot, &q->profile);
-	struct ks_asset_rec *a = policy_asset(p);
-	__u32 key = q->unit >> 3;
 	struct ks_units_rec *units;
 	struct ks_decision *d;
+	__u32 key;
 
-	if (!prof || !a || (a->has_units && !(a->units[key & 31] & 1 << (q->unit & 7))))
+	if (!prof || (prof->flags & KS_PROFILE_UNITS && !plain_unit(p, q->unit)))
 		return NULL;
 	key = prof->mb_row;
 	if (prof->units) {

@@ -166,6 +166,17 @@ static void open_pools(struct compiler *k)
 	pool_put(&k->route_rows, unused, 1);
 }
 
+/* Equal profiles are one, whichever assets they are for. */
+static void mark_units(struct compiled_policy *c)
+{
+	for (size_t i = 1; i < c->n_assets; i++)
+		if (c->assets[i].has_units)
+			c->profiles[c->assets[i].profile].flags |= KS_PROFILE_UNITS;
+	for (size_t i = 0; i < c->n_pairs; i++)
+		if (c->assets[c->pair_keys[i].asset].has_units)
+			c->profiles[c->pair_profiles[i]].flags |= KS_PROFILE_UNITS;
+}
+
 static void take_pools(struct compiler *k)
 {
 	struct compiled_policy *c = k->c;
@@ -216,6 +227,7 @@ struct compiled_policy *policy_compile(const struct policy *p, struct diags *d)
 		compiled_policy_free(c);
 		return NULL;
 	}
+	mark_units(c);
 	return c;
 }
 

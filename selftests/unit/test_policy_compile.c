@@ -298,6 +298,28 @@ TEST(policy_wide_ipv6_prefix_says_nothing_about_ipv4)
 	unload(&l);
 }
 
+TEST(policy_unit_lists_are_known_by_the_profile)
+{
+	struct loaded l = load("version: 1\ndefault: readonly\nhosts: {hmi: 10.1.0.1}\n"
+		"assets:\n  a: {address: 10.2.0.1, modbus: {}}\n"
+		"  b: {address: 10.2.0.2, modbus: {units: [1]}}\n"
+		"  c: {address: 10.2.0.3, modbus: {}}\n"
+		"  d: {address: 10.2.0.4, modbus: {units: [2]}}\n"
+		"rules:\n  - {name: r, from: hmi, to: [c, d], action: allow, modbus: {functions: [6]}}\n"
+		"  - {name: s, to: [c], action: allow, modbus: {functions: [5]}}\n");
+	const struct compiled_policy *c = l.c;
+
+	CHECK(c->profiles[c->assets[2].profile].flags & KS_PROFILE_UNITS);
+	CHECK(c->profiles[c->assets[4].profile].flags & KS_PROFILE_UNITS);
+	CHECK(!(c->profiles[c->assets[3].profile].flags & KS_PROFILE_UNITS));
+	CHECK(c->assets[1].profile == c->assets[2].profile); /* alike but for the list */
+	CHECK(c->n_pairs == 2);
+	for (size_t i = 0; i < c->n_pairs; i++)
+		CHECK(!(c->profiles[c->pair_profiles[i]].flags & KS_PROFILE_UNITS) ==
+		      (c->pair_keys[i].asset == 3));
+	unload(&l);
+}
+
 TEST(policy_settings_reach_the_tables)
 {
 	struct loaded l = load("version: 1\nmode: monitor\ndefault: allow\nunlisted: allow\nother: deny\n"
