@@ -113,7 +113,7 @@ static __always_inline struct ks_decision *plain_first(struct pkt *p, struct pla
 	d = policy_entry(&pol_modbus, p->slot, &key);
 	if (!d || d->kind != KS_K_SLICE)
 		return d;
-	*r = policy_range(p, d->first, d->count, q->lo);
+	*r = range_find(p->slot, d, q->lo);
 	return *r ? &(*r)->d : NULL;
 }
 
@@ -129,7 +129,7 @@ static __always_inline int plain_decide(struct pkt *p, struct plain *q)
 	q->whole = !r;
 	if (d->kind == KS_K_DENY)
 		return KS_R_policy_deny;
-	if (!r || q->hi <= r->allow_to)
+	if (!r || q->hi <= r->to)
 		return KS_R_ok;
 	q->rule = r->refused_rule;
 	return q->rule == KS_RULE_WALK ? KS_GO : KS_R_policy_deny;

@@ -45,9 +45,40 @@ static void show(const struct text *t, const struct request *q, const struct ans
 
 /* ---- what every table must satisfy ---- */
 
+/* Levels of nodes above the range that holds the element; *at is its index. */
+static int check_look(const struct compiled_policy *c, const struct ks_decision *d,
+		      uint32_t element, uint32_t *at)
+{
+	int levels = 0;
+
+	for (*at = d->first + ks_bucket(d, element); levels <= KS_NODE_LEVELS; levels++) {
+		const struct ks_node *n = &c->nodes[*at];
+
+		if (!CHECK(*at < c->n_nodes))
+			return 0;
+		*at = ks_child(n, element);
+		if (!(n->first & KS_NODE_INNER))
+			return levels + 1;
+	}
+	return levels;
+}
+
+/* Every range is found by its first and its last element, behind the one before it. */
+static void check_nodes(const struct compiled_policy *c, const struct ks_decision *d,
+			uint32_t first, uint32_t last)
+{
+	uint32_t at, end;
+
+	for (uint32_t i = first; i <= last; i++) {
+		end = i < last ? c->ranges[i + 1].lo - 1 : UINT32_MAX;
+		CHECK(check_look(c, d, c->ranges[i].lo, &at) <= KS_NODE_LEVELS && at == i);
+		CHECK(check_look(c, d, end, &at) <= KS_NODE_LEVELS && at == i);
+	}
+}
+
 static void check_slice(const struct compiled_policy *c, const struct ks_decision *d, int depth)
 {
-	uint32_t to = UINT32_MAX, refused = 0;
+	uint32_t to = UINT32_MAX, refused = 0, first, last, end;
 
 	CHECK(d->kind <= KS_K_VALUES);
 	CHECK(d->rule <= c->cfg->rules && d->alert <= c->cfg->rules);
@@ -60,22 +91,26 @@ static void check_slice(const struct compiled_policy *c, const struct ks_decisio
 	}
 	if (d->kind != KS_K_SLICE)
 		return;
-	CHECK(depth < 2 && d->count >= 1 && d->count <= KS_SLICE_MAX);
-	CHECK((size_t)d->first + d->count <= c->n_ranges);
-	CHECK(c->ranges[d->first].lo == 0);
-	for (uint32_t i = d->count; i--;) {
-		const struct ks_range *r = &c->ranges[d->first + i];
+	check_look(c, d, 0, &first);
+	check_look(c, d, UINT32_MAX, &last);
+	if (!CHECK(depth < 2 && first <= last && last < c->n_ranges && last - first < KS_SLICE_MAX))
+		return;
+	CHECK(c->ranges[first].lo == 0);
+	check_nodes(c, d, first, last);
+	for (uint32_t i = last + 1; i-- > first;) {
+		const struct ks_range *r = &c->ranges[i];
 
-		CHECK(!i || r->lo > r[-1].lo);
+		end = i < last ? r[1].lo - 1 : UINT32_MAX;
+		CHECK(i == first || r->lo > r[-1].lo);
 		if (r->d.kind == KS_K_VALUES || r->d.flags || r->d.alert) {
-			CHECK(r->d.kind != KS_K_ALLOW ||
-			      (r->refused_rule == KS_RULE_WALK &&
-			       r->allow_to == (i + 1 < d->count ? r[1].lo - 1 : UINT32_MAX)));
+			CHECK(r->to == end);
+			CHECK(r->d.kind != KS_K_ALLOW || r->refused_rule == KS_RULE_WALK);
 			to = r->lo - 1;
 			refused = KS_RULE_WALK;
 		} else if (r->d.kind == KS_K_ALLOW) {
-			CHECK(r->allow_to == to && r->refused_rule == refused);
+			CHECK(r->to == to && r->refused_rule == refused);
 		} else {
+			CHECK(r->to == end);
 			to = r->lo - 1;
 			refused = r->d.rule;
 		}
