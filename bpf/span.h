@@ -21,6 +21,22 @@
 /* key: policy slot, value: decisions over what is written. Written by apply. */
 POLICY_TABLE(pol_values, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_values);
 
+/*
+ * What allows `value` in one register or coil by d of kind KS_K_VALUES; NULL: nothing does.
+ * FC 5 and 6 are never judged by pairs (policy_compile_values.c).
+ */
+static __always_inline struct ks_decision *span_single(struct pkt *p, const struct ks_decision *d,
+						       __u32 value)
+{
+	struct ks_values *v = policy_entry(&pol_values, p->slot, &d->first);
+	struct ks_range *r;
+
+	if (!v || v->known.kind != KS_K_SLICE)
+		return NULL;
+	r = range_find(p->slot, &v->known, value);
+	return r && r->d.kind == KS_K_ALLOW ? &r->d : NULL;
+}
+
 /* A rule that allows the request, or a part of it, as often as its rate says. */
 static __always_inline void span_rated(struct ks_work *w, __u32 rule)
 {
@@ -273,7 +289,7 @@ KS_GLOBAL int span_same(__u32 form, __u32 odd)
 		return 0;
 	s = &w->span;
 	ring = span_modbus(w);
-	if (!ring || !s->n_seen || (s->fc != 15 && s->fc != 16))
+	if (!ring)
 		return 0;
 	pos = w->walk.cur;
 	BOUND_OFFSET(pos, KS_MB_RING);

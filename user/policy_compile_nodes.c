@@ -62,7 +62,7 @@ static uint64_t each_bucket(const struct indexed *x, const struct ks_decision *d
 	uint32_t from = 0, to, n = 1u << d->bits;
 	uint64_t far = 0, hi;
 
-	for (uint32_t b = 0; b < n; b++, from = to + (to + 1 < x->n && range_end(x, to) == hi)) {
+	for (uint32_t b = 0; b < n; b++, from = to) {
 		hi = b + 1 < n ? d->start + ((uint64_t)(b + 1) << d->shift) - 1 : UINT32_MAX;
 		for (to = from; to + 1 < x->n && range_end(x, to) < hi;)
 			to++;
