@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 
 #include "policy_built.h"
+#include "policy_nodes.h"
 #include "policy_random.h"
 #include "policy_zones.h"
 
@@ -44,37 +45,6 @@ static void show(const struct text *t, const struct request *q, const struct ans
 }
 
 /* ---- what every table must satisfy ---- */
-
-/* Levels of nodes above the range that holds the element; *at is its index. */
-static int check_look(const struct compiled_policy *c, const struct ks_decision *d,
-		      uint32_t element, uint32_t *at)
-{
-	int levels = 0;
-
-	for (*at = d->first + ks_bucket(d, element); levels <= KS_NODE_LEVELS; levels++) {
-		const struct ks_node *n = &c->nodes[*at];
-
-		if (!CHECK(*at < c->n_nodes))
-			return 0;
-		*at = ks_child(n, element);
-		if (!(n->first & KS_NODE_INNER))
-			return levels + 1;
-	}
-	return levels;
-}
-
-/* Every range is found by its first and its last element, behind the one before it. */
-static void check_nodes(const struct compiled_policy *c, const struct ks_decision *d,
-			uint32_t first, uint32_t last)
-{
-	uint32_t at, end;
-
-	for (uint32_t i = first; i <= last; i++) {
-		end = i < last ? c->ranges[i + 1].lo - 1 : UINT32_MAX;
-		CHECK(check_look(c, d, c->ranges[i].lo, &at) <= KS_NODE_LEVELS && at == i);
-		CHECK(check_look(c, d, end, &at) <= KS_NODE_LEVELS && at == i);
-	}
-}
 
 static void check_slice(const struct compiled_policy *c, const struct ks_decision *d, int depth)
 {
@@ -118,10 +88,26 @@ static void check_slice(const struct compiled_policy *c, const struct ks_decisio
 	}
 }
 
+/* The data path takes it so: what is written alone is no pair, what is read has no values. */
+static void check_values(const struct compiled_policy *c, uint32_t fc, const struct ks_decision *d)
+{
+	uint32_t i, last;
+
+	if (d->kind != KS_K_SLICE)
+		return;
+	last = slice_find(c->nodes, d, UINT32_MAX);
+	for (i = slice_find(c->nodes, d, 0); i <= last; i++)
+		if (c->ranges[i].d.kind == KS_K_VALUES)
+			CHECK(fc == 16 || ((fc == 5 || fc == 6 || fc == 15 || fc == 22) &&
+			      c->values[c->ranges[i].d.first].form == KS_VF_WORD));
+}
+
 static void check_tables(const struct compiled_policy *c)
 {
-	for (size_t i = 0; i < c->n_modbus_rows * 128; i++)
+	for (size_t i = 0; i < c->n_modbus_rows * 128; i++) {
 		check_slice(c, &c->modbus[i], 1);
+		check_values(c, i % 128, &c->modbus[i]);
+	}
 	for (size_t i = 0; i < c->n_cip_rows * c->cfg->leaves; i++)
 		check_slice(c, &c->cip[i], 0);
 	for (size_t i = 0; i < c->n_profiles; i++) {
