@@ -25,9 +25,9 @@
  *   pair    pol_pairs{class, asset} -> profile; miss: pol_assets[asset].profile
  *  Modbus request
  *   unit    pol_profiles[profile]: units != 0 ? pol_units[units].row[unit] : mb_row
- *   fc      pol_modbus[row * 128 + fc] -> decision; kind KS_SLICE: the element is
- *           looked up in pol_ranges[first .. first + count): the address span where
- *           the function has one, else the sub-function (FC 8, 43, 90).
+ *   fc      pol_modbus[row * 128 + fc] -> decision; kind KS_SLICE: pol_nodes say in which
+ *           of pol_ranges the element is (struct ks_node): the first of the address span
+ *           where the function has one, else the sub-function (FC 8, 43, 90).
  *           FC 23: FC 3 over its read span and FC 16 over its write span.
  *   value   a range of kind KS_K_VALUES: pol_values[first], and there the decision over
  *           what is written, see struct ks_values
@@ -48,10 +48,10 @@
  *           Class 0x44: allowed, and then judged as the Modbus request it holds
  *
  * Ranges of a slice are sorted by lo, disjoint, and cover 0..0xffffffff: entry i
- * holds [lo_i, lo_i+1 - 1]. allow_to and refused_rule make a span a single look:
- * a span that starts in an allowed entry is allowed if it ends at or below
- * allow_to, else refused by refused_rule. KS_RULE_WALK there says that one look is not
- * enough: values, limits of rate, events or alert rules lie in the way (bpf/span.h).
+ * holds [lo_i, lo_i+1 - 1]. to and refused_rule make a span a single look: a span that
+ * starts in an allowed entry is allowed if it ends at or below `to`, else refused by
+ * refused_rule. KS_RULE_WALK there says that one look is not enough: values, limits of
+ * rate, events or alert rules lie in the way (bpf/span.h).
  */
 #define KS_NO_VALUE 0xffffffffu
 #define KS_RULE_WALK 0xffffffffu
@@ -73,21 +73,54 @@ enum ks_decision_kind { KS_K_DENY = 0, KS_K_ALLOW = 1, KS_K_SLICE = 2, KS_K_VALU
 
 struct ks_decision {
 	__u32 rule;		/* deciding rule (kinds deny, allow) */
-	__u32 first;		/* slice: index into pol_ranges; values: into pol_values */
-	__u32 count;		/* slice: entries, at least 1, at most KS_SLICE_MAX */
+	__u32 first;		/* slice: index into pol_nodes; values: into pol_values */
+	__u32 start;		/* slice: first element of bucket 0 */
 	__u32 alert;		/* kinds deny, allow: first alert rule that marks it, 0 = none */
 	__u8 kind;
 	__u8 flags;		/* KS_D_* */
-	__u8 pad[2];
+	__u8 shift, bits;	/* slice: 1 << bits buckets, each of 1 << shift elements */
 };
 _Static_assert(sizeof(struct ks_decision) == 20, "ks_decision");
 
-#define KS_SLICE_BITS	16	/* steps of the binary search */
-#define KS_SLICE_MAX	((1u << KS_SLICE_BITS) - 1)
+#define KS_SLICE_MAX	65535	/* ranges of one slice */
+
+/*
+ * Which range an element is in, in one look whatever their number: a slice is divided into
+ * buckets of equal width (the first and the last one hold what is beyond), and node
+ * first + bucket knows the ranges there. Where they are too many for a node, it has nodes
+ * below it. Above 8 ranges there are at most two nodes for three: 53 bytes a range in all.
+ */
+#define KS_NODE_ENDS	7
+#define KS_NODE_LEVELS	6	/* (KS_NODE_ENDS + 1) to this power is above KS_SLICE_MAX */
+#define KS_NODE_INNER	0x80000000u
+
+struct ks_node {
+	__u32 first;		/* index into pol_ranges; with KS_NODE_INNER into pol_nodes */
+	__u32 end[KS_NODE_ENDS]; /* last element of first, first + 1, ...; unused 0xffffffff */
+};
+_Static_assert(sizeof(struct ks_node) == 32, "ks_node");
+
+/* Which of a slice's buckets the element is in, and which of a node's children. */
+static inline __u32 ks_bucket(const struct ks_decision *d, __u32 element)
+{
+	__u32 at = element < d->start ? 0 : (element - d->start) >> d->shift;
+
+	return at >> d->bits ? (1u << d->bits) - 1 : at;
+}
+
+static inline __u32 ks_child(const struct ks_node *n, __u32 element)
+{
+	__u32 at = n->first & ~KS_NODE_INNER;
+	int i;
+
+	for (i = 0; i < KS_NODE_ENDS && n->end[i] < element; i++)
+		at++;
+	return at;
+}
 
 struct ks_range {
 	__u32 lo;
-	__u32 allow_to;		/* kind allow: last element of the allowed run from here */
+	__u32 to;		/* last element of it; plain allow: of the allowed run from here */
 	__u32 refused_rule;	/* kind allow: rule of the first refused element after it */
 	struct ks_decision d;	/* kind slice only one level deep (CIP attribute) */
 };

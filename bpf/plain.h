@@ -119,23 +119,36 @@ static __always_inline struct ks_decision *plain_first(struct pkt *p, struct pla
 	d = policy_entry(&pol_modbus, p->slot, &key);
 	if (!d || d->kind != KS_K_SLICE)
 		return d;
-	*r = policy_range(p, d->first, d->count, q->lo);
+	*r = range_find(p->slot, d, q->lo);
 	return *r ? &(*r)->d : NULL;
 }
 
-/* Of all elements: KS_R_ok or KS_R_policy_deny; KS_GO where there is more to it. */
-static __always_inline int plain_decide(struct pkt *p, struct plain *q)
+/* What FC 5 and 6 write, as rules about values have it. */
+static __always_inline __u32 plain_written(const struct plain *q)
+{
+	__u32 word = bpf_ntohl(q->rest) & 0xffff;
+
+	return q->fc == 5 ? word != 0 : word;
+}
+
+/*
+ * Of all elements: KS_R_ok or KS_R_policy_deny; KS_GO where there is more to it. alone: q is
+ * a whole request, so that rules about values can be asked what allows it.
+ */
+static __always_inline int plain_decide(struct pkt *p, struct plain *q, int alone)
 {
 	struct ks_range *r = NULL;
 	struct ks_decision *d = plain_first(p, q, &r);
 
+	if (alone && d && d->kind == KS_K_VALUES)
+		d = span_single(p, d, plain_written(q));
 	if (!d || d->flags || d->alert || d->kind == KS_K_SLICE || d->kind == KS_K_VALUES)
 		return KS_GO;
 	q->rule = d->rule;
 	q->whole = !r;
 	if (d->kind == KS_K_DENY)
 		return KS_R_policy_deny;
-	if (!r || q->hi <= r->allow_to)
+	if (!r || q->hi <= r->to)
 		return KS_R_ok;
 	q->rule = r->refused_rule;
 	return q->rule == KS_RULE_WALK ? KS_GO : KS_R_policy_deny;
@@ -301,7 +314,7 @@ KS_GLOBAL int plain_request(struct xdp_md *ctx)
 	if (!f || !adu || !plain_dissect(adu, &q) || !plain_flow(f, p, &q) ||
 	    !plain_checksum(ctx, p))
 		return KS_GO;
-	r = plain_decide(p, &q);
+	r = plain_decide(p, &q, 1);
 	if (r == KS_R_policy_deny)
 		r = plain_refusal(p, &q);
 	if (r != KS_GO)

@@ -81,7 +81,7 @@ KS_GLOBAL int plain_ask(__u32 key, __u32 lo, __u32 hi)
 	if (!w)
 		return -1;
 	q.profile = w->plain.profile;
-	if (plain_decide(&w->pkt, &q) != KS_R_ok)
+	if (plain_decide(&w->pkt, &q, 0) != KS_R_ok)
 		return -1;
 	w->plain.known = q.whole ? key : 0;
 	w->plain.rule = q.rule;

@@ -151,13 +151,6 @@ static __always_inline struct ks_rule_rec *policy_refusal(struct pkt *p, const s
 	return policy_entry(&pol_rules, p->slot, &rule);
 }
 
-/* Last range of the slice whose lo is not above element. */
-static __always_inline struct ks_range *policy_range(struct pkt *p, __u32 first, __u32 count,
-						     __u32 element)
-{
-	return range_find(bpf_map_lookup_elem(&pol_ranges, &p->slot), &first, count, element);
-}
-
 /* KS_LOOK stays, all else is a verdict. */
 static __always_inline int policy_verdict(int allowed)
 {
@@ -172,13 +165,13 @@ static __always_inline int policy_verdict(int allowed)
 static __always_inline int policy_span(struct pkt *p, const struct ks_decision *d, __u32 lo, __u32 hi,
 				  __u32 next, __u32 fc)
 {
-	__u32 first = d->first, count = d->count;
+	const struct ks_decision *all = d;
 	struct ks_work *w = pkt_work();
 	struct ks_range *r = NULL;
 	int depth;
 
 	for (depth = 0; depth < 2 && d->kind == KS_K_SLICE; depth++) {
-		r = policy_range(p, d->first, d->count, lo);
+		r = range_find(p->slot, d, lo);
 		if (!r)
 			return 0;
 		d = &r->d;
@@ -188,13 +181,13 @@ static __always_inline int policy_span(struct pkt *p, const struct ks_decision *
 	if (!w)
 		return 0;
 	if (d->kind == KS_K_VALUES ||
-	    (r && d->kind == KS_K_ALLOW && hi > r->allow_to && r->refused_rule == KS_RULE_WALK))
-		return span_later(w, first, count, lo, hi, fc);
+	    (r && d->kind == KS_K_ALLOW && hi > r->to && r->refused_rule == KS_RULE_WALK))
+		return span_later(w, all, lo, hi, fc);
 	w->leaf.rule = d->rule;
 	span_note(w, d);
 	if (d->kind != KS_K_ALLOW)
 		return 0;
-	if (r && hi > r->allow_to) {
+	if (r && hi > r->to) {
 		w->leaf.rule = r->refused_rule;
 		return 0;
 	}

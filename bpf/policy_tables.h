@@ -59,6 +59,7 @@ POLICY_TABLE(pol_profiles, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks
 POLICY_TABLE(pol_units, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_units_rec);
 POLICY_TABLE(pol_modbus, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_decision);
 POLICY_TABLE(pol_ranges, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_range);
+POLICY_TABLE(pol_nodes, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_node);
 POLICY_TABLE(pol_classes, BPF_MAP_TYPE_HASH, 0, __u32, __u32);
 POLICY_TABLE(pol_leaves, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_leaf_class);
 POLICY_TABLE(pol_cip, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_decision);
@@ -86,35 +87,23 @@ static __always_inline void *policy_entry(void *table, __u32 slot, const void *k
 	return inner ? bpf_map_lookup_elem(inner, key) : NULL;
 }
 
-/*
- * The last range of a slice (*first, count) of the table `ranges` whose lo is not above
- * element, and its index into *first; NULL: the table is broken.
- */
-static __always_inline struct ks_range *range_find(void *ranges, __u32 *first, __u32 count,
+/* The range of slice d that holds the element; NULL: the tables are broken. */
+static __always_inline struct ks_range *range_find(__u32 slot, const struct ks_decision *d,
 						   __u32 element)
 {
-	__u32 from = *first, at, half;
-	struct ks_range *r, *hit = NULL;
+	void *nodes = bpf_map_lookup_elem(&pol_nodes, &slot);
+	__u32 at = d->first + ks_bucket(d, element), inner = KS_NODE_INNER;
+	struct ks_node *n;
 	int i;
 
-	if (!ranges)
-		return NULL;
-	for (i = 0; i <= KS_SLICE_BITS && count; i++) {
-		half = count / 2;
-		at = from + half;
-		r = bpf_map_lookup_elem(ranges, &at);
-		if (!r)
+	for (i = 0; i < KS_NODE_LEVELS && nodes && inner; i++) {
+		n = bpf_map_lookup_elem(nodes, &at);
+		if (!n)
 			return NULL;
-		if (r->lo <= element) {
-			hit = r;
-			*first = at;
-			from = at + 1;
-			count -= half + 1;
-		} else {
-			count = half;
-		}
+		at = ks_child(n, element);
+		inner = n->first & KS_NODE_INNER;
 	}
-	return hit;
+	return inner ? NULL : policy_entry(&pol_ranges, slot, &at);
 }
 
 #endif

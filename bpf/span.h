@@ -21,6 +21,22 @@
 /* key: policy slot, value: decisions over what is written. Written by apply. */
 POLICY_TABLE(pol_values, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_values);
 
+/*
+ * What allows `value` in one register or coil by d of kind KS_K_VALUES; NULL: nothing does.
+ * FC 5 and 6 are never judged by pairs (policy_compile_values.c).
+ */
+static __always_inline struct ks_decision *span_single(struct pkt *p, const struct ks_decision *d,
+						       __u32 value)
+{
+	struct ks_values *v = policy_entry(&pol_values, p->slot, &d->first);
+	struct ks_range *r;
+
+	if (!v || v->known.kind != KS_K_SLICE)
+		return NULL;
+	r = range_find(p->slot, &v->known, value);
+	return r && r->d.kind == KS_K_ALLOW ? &r->d : NULL;
+}
+
 /* A rule that allows the request, or a part of it, as often as its rate says. */
 static __always_inline void span_rated(struct ks_work *w, __u32 rule)
 {
@@ -49,25 +65,13 @@ static __always_inline void span_note(struct ks_work *w, const struct ks_decisio
 		span_rated(w, d->rule);
 }
 
-/* Index of the last range of the slice whose lo is not above element. */
-KS_GLOBAL int span_find(__u32 first, __u32 count, __u32 element)
+/* The Modbus ring that the message is in. */
+static __always_inline struct ks_modbus_ring *span_modbus(struct ks_work *w)
 {
-	struct ks_work *w = pkt_work();
+	__u32 key = w->pkt.l4proto == IPPROTO_UDP ? bpf_get_smp_processor_id() :
+		    w->pkt.take.slot;
 
-	if (w)
-		range_find(bpf_map_lookup_elem(&pol_ranges, &w->pkt.slot), &first, count, element);
-	return first;
-}
-
-/* The last element of range number `at` in the slice. */
-static __always_inline __u32 span_end(struct ks_work *w, __u32 at, __u32 first, __u32 count)
-{
-	struct ks_range *next;
-
-	if (++at - first >= count)
-		return 0xffffffff;
-	next = policy_entry(&pol_ranges, w->pkt.slot, &at);
-	return next ? next->lo - 1 : 0xffffffff;
+	return bpf_map_lookup_elem(&mb_rings, &key);
 }
 
 /* Two bytes of the message that is judged, the first one high. */
@@ -83,15 +87,15 @@ KS_GLOBAL int span_two(__u32 off)
 	if (!w)
 		return 0;
 	pos = w->walk.cur;
-	key = w->pkt.l4proto == IPPROTO_UDP ? bpf_get_smp_processor_id() : w->pkt.take.slot;
 	if (w->leaf.proto == KS_MODBUS) {
-		mb = bpf_map_lookup_elem(&mb_rings, &key);
+		mb = span_modbus(w);
 		if (!mb)
 			return 0;
 		BOUND_OFFSET(pos, KS_MB_RING);
 		v.base = mb->bytes + pos;
 		return view_be16(&v, off, KS_MB_VIEW);
 	}
+	key = w->pkt.l4proto == IPPROTO_UDP ? bpf_get_smp_processor_id() : w->pkt.take.slot;
 	eip = bpf_map_lookup_elem(&eip_rings, &key);
 	if (!eip)
 		return 0;
@@ -184,12 +188,24 @@ static __always_inline int span_decided(struct ks_work *w, const struct ks_decis
 	return s->refused;
 }
 
+/* Values [lo, to] need no second look: what they decide has been noted. */
+static __always_inline void span_remember(struct ks_span_state *s, __u32 lo, __u32 to)
+{
+	__u64 at = s->n_seen++;
+
+	BOUND_OFFSET(at, KS_SPAN_SEEN);
+	s->seen[at].lo = lo;
+	s->seen[at].width = to - lo;
+	if (s->n_seen == 1)
+		s->seen[1] = s->seen[0];
+}
+
 /* The element at `at` by what is written there. 1 ends the walk. */
 static __always_inline int span_written(struct ks_work *w, const struct ks_values *v)
 {
 	struct ks_span_state *s = &w->span;
 	const struct ks_decision *d = &v->unknown;
-	__u32 end = 0xffffffff, at;
+	__u32 lo = 0, to = 0xffffffff;
 	struct ks_range *r;
 
 	if (!s->begun)
@@ -198,12 +214,12 @@ static __always_inline int span_written(struct ks_work *w, const struct ks_value
 	if (s->known)
 		d = &v->known;
 	if (d->kind == KS_K_SLICE) {
-		at = span_find(d->first, d->count, s->value);
-		end = span_end(w, at, d->first, d->count);
-		r = policy_entry(&pol_ranges, w->pkt.slot, &at);
+		r = range_find(w->pkt.slot, d, s->value);
 		if (!r)
 			return 1;
 		d = &r->d;
+		lo = r->lo;
+		to = r->to;
 	}
 	if (span_decided(w, d)) {
 		w->leaf.value_at = s->at;
@@ -211,12 +227,100 @@ static __always_inline int span_written(struct ks_work *w, const struct ks_value
 		w->leaf.value_type = s->known ? v->type : KS_VT_UINT16;
 		return 1;
 	}
-	if (s->known && end < s->value_hi) {
-		s->value = end + 1;
+	if (s->known && to < s->value_hi) {
+		s->value = to + 1;
 		return 0;
 	}
+	if (s->known)
+		span_remember(s, lo, to);
 	s->begun = 0;
 	return 2;
+}
+
+enum { SPAN_REGISTERS, SPAN_PAIRS, SPAN_COILS };
+
+/* What is written at `at` of a whole request of FC 15 or 16; a pair begins there. */
+static __always_inline __u32 span_peek(const struct view *m, const struct ks_span_state *s,
+				       __u32 at, int what, __u32 turn)
+{
+	__u32 n = at - s->lo, off = s->start + 2 * n;
+	__u64 pair;
+
+	if (what == SPAN_COILS)
+		return view_u8(m, s->start + n / 8, KS_MB_VIEW) >> n % 8 & 1;
+	if (what == SPAN_REGISTERS)
+		return view_be16(m, off, KS_MB_VIEW);
+	pair = (__u32)view_be16(m, off, KS_MB_VIEW) << 16 | view_be16(m, off + 2, KS_MB_VIEW);
+	return (pair << 32 | pair) >> turn;
+}
+
+/* Goes on while the values are among those that were seen, at most KS_SPAN_RUN of them. */
+static __always_inline void span_run(const struct view *m, struct ks_span_state *s, __u32 last,
+				     int what, __u32 turn)
+{
+	const __u32 step = what == SPAN_PAIRS ? 2 : 1;
+	const __u32 lo = s->seen[0].lo, width = s->seen[0].width;
+	__u32 at = s->at, value;
+	int i;
+
+	for (i = 0; i < KS_SPAN_RUN && at + (step - 1) <= last; i++) {
+		value = span_peek(m, s, at, what, turn);
+		if (value - lo > width && value - s->seen[1].lo > s->seen[1].width)
+			break;
+		at += step;
+	}
+	s->at = at;
+}
+
+/*
+ * Registers, pairs and coils in a row with values that need no look of their own: those
+ * that lie where an earlier one of the same range did. Returns 1 = there may be more.
+ */
+KS_GLOBAL int span_same(__u32 form, __u32 odd)
+{
+	struct ks_work *w = pkt_work();
+	struct ks_modbus_ring *ring;
+	struct ks_span_state *s;
+	struct view m = {};
+	__u32 last, from;
+	__u64 pos;
+
+	if (!w || w->leaf.proto != KS_MODBUS)
+		return 0;
+	s = &w->span;
+	ring = span_modbus(w);
+	if (!ring)
+		return 0;
+	pos = w->walk.cur;
+	BOUND_OFFSET(pos, KS_MB_RING);
+	m.base = ring->bytes + pos;
+	last = s->end < s->hi ? s->end : s->hi;
+	from = s->at;
+	if (s->fc == 15)
+		span_run(&m, s, last, SPAN_COILS, 0);
+	else if (form == KS_VF_WORD)
+		span_run(&m, s, last, SPAN_REGISTERS, 0);
+	else if (!((from ^ odd) & 1))
+		span_run(&m, s, last, SPAN_PAIRS, form == KS_VF_LOW_FIRST ? 16 : 0);
+	return s->at > last || s->at - from >= KS_SPAN_RUN;
+}
+
+/* The range that `at` is in, if it decides by what is written; else it decides, 1 = refused. */
+static __always_inline int span_range(struct ks_work *w)
+{
+	struct ks_span_state *s = &w->span;
+	struct ks_range *r = range_find(w->pkt.slot, &s->slice, s->at);
+
+	if (!r)
+		return 1;
+	s->n_seen = 0;
+	s->end = r->to;
+	s->by_value = r->d.kind == KS_K_VALUES;
+	s->values = r->d.first;
+	if (s->by_value)
+		return 0;
+	s->at = s->end + 1;
+	return span_decided(w, &r->d);
 }
 
 static long span_step(__u64 i, void *arg)
@@ -224,33 +328,24 @@ static long span_step(__u64 i, void *arg)
 	struct ks_work *w = pkt_work();
 	struct ks_span_state *s;
 	struct ks_values *v;
-	struct ks_range *r;
-	int done = 2;
+	int done;
 
 	if (!w)
 		return 1;
 	s = &w->span;
-	if (!s->looked || s->at > s->end) {
-		s->index = span_find(s->first, s->count, s->at);
-		s->end = span_end(w, s->index, s->first, s->count);
-	}
-	r = policy_entry(&pol_ranges, w->pkt.slot, &s->index);
-	if (!r)
+	if ((!s->looked || s->at > s->end) && span_range(w))
 		return 1;
-	if (r->d.kind == KS_K_VALUES) {
-		v = policy_entry(&pol_values, w->pkt.slot, &r->d.first);
+	if (s->by_value) {
+		v = policy_entry(&pol_values, w->pkt.slot, &s->values);
 		if (!v)
 			return 1;
-		done = span_written(w, v);
-		if (done == 2)
+		if (!s->n_seen || !span_same(v->form, v->odd)) {
+			done = span_written(w, v);
+			if (done != 2)
+				return done;
 			s->at++;
-	} else {
-		if (span_decided(w, &r->d))
-			return 1;
-		s->at = s->end + 1;
+		}
 	}
-	if (done != 2)
-		return done;
 	s->whole = s->at > s->hi || !s->at;
 	return s->whole;
 }
@@ -259,14 +354,13 @@ static long span_step(__u64 i, void *arg)
  * The elements [lo, hi] by a slice of pol_ranges, as function fc, are left to span_walk():
  * it is called where the stack is less deep.
  */
-static __always_inline int span_later(struct ks_work *w, __u32 first, __u32 count, __u32 lo,
-				      __u32 hi, __u32 fc)
+static __always_inline int span_later(struct ks_work *w, const struct ks_decision *slice,
+				      __u32 lo, __u32 hi, __u32 fc)
 {
 	struct ks_span_state *s = &w->span;
 
 	__builtin_memset(s, 0, sizeof(*s));
-	s->first = first;
-	s->count = count;
+	s->slice = *slice;
 	s->lo = s->at = lo;
 	s->hi = hi;
 	s->fc = fc;

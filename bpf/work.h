@@ -37,9 +37,12 @@ struct ks_walk_state {
 #define KS_RATED_MAX	4	/* limits of rate that one request may meet */
 #define KS_TAKEN_MAX	64	/* requests of one packet whose tokens can be given back */
 
+#define KS_SPAN_SEEN	2	/* ranges of values that a walk remembers */
+#define KS_SPAN_RUN	32	/* elements between two steps of it, at most */
+
 /* How far the walk over the elements of a request has come (span.h). */
 struct ks_span_state {
-	__u32 first, count;	/* the slice */
+	struct ks_decision slice;
 	__u32 at, hi;		/* elements still to be looked at */
 	__u32 lo;		/* the request's first one */
 	__u32 fc;		/* function that is judged */
@@ -48,7 +51,11 @@ struct ks_span_state {
 	__u32 value, value_hi;	/* what is written at `at`: all from value on, once begun */
 	__u32 begun;
 	__u32 known;		/* `value` could be read */
-	__u32 index, end;	/* range that `at` is in, and its last element */
+	__u32 end;		/* last element that is decided as the one at `at` is */
+	__u32 by_value;		/* by what is written there ... */
+	__u32 values;		/* ... with that of pol_values */
+	__u32 n_seen;		/* values that were looked up there, and allowed: the last two */
+	struct { __u32 lo, width; } seen[KS_SPAN_SEEN];
 	__u32 looked;		/* an element was looked at */
 	__u32 refused;		/* one was refused */
 	__u32 whole;		/* all were looked at */

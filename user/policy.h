@@ -332,6 +332,8 @@ struct compiled_policy {
 	size_t n_modbus_rows;
 	struct ks_range *ranges;	/* pol_ranges */
 	size_t n_ranges;
+	struct ks_node *nodes;		/* pol_nodes */
+	size_t n_nodes;
 	struct ks_values *values;	/* pol_values */
 	size_t n_values;
 	size_t n_buckets;		/* pol_buckets, empty */
@@ -362,6 +364,17 @@ struct compiled_policy {
 
 	uint8_t *rule_used;		/* [0..rules]: decides, or marks, at least one element */
 };
+
+/* Index into ranges of the one that holds the element, as the data path finds it. */
+static inline uint32_t slice_find(const struct ks_node *nodes, const struct ks_decision *d,
+				  uint32_t element)
+{
+	const struct ks_node *n = &nodes[d->first + ks_bucket(d, element)];
+
+	while (n->first & KS_NODE_INNER)
+		n = &nodes[ks_child(n, element)];
+	return ks_child(n, element);
+}
 
 /*
  * Reads and checks a file; every problem goes to d. NULL when the file cannot

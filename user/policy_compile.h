@@ -88,6 +88,9 @@ struct compiler {
 	unsigned int depth;	/* of compile_slice(): 1 = over values */
 	struct stretches over_values;
 	struct pool values;
+	size_t n_nodes, cap_nodes; /* of c->nodes */
+	struct ks_decision *slices; /* those that are made, by their entry in ranges */
+	size_t n_slices, cap_slices;
 
 	/* addr: */
 	struct pool class_sets;	/* entry = client class, elements = atoms; entry 0 empty */
@@ -160,6 +163,13 @@ uint32_t compile_cip_row(struct compiler *k, const struct numbers *rules);
  */
 struct ks_decision compile_slice(struct compiler *k, const struct stretches *s,
 				 uint32_t used_to);
+
+/*
+ * The decision that leads to these n ranges, which are pol_ranges[first] and following: how
+ * they are found (policy_compile_nodes.c).
+ */
+struct ks_decision compile_nodes(struct compiler *k, const struct ks_range *range, uint32_t n,
+				 uint32_t first);
 
 static inline struct ks_decision rule_decision(const struct compiler *k, uint32_t rule)
 {

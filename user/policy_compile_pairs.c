@@ -151,7 +151,8 @@ static void add_borders(struct pairs *x, uint32_t list, bool border[UNITS + 1])
 
 static bool may_allow(const struct compiler *k, const struct ks_decision *d)
 {
-	const struct ks_range *r;
+	const struct ks_range *r = (const struct ks_range *)k->ranges.data;
+	uint32_t last;
 
 	if (d->kind == KS_K_VALUES) {
 		const struct ks_values *v = (const struct ks_values *)k->values.data + d->first;
@@ -160,8 +161,8 @@ static bool may_allow(const struct compiler *k, const struct ks_decision *d)
 	}
 	if (d->kind != KS_K_SLICE)
 		return d->kind == KS_K_ALLOW;
-	r = (const struct ks_range *)k->ranges.data + d->first;
-	for (uint32_t i = 0; i < d->count; i++)
+	last = slice_find(k->c->nodes, d, UINT32_MAX);
+	for (uint32_t i = slice_find(k->c->nodes, d, 0); i <= last; i++)
 		if (may_allow(k, &r[i].d))
 			return true;
 	return false;

@@ -163,7 +163,7 @@ static bool wants_a_look(const struct ks_decision *d)
 	return d->kind == KS_K_VALUES || d->flags || d->alert;
 }
 
-/* How far an allowed run reaches, and who refuses what comes behind it. */
+/* How far a range or an allowed run reaches, and who refuses what comes behind the run. */
 static void fill_runs(struct sweep *w)
 {
 	uint32_t to = UINT32_MAX, refused = 0;
@@ -172,12 +172,13 @@ static void fill_runs(struct sweep *w)
 		struct ks_range *r = &w->out[i];
 		bool look = wants_a_look(&r->d);
 
-		if (r->d.kind == KS_K_ALLOW) {
-			r->allow_to = !look ? to : i + 1 < w->n_out ? r[1].lo - 1 : UINT32_MAX;
+		if (r->d.kind == KS_K_ALLOW)
 			r->refused_rule = look ? KS_RULE_WALK : refused;
-		}
-		if (r->d.kind == KS_K_ALLOW && !look)
+		if (r->d.kind == KS_K_ALLOW && !look) {
+			r->to = to;
 			continue;
+		}
+		r->to = i + 1 < w->n_out ? r[1].lo - 1 : UINT32_MAX;
 		to = r->lo - 1;	/* unused for lo 0: nothing stands before it */
 		refused = look ? KS_RULE_WALK : r->d.rule;
 	}
@@ -194,12 +195,24 @@ static void mark_used(struct sweep *w, uint32_t used_to)
 	}
 }
 
+/* The decision that leads to these ranges; equal ones are kept once. */
+static struct ks_decision put_slice(struct compiler *k, const struct ks_range *range, uint32_t n)
+{
+	uint32_t entry = pool_put(&k->ranges, range, n);
+
+	if (entry == k->n_slices) {
+		k->slices = make_room(&k->tmp, k->slices, &k->cap_slices, entry,
+				      sizeof(*k->slices));
+		k->slices[k->n_slices++] = compile_nodes(k, range, n, k->ranges.entry[entry].first);
+	}
+	return k->slices[entry];
+}
+
 struct ks_decision compile_slice(struct compiler *k, const struct stretches *s,
 				 uint32_t used_to)
 {
 	struct sweep w = { .k = k, .s = s };
 	struct ks_decision d = { .kind = KS_K_SLICE };
-	uint32_t entry;
 
 	/* every stretch begins and ends at most once: no more than 2n borders */
 	w.out = scratch(k, &k->sweep_room[k->depth],
@@ -216,9 +229,7 @@ struct ks_decision compile_slice(struct compiler *k, const struct stretches *s,
 	} else if (w.n_out > KS_SLICE_MAX) {
 		compile_limit(k, KS_SLICE_MAX, "ranges for one function of one client and asset");
 	} else {
-		entry = pool_put(&k->ranges, w.out, (uint32_t)w.n_out);
-		d.first = k->ranges.entry[entry].first;
-		d.count = (uint32_t)w.n_out;
+		d = put_slice(k, w.out, (uint32_t)w.n_out);
 		if (k->ranges.used > POLICY_RANGES_MAX)
 			compile_limit(k, POLICY_RANGES_MAX, "ranges of addresses, instances or attributes");
 	}

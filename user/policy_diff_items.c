@@ -18,22 +18,15 @@ struct verdict verdict_of_why(uint32_t why)
 const struct ks_decision *decision_at(const struct compiled_policy *c,
 				      const struct ks_decision *d, uint32_t at, uint32_t *hi)
 {
-	uint32_t lo = d->first, end = d->first + d->count;
+	uint32_t i;
 
 	*hi = KS_NO_VALUE;
 	if (d->kind != KS_K_SLICE)
 		return d;
-	while (end - lo > 1) {
-		uint32_t middle = lo + (end - lo) / 2;
-
-		if (c->ranges[middle].lo <= at)
-			lo = middle;
-		else
-			end = middle;
-	}
-	if (lo + 1 < d->first + d->count)
-		*hi = c->ranges[lo + 1].lo - 1;
-	return &c->ranges[lo].d;
+	i = slice_find(c->nodes, d, at);
+	if (i < slice_find(c->nodes, d, UINT32_MAX))
+		*hi = c->ranges[i + 1].lo - 1;
+	return &c->ranges[i].d;
 }
 
 struct verdict verdict_at(const struct compiled_policy *c, const struct ks_decision *d,

@@ -25,13 +25,16 @@ struct hearing {
 
 static bool may_allow(const struct compiled_policy *c, const struct ks_decision *d)
 {
+	uint32_t last;
+
 	if (d->kind == KS_K_VALUES)
 		return may_allow(c, &c->values[d->first].known) ||
 		       may_allow(c, &c->values[d->first].unknown);
 	if (d->kind != KS_K_SLICE)
 		return d->kind == KS_K_ALLOW;
-	for (uint32_t i = 0; i < d->count; i++)
-		if (may_allow(c, &c->ranges[d->first + i].d))
+	last = slice_find(c->nodes, d, UINT32_MAX);
+	for (uint32_t i = slice_find(c->nodes, d, 0); i <= last; i++)
+		if (may_allow(c, &c->ranges[i].d))
 			return true;
 	return false;
 }

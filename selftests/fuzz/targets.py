@@ -123,6 +123,6 @@ TARGETS = {
             Bug("what allows opens every slot", "user/policy_compile_route.c",
                 "return !r->allow || own || route == KS_ROUTE_DIRECT;", "return true;"),
             Bug("what is allowed reaches beyond its last address", "user/policy_compile_slice.c",
-                "r->allow_to = !look ? to :", "r->allow_to = !look ? to | 0xffff :"),
+                "r->to = to;", "r->to = to | 0xffff;"),
         )),
 }

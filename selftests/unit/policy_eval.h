@@ -669,17 +669,7 @@ static inline uint32_t tab_conduit(const struct compiled_policy *c, const struct
 static const struct ks_range *tab_range(const struct compiled_policy *c,
 					const struct ks_decision *d, uint32_t element)
 {
-	uint32_t lo = d->first, hi = d->first + d->count;
-
-	while (hi - lo > 1) {
-		uint32_t mid = lo + (hi - lo) / 2;
-
-		if (c->ranges[mid].lo <= element)
-			lo = mid;
-		else
-			hi = mid;
-	}
-	return &c->ranges[lo];
+	return &c->ranges[slice_find(c->nodes, d, element)];
 }
 
 /* A request on its way through the tables, and what it has met. */
@@ -709,9 +699,9 @@ static bool tab_known(struct tab_walk *t, const struct ks_decision *d, uint32_t 
 		return tab_decided(t, d, first);
 	r = tab_range(t->c, d, bits);
 	while (tab_decided(t, &r->d, first)) {
-		if (r + 1 == t->c->ranges + d->first + d->count || r[1].lo > last)
+		if (r->to >= last)
 			return true;
-		r++;
+		r = tab_range(t->c, d, r->to + 1);
 		first = false;
 	}
 	return false;
@@ -764,14 +754,14 @@ static bool tab_span(struct tab_walk t, const struct ks_decision *d, uint32_t ne
 			lo = hi = next;
 	}
 	if (d->kind == KS_K_VALUES ||
-	    (d->kind == KS_K_ALLOW && r && hi > r->allow_to && r->refused_rule == KS_RULE_WALK))
+	    (d->kind == KS_K_ALLOW && r && hi > r->to && r->refused_rule == KS_RULE_WALK))
 		return tab_elements(&t, all);
 	*rule = d->rule;
 	if (!*t.alert)
 		*t.alert = d->alert;
 	if (d->kind != KS_K_ALLOW)
 		return false;
-	if (!r || hi <= r->allow_to)
+	if (!r || hi <= r->to)
 		return true;
 	*rule = r->refused_rule;
 	return false;

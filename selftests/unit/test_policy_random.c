@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 
 #include "policy_built.h"
+#include "policy_nodes.h"
 #include "policy_random.h"
 #include "policy_zones.h"
 
@@ -47,7 +48,7 @@ static void show(const struct text *t, const struct request *q, const struct ans
 
 static void check_slice(const struct compiled_policy *c, const struct ks_decision *d, int depth)
 {
-	uint32_t to = UINT32_MAX, refused = 0;
+	uint32_t to = UINT32_MAX, refused = 0, first, last, end;
 
 	CHECK(d->kind <= KS_K_VALUES);
 	CHECK(d->rule <= c->cfg->rules && d->alert <= c->cfg->rules);
@@ -60,22 +61,26 @@ static void check_slice(const struct compiled_policy *c, const struct ks_decisio
 	}
 	if (d->kind != KS_K_SLICE)
 		return;
-	CHECK(depth < 2 && d->count >= 1 && d->count <= KS_SLICE_MAX);
-	CHECK((size_t)d->first + d->count <= c->n_ranges);
-	CHECK(c->ranges[d->first].lo == 0);
-	for (uint32_t i = d->count; i--;) {
-		const struct ks_range *r = &c->ranges[d->first + i];
+	check_look(c, d, 0, &first);
+	check_look(c, d, UINT32_MAX, &last);
+	if (!CHECK(depth < 2 && first <= last && last < c->n_ranges && last - first < KS_SLICE_MAX))
+		return;
+	CHECK(c->ranges[first].lo == 0);
+	check_nodes(c, d, first, last);
+	for (uint32_t i = last + 1; i-- > first;) {
+		const struct ks_range *r = &c->ranges[i];
 
-		CHECK(!i || r->lo > r[-1].lo);
+		end = i < last ? r[1].lo - 1 : UINT32_MAX;
+		CHECK(i == first || r->lo > r[-1].lo);
 		if (r->d.kind == KS_K_VALUES || r->d.flags || r->d.alert) {
-			CHECK(r->d.kind != KS_K_ALLOW ||
-			      (r->refused_rule == KS_RULE_WALK &&
-			       r->allow_to == (i + 1 < d->count ? r[1].lo - 1 : UINT32_MAX)));
+			CHECK(r->to == end);
+			CHECK(r->d.kind != KS_K_ALLOW || r->refused_rule == KS_RULE_WALK);
 			to = r->lo - 1;
 			refused = KS_RULE_WALK;
 		} else if (r->d.kind == KS_K_ALLOW) {
-			CHECK(r->allow_to == to && r->refused_rule == refused);
+			CHECK(r->to == to && r->refused_rule == refused);
 		} else {
+			CHECK(r->to == end);
 			to = r->lo - 1;
 			refused = r->d.rule;
 		}
@@ -83,10 +88,26 @@ static void check_slice(const struct compiled_policy *c, const struct ks_decisio
 	}
 }
 
+/* The data path takes it so: what is written alone is no pair, what is read has no values. */
+static void check_values(const struct compiled_policy *c, uint32_t fc, const struct ks_decision *d)
+{
+	uint32_t i, last;
+
+	if (d->kind != KS_K_SLICE)
+		return;
+	last = slice_find(c->nodes, d, UINT32_MAX);
+	for (i = slice_find(c->nodes, d, 0); i <= last; i++)
+		if (c->ranges[i].d.kind == KS_K_VALUES)
+			CHECK(fc == 16 || ((fc == 5 || fc == 6 || fc == 15 || fc == 22) &&
+			      c->values[c->ranges[i].d.first].form == KS_VF_WORD));
+}
+
 static void check_tables(const struct compiled_policy *c)
 {
-	for (size_t i = 0; i < c->n_modbus_rows * 128; i++)
+	for (size_t i = 0; i < c->n_modbus_rows * 128; i++) {
 		check_slice(c, &c->modbus[i], 1);
+		check_values(c, i % 128, &c->modbus[i]);
+	}
 	for (size_t i = 0; i < c->n_cip_rows * c->cfg->leaves; i++)
 		check_slice(c, &c->cip[i], 0);
 	for (size_t i = 0; i < c->n_profiles; i++) {
