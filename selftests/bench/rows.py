@@ -26,6 +26,8 @@ class Row:
         self.moves, self.floor, self.role, self.back, self.raw = moves, floor, role, back, raw
         self.least, self.most, self.each, self.again, self.udp = least, most, each, again, udp
         self.packets, self.events = packets, events
+        if raw:
+            self.most = 1  # no connection's
         self.acked = role == "c" and moves and not back and not udp
 
     def needs(self, version):
