@@ -9,7 +9,7 @@
 /*
  * ---- Compiled policy ----
  *
- * Every table below exists once per policy slot: `pol_cfg`, `pol_ports`, `pol_marked` are
+ * Every table below exists once per policy slot: `pol_cfg`, `pol_ports` are
  * plain arrays indexed by slot, all others are inner maps of an
  * ARRAY_OF_MAPS[KS_SLOTS] of the same name. Walk of the data path:
  *
@@ -183,10 +183,6 @@ struct ks_pol_cfg {
 #define KS_PORT_ENIP	0x02	/* TCP and UDP */
 #define KS_PORT_IO	0x04	/* UDP */
 
-struct ks_pol_ports {
-	__u8 proto[65536];	/* KS_PORT_*, union over all assets and the defaults */
-};
-
 /*
  * Addresses of which nothing is to be asked: a clear bit says that no asset has the
  * address, and that nothing of its region is behind the gateway. A set one says: ask.
@@ -198,6 +194,12 @@ struct ks_pol_marked {
 	__u8 assets[1 << (KS_ASSET_BITS - 3)];	/* ks_mark(all four words, KS_ASSET_BITS) */
 	__u8 region4[1 << (KS_REGION_BITS - 3)]; /* first 16 bits of an IPv4 address */
 	__u8 region6[1 << (KS_REGION_BITS - 3)]; /* ks_mark(first two words, KS_REGION_BITS) */
+};
+
+/* What is asked of a packet before any table is searched. */
+struct ks_pol_ports {
+	__u8 proto[65536];	/* KS_PORT_*, union over all assets and the defaults */
+	struct ks_pol_marked marked;
 };
 
 /* words: of an address as they lie in memory, one xor the other */

@@ -34,14 +34,6 @@ struct {
 	__type(value, __s32);
 } conduit_clients SEC(".maps");
 
-/* key: 0, value: entries in use, and how many may be. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct ks_conduit_use);
-} conduit_use SEC(".maps");
-
 #define KS_CONDUIT_LOOKS	4	/* entries that each new connection looks at ... */
 #define KS_CONDUIT_LOOKS_FULL	64	/* ... and once more if there is no room */
 
@@ -64,11 +56,10 @@ static __always_inline int conduit_over(const struct ks_conduit_flow *f, const s
 
 static __always_inline void conduit_count_use(__s32 by)
 {
-	__u32 zero = 0;
-	struct ks_conduit_use *use = bpf_map_lookup_elem(&conduit_use, &zero);
+	struct ks_table_use *use = table_in_use();
 
 	if (use)
-		__sync_fetch_and_add(&use->used, by);
+		table_count(&use->conduits, by);
 }
 
 /* ---- how entries go ---- */

@@ -104,6 +104,7 @@ static __always_inline struct ks_decision *plain_first(struct pkt *p, struct pla
 	struct ks_profile_rec *prof = policy_entry(&pol_profiles, p->slot, &q->profile);
 	struct ks_units_rec *units;
 	struct ks_decision *d;
+	struct ks_range *in;
 	__u32 key;
 
 	if (!prof || (prof->flags & KS_PROFILE_UNITS && !plain_unit(p, q->unit)))
@@ -119,8 +120,12 @@ static __always_inline struct ks_decision *plain_first(struct pkt *p, struct pla
 	d = policy_entry(&pol_modbus, p->slot, &key);
 	if (!d || d->kind != KS_K_SLICE)
 		return d;
-	*r = range_find(p->slot, d, q->lo);
-	return *r ? &(*r)->d : NULL;
+	in = range_find(p->slot, d, q->lo);
+	if (!in)
+		return NULL;
+	KEEP_APART(in); /* the check and the offset */
+	*r = in;
+	return &in->d;
 }
 
 /* What FC 5 and 6 write, as rules about values have it. */

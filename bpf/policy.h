@@ -39,11 +39,13 @@ static __always_inline int policy_bit(const __u8 *bits, __u32 bit, __u32 bytes)
 /* 0: neither is the server an asset nor the client behind the gateway; 1: ask for records. */
 static __always_inline int policy_marked(struct pkt *p)
 {
-	struct ks_pol_marked *m = bpf_map_lookup_elem(&pol_marked, &p->slot);
+	struct ks_pol_ports *first = bpf_map_lookup_elem(&pol_ports, &p->slot);
 	const __u32 *from = (const __u32 *)p->key.k6.client, *to = (const __u32 *)p->key.k6.server;
+	const struct ks_pol_marked *m;
 
-	if (!m)
+	if (!first)
 		return 1;
+	m = &first->marked;
 	if (p->v6)
 		return policy_bit(m->assets, ks_mark(to[0] ^ to[1] ^ to[2] ^ to[3], KS_ASSET_BITS),
 				  sizeof(m->assets)) ||

@@ -15,20 +15,13 @@ struct {
 	__type(value, struct ks_pol_cfg);
 } pol_cfg SEC(".maps");
 
-/* key: policy slot, value: protocols spoken on each port. Written by apply. */
+/* key: policy slot, value: protocols spoken on each port, addresses to be asked for. Written by apply. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, KS_SLOTS);
 	__type(key, __u32);
 	__type(value, struct ks_pol_ports);
 } pol_ports SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, KS_SLOTS);
-	__type(key, __u32);
-	__type(value, struct ks_pol_marked);
-} pol_marked SEC(".maps");
 
 /*
  * key: policy slot, value: that policy's table. Written by apply before the

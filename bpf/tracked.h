@@ -255,12 +255,6 @@ struct ks_conduit_flow {
 };
 _Static_assert(sizeof(struct ks_conduit_flow) == 24, "ks_conduit_flow");
 
-/* conduit_use: ARRAY[1]. Attach writes the limit. */
-struct ks_conduit_use {
-	__u32 used;
-	__u32 max;
-};
-
 /* A flow whose timer could not be had; see `orphans` in table.h. */
 struct ks_orphan {
 	struct ks_key6 key;	/* IPv4: a struct ks_key4 in its first bytes */
@@ -285,6 +279,8 @@ struct ks_table_use {
 	__u32 rings[2];		/* Modbus, EtherNet/IP */
 	__u32 flows_max;
 	__u32 rings_max[2];
+	__u32 conduits;		/* connections through conduits */
+	__u32 conduits_max;
 	__u32 pad;
 };
 

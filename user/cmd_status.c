@@ -207,18 +207,18 @@ static json_int_t taking_over(const struct counters *c, const struct ks_pol_cfg 
 static json_t *segmentation(const struct counters *c)
 {
 	struct ks_pol_cfg *cfg = instance_policy(c->in, c->state.now.slot);
-	struct ks_conduit_use use = { 0 };
+	struct ks_table_use use = { 0 };
 	uint32_t zero = 0;
 	json_t *o;
 
-	if (!cfg || bpf_map_lookup_elem(c->in->fd[MAP_conduit_use], &zero, &use)) {
+	if (!cfg || bpf_map_lookup_elem(c->in->fd[MAP_table_use], &zero, &use)) {
 		free(cfg);
 		return json_null();
 	}
 	o = json_pack("{s:b, s:I, s:I, s:b, s:I, s:I, s:I}", "on", cfg->zoned, "zones",
 		      (json_int_t)cfg->zones, "conduits", (json_int_t)cfg->conduits, "bound_hosts",
-		      cfg->bound, "connections", (json_int_t)use.used, "limit",
-		      (json_int_t)use.max, "taking_over", taking_over(c, cfg));
+		      cfg->bound, "connections", (json_int_t)use.conduits, "limit",
+		      (json_int_t)use.conduits_max, "taking_over", taking_over(c, cfg));
 	free(cfg);
 	return o;
 }

@@ -168,13 +168,11 @@ static int set_limits(const struct instance *in, const struct policy_limits *lim
 	const struct ks_table_use use = {
 		.flows_max = limits->flows,
 		.rings_max = { limits->modbus_rings, limits->enip_rings },
+		.conduits_max = limits->conduit_flows,
 	};
-	const struct ks_conduit_use conduits = { .max = limits->conduit_flows };
 	uint32_t zero = 0;
-	int err = bpf_map_update_elem(in->fd[MAP_table_use], &zero, &use, BPF_ANY);
 
-	return err ? err : bpf_map_update_elem(in->fd[MAP_conduit_use], &zero, &conduits,
-					       BPF_ANY);
+	return bpf_map_update_elem(in->fd[MAP_table_use], &zero, &use, BPF_ANY);
 }
 
 int object_prepare(const struct instance *in, const struct table_kinds *kinds,

@@ -52,15 +52,12 @@ uint64_t entries_max(int fd)
 int occupancy_read(const struct instance *in, struct occupancy tables[OCCUPANCIES],
 		   struct client_count *clients)
 {
-	struct ks_conduit_use conduits;
 	struct ks_table_use use;
 	uint64_t conns = 0;
 	uint32_t zero = 0;
 	int err = bpf_map_lookup_elem(in->fd[MAP_table_use], &zero, &use);
 
 	*clients = (struct client_count){ 0 };
-	if (!err)
-		err = bpf_map_lookup_elem(in->fd[MAP_conduit_use], &zero, &conduits);
 	if (!err)
 		err = batch_each(in->fd[MAP_clients], sizeof(struct ks_client_key),
 				 sizeof(struct ks_client_use), count_client, clients);
@@ -74,7 +71,7 @@ int occupancy_read(const struct instance *in, struct occupancy tables[OCCUPANCIE
 		{ "flows_ipv6", use.flows[1], use.flows_max },
 		{ "modbus_rings", use.rings[0], use.rings_max[0] },
 		{ "enip_rings", use.rings[1], use.rings_max[1] },
-		{ "conduit_flows", conduits.used, conduits.max },
+		{ "conduit_flows", use.conduits, use.conduits_max },
 		{ "cip_connections", conns, entries_max(in->fd[MAP_conns]) },
 		{ "clients", clients->clients, entries_max(in->fd[MAP_clients]) },
 		{ "counted_functions", counted_pairs(in), entries_max(in->fd[MAP_requests]) },

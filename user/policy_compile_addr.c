@@ -310,7 +310,7 @@ void compile_addresses(struct compiler *k)
 	const struct policy *p = k->p;
 	struct marks m = { 0 };
 
-	k->c->marked = arena_alloc(&k->c->mem, sizeof(*k->c->marked));
+	k->c->marked = &k->c->ports->marked;
 	pool_init(&k->class_sets, &k->tmp, sizeof(uint32_t));
 	pool_put(&k->class_sets, NULL, 0);
 	collect_atoms(k, &m);

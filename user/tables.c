@@ -162,8 +162,6 @@ static int write_header(const struct instance *in, uint32_t slot, uint32_t gener
 	cfg->take_over_until = tables_take_over(cfg, before, clock_monotonic());
 	err = bpf_map_update_elem(in->fd[MAP_pol_ports], &slot, policy->ports, BPF_ANY);
 	if (!err)
-		err = bpf_map_update_elem(in->fd[MAP_pol_marked], &slot, policy->marked, BPF_ANY);
-	if (!err)
 		err = bpf_map_update_elem(in->fd[MAP_pol_cfg], &slot, cfg, BPF_ANY);
 	free(before);
 	free(cfg);

@@ -102,7 +102,6 @@ static void others(void)
 	SIZE(struct ks_conduit_flow);
 	PLACE(struct ks_conduit_flow, conduit);
 	PLACE(struct ks_conduit_flow, seen);
-	SIZE(struct ks_conduit_use);
 	SIZE(struct ks_profile_rec);
 	SIZE(struct ks_decision);
 	SIZE(struct ks_range);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * pol_marked, by which the data path lets traffic go that no record is asked for: over
+ * struct ks_pol_marked, by which the data path lets traffic go that no record is asked for: over
  * random policies it may never hide an asset, or a sender from behind the gateway.
  */
 #include <arpa/inet.h>
