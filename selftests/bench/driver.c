@@ -16,7 +16,8 @@
  *   memory                      bytes of every map, as NAME=N
  *   stays                       begins to count what stays.h says, prints what there was:
  *       STARTED STAYS CALLBACKS LONGEST RAN, then the ns of a callback: mean, p99, most
- *   stall MS                    no softirq runs on any CPU for so long
+ *   stall MS                    no softirq runs on any CPU for so long; prints how many ms
+ *       that was so on all of them
  */
 #include <errno.h>
 #include <sched.h>
@@ -270,7 +271,13 @@ static int stays(char **w)
 
 static int stall(char **w)
 {
-	return done("stall", stays_stall(number(w[1])));
+	uint32_t held = 0;
+	int err = stays_stall(number(w[1]), &held);
+
+	if (err)
+		return fail("stall", err);
+	printf("%u\n", held);
+	return 0;
 }
 
 static const struct {

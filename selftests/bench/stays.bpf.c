@@ -99,7 +99,7 @@ int expired(struct bpf_raw_tracepoint_args *ctx)
 }
 
 const volatile __u32 turns = 1 << 20;
-__u64 until;
+__u64 until, held_from[STAYS_CPUS];
 
 static long turn(__u32 i, void *arg)
 {
@@ -121,6 +121,7 @@ SEC("xdp")
 int stall(struct xdp_md *ctx)
 {
 	(void)ctx;
+	held_from[bpf_get_smp_processor_id() % STAYS_CPUS] = bpf_ktime_get_ns();
 	bpf_loop(turns, turns_of, NULL, 0);
 	return XDP_PASS;
 }

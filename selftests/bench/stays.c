@@ -72,7 +72,17 @@ static void *stall_cpu(void *arg)
 	return NULL;
 }
 
-int stays_stall(uint32_t ms)
+static uint32_t held_ms(long cpus)
+{
+	uint64_t from = 0;
+
+	for (long i = 0; i < cpus; i++)
+		if (bpf->bss->held_from[i] > from)
+			from = bpf->bss->held_from[i];
+	return from < bpf->bss->until ? (uint32_t)((bpf->bss->until - from) / 1000000) : 0;
+}
+
+int stays_stall(uint32_t ms, uint32_t *held)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	pthread_t thread[STAYS_CPUS];
@@ -90,5 +100,6 @@ int stays_stall(uint32_t ms)
 	}
 	while (n)
 		pthread_join(thread[--n], NULL);
+	*held = held_ms(cpus);
 	return err;
 }

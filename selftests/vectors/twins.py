@@ -65,10 +65,15 @@ def scenarios():
         cuts = sorted(rng.randrange(len(many)) for _ in range(3))
         yield (f"mix-{i}", SERVERS[i % 2], rng.choice((0xfffffff0, rng.getrandbits(32))),
                [b"".join(many[a:b])[:1448] for a, b in zip([0, *cuts], [*cuts, len(many)]) if a != b])
+    for coil in (PLAIN[8] + OTHER[14], PLAIN[8] + PLAIN[9] + OTHER[14], PLAIN[12] + PLAIN[13]):
+        yield "any-coil", "10.2.0.8", 1000, [coil, PLAIN[8] * 2]
     for i in range(RUNS_OF_ONE):  # around the end of the ring, and more runs than are kept
         few, start = [PLAIN[0], PLAIN[1 + i]], 4096 - 700 + 111 * i
         yield f"row-{i}", SERVERS[0], start, [few[0] * 60, b"".join(few * 40)[:1440], few[0] * 120]
         yield f"end-{i}", SERVERS[0], 4096 - 6 - i, [PLAIN[10], PLAIN[0] * 2]
+    for i in range(1, 7):  # what follows on it is read through the mirror when both are sent again
+        few = [PLAIN[0] + wire.write_many(100, 1), PLAIN[0] + PLAIN[1]]
+        yield f"mirror-{i}", SERVERS[0], 4096 + i - len(few[0]) - 1, few
     yield "flood", SERVERS[0], 1000, [renamed(REFUSED[0], i) for i in range(40)]
 
 
