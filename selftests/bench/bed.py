@@ -246,6 +246,10 @@ class Bed:
     def _run(self, row, subject, frame, reason, repeat):
         if subject != "keyswitch":
             return self.run(subject, frame, repeat, step=0)[0]
+        if row.turns:
+            ns, _, moved = self.run("keyswitch", frame, repeat)
+            self.check(moved, {reason: repeat // 2, "reply": repeat // 2})
+            return ns
         back = len(row.requests[0]) if row.back else 0
         return self.expect(frame, reason, repeat=repeat, back=back, step=row.step(frame),
                            events=repeat if row.events else None)

@@ -46,10 +46,10 @@ struct {
 	__type(value, __u64);
 } order SEC(".maps");
 
-/* key: lane, value: the program to be measured */
+/* key: lane, value: the program to be measured; behind them those of the server's laps */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, BENCH_LANES);
+	__uint(max_entries, 2 * BENCH_LANES);
 	__type(key, __u32);
 	__type(value, __u32);
 } subject SEC(".maps");
@@ -116,6 +116,11 @@ static __always_inline void pace_l4(struct tcp_bytes *th, struct bench_run *r,
 	th->ports[!r->from_client] = f->cport;
 	th->seq = bpf_htonl((r->from_client ? f->c_seq : f->s_seq) + r->ahead - r->back);
 	th->ack = bpf_htonl(r->from_client ? f->s_seq : f->c_seq);
+	if (r->turns) {
+		th->ports[!!r->from_client] = r->sport;
+		th->ack = bpf_htonl(r->from_client ? f->s_seq + r->ahead :
+						     f->c_seq + r->ahead + r->step);
+	}
 	th->window = r->window;
 	sum = add32(add32(add32(sum, f->cport), th->seq), th->ack);
 	th->sum = fold(sum);
@@ -137,7 +142,16 @@ static __always_inline void pace_on(struct bench_run *r)
 	if (++r->next < r->flows)
 		return;
 	r->next = 0;
-	r->ahead += r->step;
+	if (!r->turns || !r->from_client)
+		r->ahead += r->step;
+	r->from_client ^= r->turns;
+}
+
+/* Addresses of `size` bytes each, from the source's on. */
+static __always_inline void pace_server(void *at, const struct bench_run *r, __u32 size)
+{
+	if (r->turns)
+		__builtin_memcpy(r->from_client ? at + size : at, r->server, size);
 }
 
 static __always_inline int pace4(struct xdp_md *ctx, struct bench_run *r, struct bench_flow *f,
@@ -154,6 +168,7 @@ static __always_inline int pace4(struct xdp_md *ctx, struct bench_run *r, struct
 		__builtin_memcpy(data + ETH_BYTES + 12, &a, 4);
 	else
 		__builtin_memcpy(data + ETH_BYTES + 16, &a, 4);
+	pace_server(data + ETH_BYTES + 12, r, 4);
 	sum = pace_payload(data, end, r, id, add32(r->base, a));
 	pace_l4(th, r, f, sum);
 	return 0;
@@ -176,14 +191,19 @@ static __always_inline int pace6(struct xdp_md *ctx, struct bench_run *r, struct
 			__builtin_memcpy(data + ETH_BYTES + 24 + i, &a, 4);
 		sum = add32(sum, a);
 	}
+	pace_server(data + ETH_BYTES + 8, r, 16);
 	pace_l4(th, r, f, pace_payload(data, end, r, id, sum));
 	return 0;
 }
 
 /* The lane's own entry: with a constant index the JIT makes a jump of it. */
-static __always_inline void pace_go(struct xdp_md *ctx, __u32 lane)
+static __always_inline void pace_go(struct xdp_md *ctx, __u32 lane, int answer)
 {
-	if (lane)
+	if (answer && lane)
+		bpf_tail_call(ctx, &subject, BENCH_LANES + 1);
+	else if (answer)
+		bpf_tail_call(ctx, &subject, BENCH_LANES);
+	else if (lane)
 		bpf_tail_call(ctx, &subject, 1);
 	else
 		bpf_tail_call(ctx, &subject, 0);
@@ -196,16 +216,18 @@ int pace(struct xdp_md *ctx)
 	__u32 lane = !bpf_get_smp_processor_id(), id = 0;
 	struct bench_run *r = bpf_map_lookup_elem(&run, &lane);
 	struct bench_flow *f;
+	int answer;
 
 	if (!r)
 		return XDP_ABORTED;
+	answer = r->turns && !r->from_client;
 	if (!r->raw) {
 		f = pace_next(r, &id);
 		if (!f || (r->v6 ? pace6(ctx, r, f, id) : pace4(ctx, r, f, id)))
 			return XDP_ABORTED;
 		pace_on(r);
 	}
-	pace_go(ctx, lane);
+	pace_go(ctx, lane, answer);
 	return XDP_ABORTED;
 }
 

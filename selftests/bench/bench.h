@@ -42,7 +42,10 @@ struct bench_run {
 	__u8 from_client;
 	__u8 udp;
 	__u8 raw;		/* 1: the frame as it is, no connection's */
-	__u8 pad[23];
+	__u8 turns;		/* 1: every other lap is the server's, answering with the same bytes */
+	__u16 sport;		/* wire order; turns alone, as the next one */
+	__u8 server[16];	/* as in struct bench_flow */
+	__u8 pad[4];
 };
 _Static_assert(sizeof(struct bench_run) == 64, "a cache line for each lane");
 

@@ -10,7 +10,8 @@
  *   use LANE FIRST N SEED       those from FIRST on, in random order
  *   arm LANE PROGRAM ROLE AT COUNT STEP BACK BASE NUMBER STAMP FLAGS FRAME
  *       PROGRAM: keyswitch noop floor; ROLE: c s; AT, COUNT: positions of the order;
- *       FLAGS: r = the frame as it is, u = UDP, w = the stamp is wide, - = none
+ *       FLAGS: r = the frame as it is, u = UDP, w = the stamp is wide, t = the server
+ *       answers every other lap, - = none
  *   go MASK REPEAT REPEAT       of lanes 0 and 1; prints ns a packet of each, how many
  *       events were sent, and every counter that moved, as REASON/ACTION=N
  *   memory                      bytes of every map, as NAME=N
@@ -176,6 +177,7 @@ static int arm(char **w)
 {
 	struct lane_frame f = {
 		.at = number(w[4]), .hex = w[12], .program = program(w[2], w[3][0]),
+		.answer = program(w[2], 's'),
 		.run = {
 			.flows = number(w[5]), .step = number(w[6]), .back = number(w[7]),
 			.base = number(w[8]), .number = (uint8_t)number(w[9]),
@@ -187,6 +189,7 @@ static int arm(char **w)
 	f.run.raw = !!strchr(w[11], 'r');
 	f.run.udp = !!strchr(w[11], 'u');
 	f.run.wide = !!strchr(w[11], 'w');
+	f.run.turns = !!strchr(w[11], 't');
 	err = f.program < 0 ? f.program : lanes_arm(number(w[1]), &f);
 	return err ? fail("arm", err) : 0;
 }

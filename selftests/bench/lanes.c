@@ -18,7 +18,7 @@
 
 struct lane {
 	uint8_t frame[LANE_FRAME];
-	int len, program, err;
+	int len, program, answer, err;
 	uint32_t repeat, ns;
 	pthread_barrier_t *start;
 };
@@ -139,6 +139,20 @@ int lanes_use(uint32_t lane, uint32_t first, uint32_t n, uint32_t seed)
 
 /* ---- runs ---- */
 
+static int subjects(uint32_t lane, const struct lane_frame *f)
+{
+	struct lane *lp = &l.lane[lane];
+	uint32_t other = BENCH_LANES + lane;
+	int fd = bpf_map__fd(l.bpf->maps.subject), err;
+
+	if (f->program == lp->program && f->answer == lp->answer)
+		return 0;
+	lp->program = f->program;
+	lp->answer = f->answer;
+	err = bpf_map_update_elem(fd, &lane, &lp->program, BPF_ANY);
+	return err ? err : bpf_map_update_elem(fd, &other, &lp->answer, BPF_ANY);
+}
+
 int lanes_arm(uint32_t lane, const struct lane_frame *f)
 {
 	struct lane *lp = &l.lane[lane];
@@ -154,18 +168,25 @@ int lanes_arm(uint32_t lane, const struct lane_frame *f)
 	l.run[lane].stamped = stamped;
 	l.run[lane].first = lane * BENCH_FLOWS + f->at;
 	memcpy(&l.run[lane].window, lp->frame + l4 + 14, 2);
-	if (f->program == lp->program)
-		return 0;
-	lp->program = f->program;
-	return bpf_map_update_elem(bpf_map__fd(l.bpf->maps.subject), &lane, &lp->program, BPF_ANY);
+	l.run[lane].sport = lp->frame[l4 + 2] | lp->frame[l4 + 3] << 8;
+	memcpy(l.run[lane].server, lp->frame + (f->run.v6 ? l4 - 16 : l4 - 4), f->run.v6 ? 16 : 4);
+	return subjects(lane, f);
+}
+
+static void forget(uint32_t lane)
+{
+	uint32_t other = BENCH_LANES + lane;
+
+	bpf_map_delete_elem(bpf_map__fd(l.bpf->maps.subject), &lane);
+	bpf_map_delete_elem(bpf_map__fd(l.bpf->maps.subject), &other);
 }
 
 void lanes_forget(void)
 {
 	for (uint32_t i = 0; i < BENCH_LANES; i++) {
 		if (l.lane[i].program > 0)
-			bpf_map_delete_elem(bpf_map__fd(l.bpf->maps.subject), &i);
-		l.lane[i].program = 0;
+			forget(i);
+		l.lane[i].program = l.lane[i].answer = 0;
 	}
 }
 
@@ -198,9 +219,9 @@ static void move_on(uint32_t lane)
 	for (uint32_t i = 0; i < r->flows; i++) {
 		struct bench_flow *f = &l.flows[l.order[r->first + i]];
 
-		if (r->from_client)
+		if (r->from_client || r->turns)
 			f->c_seq += r->ahead;
-		else
+		if (!r->from_client || r->turns)
 			f->s_seq += r->ahead;
 	}
 	r->ahead = 0;

@@ -31,6 +31,7 @@ struct lane_frame {
 	uint32_t at;
 	const char *hex;
 	int program;
+	int answer;	/* `run.turns`: the program of the server's laps */
 };
 
 int lanes_arm(uint32_t lane, const struct lane_frame *f);

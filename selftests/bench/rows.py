@@ -15,20 +15,21 @@ class Row:
     session: payload pairs (client, server) that open what the requests need.
     stamp, number: payload offsets of the transaction id and of the connection id.
     least, most: connections. packets: of a timed run. events: each packet sends one.
+    turns: in every other lap the server answers, with the same bytes.
     """
 
     def __init__(self, name, reason, requests, *, port=MODBUS, policy="plain", session=(),
                  number=None, stamp=None, moves=True, floor=False, role="c", least=1,
                  most=16000, each=64, back=False, raw=None, again=None, udp=False, packets=None,
-                 events=False):
+                 events=False, turns=False):
         self.name, self.reason, self.requests, self.port = name, reason, requests, port
         self.policy, self.session, self.number, self.stamp = policy, session, number, stamp
         self.moves, self.floor, self.role, self.back, self.raw = moves, floor, role, back, raw
         self.least, self.most, self.each, self.again, self.udp = least, most, each, again, udp
-        self.packets, self.events = packets, events
+        self.packets, self.events, self.turns = packets, events, turns
         if raw:
             self.most = 1  # no connection's
-        self.acked = role == "c" and moves and not back and not udp
+        self.acked = role == "c" and moves and not (back or udp or turns)
 
     def needs(self, version):
         """Rows that need the same run on the same connections."""
@@ -37,14 +38,18 @@ class Row:
     def frame(self, version, payload):
         if self.udp:
             return frames.Datagram(version, IO, payload, self.number, self.stamp)
-        return frames.Frame(version, self.role, self.port, ACK | PSH, payload, number=self.number,
-                            stamp=self.stamp)
+        frame = frames.Frame(version, self.role, self.port, ACK | PSH, payload, number=self.number,
+                             stamp=self.stamp)
+        frame.flags = "t" if self.turns else "-"
+        return frame
 
     def step(self, frame):
         return 0 if self.back or not self.moves else frame.step
 
     def room(self, wanted):
         """How often each connection sends before the server acknowledges: as wanted, if it may."""
+        if self.turns:
+            return wanted + wanted % 2
         if self.again or not self.acked:
             return self.again or wanted
         size = sum(len(payload) for payload in self.requests)
@@ -102,6 +107,8 @@ ROWS = [
         raw=lambda v: frames.tcp(v, "c", 8080, b"x" * 12)),
     Row("server reply", "reply", (wire.reply(20),), role="s", stamp=0, floor=True),
     modbus("Modbus read", "ok", READ, floor=True),
+    modbus("Modbus read and its reply", "ok", READ, turns=True),
+    modbus("Modbus write single and its reply", "ok", WRITE, turns=True),
     modbus("Modbus read, 1,000 rules", "ok", READ, policy="rules1000"),
     modbus("Modbus read, 10,000 rules", "ok", READ, policy="rules10000"),
     modbus("Modbus write single", "ok", WRITE, floor=True),
