@@ -72,12 +72,13 @@ static __always_inline int enip_plain_copy(struct xdp_md *ctx, struct ks_work *w
 static __always_inline int enip_plain_checksum(struct ks_work *w, const struct ks_enip_ring *copy)
 {
 	const struct tcp_hdr *th = (const struct tcp_hdr *)copy->bytes;
-	__u32 i, j, n = w->enip_plain.at + w->pkt.len;
-	__u64 sum = sum_pseudo(&w->pkt, n), v;
+	__u32 j, n = w->enip_plain.at + w->pkt.len;
+	__u64 sum = sum_pseudo(&w->pkt, n), i, v;
 
 	if (th->csum == sum_fold(sum))
 		return 1;
 	for (i = 0; i < ENIP_PLAIN_COPY; i += 32) {
+		COUNT_UP(i);
 		if (i >= n)
 			break;
 		for (j = 0; j < 32; j += 8) {
@@ -130,14 +131,19 @@ static __always_inline int enip_plain_request(struct ks_work *w, struct ks_enip_
 
 static __always_inline int enip_plain_allowed(struct ks_work *w, struct ks_enip_ring *copy)
 {
-	__u32 i, requests = judge_envelope(copy, w->enip_plain.at, w->pkt.len);
+	__u32 requests = judge_envelope(copy, w->enip_plain.at, w->pkt.len);
+	__u64 i;
 
 	w->n_allowed = 0;
 	if (!requests || requests > ENIP_PLAIN_REQUESTS)
 		return 0;
-	for (i = 0; i < ENIP_PLAIN_REQUESTS && i < requests; i++)
+	for (i = 0; i < ENIP_PLAIN_REQUESTS; i++) {
+		COUNT_UP(i);
+		if (i >= requests)
+			break;
 		if (!enip_plain_request(w, copy, i))
 			return 0;
+	}
 	return 1;
 }
 
@@ -165,9 +171,10 @@ static __always_inline int enip_plain_at_rest(const struct ks_flow *f, const str
 /* Into the ring, eight bytes at once and so up to seven more: there is room for them. */
 static __always_inline void enip_plain_keep(__u8 *to, const __u8 *from, __u32 n)
 {
-	__u32 i;
+	__u64 i;
 
 	for (i = 0; i < ENIP_PLAIN_MAX; i += 8) {
+		COUNT_UP(i);
 		if (i >= n)
 			break;
 		store_u64(to + i, load_u64(from + i));
@@ -220,7 +227,8 @@ KS_GLOBAL int enip_plain_count(void)
 	struct ks_misc_count *m;
 	struct allowed *a;
 	struct pkt *p;
-	__u32 i, hit;
+	__u32 hit;
+	__u64 i;
 
 	if (!w)
 		return 0;
@@ -230,6 +238,7 @@ KS_GLOBAL int enip_plain_count(void)
 	key.proto = KS_ENIP;
 	key.numbering = p->numbering;
 	for (i = 0; i < KS_ALLOWED_MAX; i++) {
+		COUNT_UP(i);
 		if (i >= w->n_allowed)
 			break;
 		a = &w->allowed[i];

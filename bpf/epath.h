@@ -210,12 +210,14 @@ static __always_inline int epath_has_control(__u64 x, __u32 n)
 static __always_inline int epath_put_words(struct epath_ctx *c, __u32 off, __u32 n)
 {
 	__u64 at = c->leaf->tag_len;
-	__u32 i, control = 0;
+	__u32 control = 0;
+	__u64 i;
 
 	if (at + ((n + 7) & ~7u) > KS_TAG_MAX)
 		return 0;
 	BOUND_OFFSET(at, KS_TAG_MAX);
 	for (i = 0; i < KS_TAG_MAX; i += 8) {
+		COUNT_UP(i);
 		if (i >= n)
 			break;
 		control |= epath_has_control(view_text(&c->v, off + i, n - i < 8 ? n - i : 8,
@@ -224,6 +226,7 @@ static __always_inline int epath_put_words(struct epath_ctx *c, __u32 off, __u32
 	if (control)
 		return 0;
 	for (i = 0; i < KS_TAG_MAX; i += 8) {
+		COUNT_UP(i);
 		if (i >= n)
 			break;
 		store_u64(c->leaf->tag + at + i, view_text(&c->v, off + i, n - i < 8 ? n - i : 8,

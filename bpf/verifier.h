@@ -119,6 +119,13 @@ static __always_inline void clear_words(void *at, __u32 size)
  */
 #define KEEP_APART(v) asm volatile("" : "+r"(v))
 
+/*
+ * In a loop that ends at a constant or, before it, at a number that is not known: keeps
+ * clang 22 from counting down from the smaller of the two, of which the verifier cannot
+ * see that it ends ("too complex"). Test: kernels/load, -mcpu=v2.
+ */
+#define COUNT_UP(i) asm volatile("" : "+r"(i))
+
 #define ks_loop(n, cb, ctx) bpf_loop(n, cb, ctx, 0)
 
 /*
@@ -134,6 +141,7 @@ static __always_inline void clear_words(void *at, __u32 size)
 #define BOUND_OFFSET(v, max) ((void)0)
 #define BOUND1(v, max) ((void)0)
 #define KEEP_APART(v) ((void)0)
+#define COUNT_UP(i) ((void)0)
 #define FORGET_VALUES() ((void)0)
 
 static inline long ks_loop(__u32 n, long (*cb)(__u64 i, void *ctx), void *ctx)
