@@ -13,6 +13,7 @@
 #include "verifier.h"
 #include "cip.h"
 #include "enip.h"
+#include "plain_walk.h"
 
 #define KS_GO (-1) /* stage result: go on; anything >= 0 is an enum ks_reason */
 
@@ -197,27 +198,6 @@ struct shadow_kept {
 	__u32 slot, profile, rule, alert, value_at, value;
 	__u16 asset;
 	__u8 proto, how, value_type;
-};
-
-#define KS_PLAIN_RUNS	64	/* power of two */
-#define KS_PLAIN_NONE	(~0ull)	/* like no header */
-
-/* Requests of one function that one rule allows, one behind the other in a segment. */
-struct ks_plain_run {
-	__u32 rule;
-	__u16 function;
-	__u16 n;
-};
-
-/* How far the look at a segment of plain requests has come (plain_many.h). */
-struct ks_plain_walk {
-	__u32 off;		/* of the next one in the payload */
-	__u32 profile;
-	__u32 known;		/* unit and function that `rule` allows, whatever the elements */
-	__u32 rule;		/* that allows the last one that was asked about */
-	__u32 runs;
-	__u64 same;		/* header of the last one, if one like it needs no look, see plain_head() */
-	struct ks_plain_run run[KS_PLAIN_RUNS];
 };
 
 /* A sum being made of bytes in `seg`. */
