@@ -6,6 +6,8 @@
 #ifndef KEYSWITCH_WORK_H
 #define KEYSWITCH_WORK_H
 
+#include "plain_walk.h"
+
 /* The walk over TCP options; all but size begin as 0. */
 struct ks_option_walk {
 	__u32 pos;
@@ -67,27 +69,6 @@ struct shadow_kept {
 	__u32 slot, profile, rule, alert, value_at, value;
 	__u16 asset;
 	__u8 proto, how, value_type;
-};
-
-#define KS_PLAIN_RUNS	64	/* power of two */
-#define KS_PLAIN_NONE	(~0ull)	/* like no header */
-
-/* Requests of one function that one rule allows, one behind the other in a segment. */
-struct ks_plain_run {
-	__u32 rule;
-	__u16 function;
-	__u16 n;
-};
-
-/* How far the look at a segment of plain requests has come (plain_many.h). */
-struct ks_plain_walk {
-	__u32 off;		/* of the next one in the payload */
-	__u32 profile;
-	__u32 known;		/* unit and function that `rule` allows, whatever the elements */
-	__u32 rule;		/* that allows the last one that was asked about */
-	__u32 runs;
-	__u64 same;		/* header of the last one, if one like it needs no look, see plain_head() */
-	struct ks_plain_run run[KS_PLAIN_RUNS];
 };
 
 /* Of a plain segment and its flow, read before the lock (enip_plain.h). */
