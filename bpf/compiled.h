@@ -25,9 +25,9 @@
  *   pair    pol_pairs{class, asset} -> profile; miss: pol_assets[asset].profile
  *  Modbus request
  *   unit    pol_profiles[profile]: units != 0 ? pol_units[units].row[unit] : mb_row
- *   fc      pol_modbus[row * 128 + fc] -> decision; kind KS_SLICE: pol_nodes say in which
- *           of pol_ranges the element is (struct ks_node): the first of the address span
- *           where the function has one, else the sub-function (FC 8, 43, 90).
+ *   fc      pol_modbus[row * 128 + fc] -> decision; kind KS_SLICE: the element is
+ *           looked up in pol_ranges (struct ks_node): the first of the address span where
+ *           the function has one, else the sub-function (FC 8, 43, 90).
  *           FC 23: FC 3 over its read span and FC 16 over its write span.
  *   value   a range of kind KS_K_VALUES: pol_values[first], and there the decision over
  *           what is written, see struct ks_values
@@ -73,7 +73,7 @@ enum ks_decision_kind { KS_K_DENY = 0, KS_K_ALLOW = 1, KS_K_SLICE = 2, KS_K_VALU
 
 struct ks_decision {
 	__u32 rule;		/* deciding rule (kinds deny, allow) */
-	__u32 first;		/* slice: index into pol_nodes; values: into pol_values */
+	__u32 first;		/* slice: its nodes in pol_ranges; values: into pol_values */
 	__u32 start;		/* slice: first element of bucket 0 */
 	__u32 alert;		/* kinds deny, allow: first alert rule that marks it, 0 = none */
 	__u8 kind;
@@ -95,7 +95,7 @@ _Static_assert(sizeof(struct ks_decision) == 20, "ks_decision");
 #define KS_NODE_INNER	0x80000000u
 
 struct ks_node {
-	__u32 first;		/* index into pol_ranges; with KS_NODE_INNER into pol_nodes */
+	__u32 first;		/* index of the first child, a range; with KS_NODE_INNER a node */
 	__u32 end[KS_NODE_ENDS]; /* last element of first, first + 1, ...; unused 0xffffffff */
 };
 _Static_assert(sizeof(struct ks_node) == 32, "ks_node");
@@ -124,7 +124,7 @@ struct ks_range {
 	__u32 refused_rule;	/* kind allow: rule of the first refused element after it */
 	struct ks_decision d;	/* kind slice only one level deep (CIP attribute) */
 };
-_Static_assert(sizeof(struct ks_range) == 32, "ks_range");
+_Static_assert(sizeof(struct ks_range) == sizeof(struct ks_node), "both in pol_ranges");
 
 /* What the values of a rule are numbers of; of a coil 0 and 1. */
 enum ks_value_type {

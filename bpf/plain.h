@@ -123,7 +123,7 @@ static __always_inline struct ks_decision *plain_first(struct pkt *p, struct pla
 	in = range_find(p->slot, d, q->lo);
 	if (!in)
 		return NULL;
-	KEEP_APART(in); /* the check and the offset */
+	CHECKED(in);
 	*r = in;
 	return &in->d;
 }

@@ -51,8 +51,8 @@ POLICY_TABLE(pol_assets, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_a
 POLICY_TABLE(pol_profiles, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_profile_rec);
 POLICY_TABLE(pol_units, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_units_rec);
 POLICY_TABLE(pol_modbus, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_decision);
+/* and struct ks_node: a program may use no more than 64 maps */
 POLICY_TABLE(pol_ranges, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_range);
-POLICY_TABLE(pol_nodes, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_node);
 POLICY_TABLE(pol_classes, BPF_MAP_TYPE_HASH, 0, __u32, __u32);
 POLICY_TABLE(pol_leaves, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_leaf_class);
 POLICY_TABLE(pol_cip, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_decision);
@@ -84,19 +84,24 @@ static __always_inline void *policy_entry(void *table, __u32 slot, const void *k
 static __always_inline struct ks_range *range_find(__u32 slot, const struct ks_decision *d,
 						   __u32 element)
 {
-	void *nodes = bpf_map_lookup_elem(&pol_nodes, &slot);
+	void *ranges = bpf_map_lookup_elem(&pol_ranges, &slot);
 	__u32 at = d->first + ks_bucket(d, element), inner = KS_NODE_INNER;
+	struct ks_range *r;
 	struct ks_node *n;
 	int i;
 
-	for (i = 0; i < KS_NODE_LEVELS && nodes && inner; i++) {
-		n = bpf_map_lookup_elem(nodes, &at);
+	for (i = 0; i < KS_NODE_LEVELS && ranges && inner; i++) {
+		n = bpf_map_lookup_elem(ranges, &at);
 		if (!n)
 			return NULL;
 		at = ks_child(n, element);
 		inner = n->first & KS_NODE_INNER;
 	}
-	return inner ? NULL : policy_entry(&pol_ranges, slot, &at);
+	r = inner ? NULL : bpf_map_lookup_elem(ranges, &at);
+	if (!r)
+		return NULL;
+	CHECKED(r);
+	return r;
 }
 
 #endif

@@ -114,8 +114,7 @@ static __always_inline void clear_words(void *at, __u32 size)
 /*
  * After one of two look-ups that differ in their map alone: without it clang makes them one
  * call with the map in a register, which the kernel can neither inline nor call directly.
- * Costs 10 ns then. The same between the check of a pointer and an offset from it, which
- * clang adds first and the verifier refuses. Test: kernels/load.
+ * Costs 10 ns then.
  */
 #define KEEP_APART(v) asm volatile("" : "+r"(v))
 
@@ -125,6 +124,12 @@ static __always_inline void clear_words(void *at, __u32 size)
  * see that it ends ("too complex"). Test: kernels/load, -mcpu=v2.
  */
 #define COUNT_UP(i) asm volatile("" : "+r"(i))
+
+/*
+ * Behind a NULL check of p: no arithmetic with it before. Without it clang 14 computes
+ * &r->member first and checks then, which every verifier refuses. Test: kernels/load.
+ */
+#define CHECKED(p) asm volatile("" : "+r"(p))
 
 #define ks_loop(n, cb, ctx) bpf_loop(n, cb, ctx, 0)
 
@@ -143,6 +148,7 @@ static __always_inline void clear_words(void *at, __u32 size)
 #define KEEP_APART(v) ((void)0)
 #define COUNT_UP(i) ((void)0)
 #define FORGET_VALUES() ((void)0)
+#define CHECKED(p) ((void)0)
 
 static inline long ks_loop(__u32 n, long (*cb)(__u64 i, void *ctx), void *ctx)
 {

@@ -24,7 +24,7 @@
 /* Those of them that hold one inner map per policy slot. */
 #define KS_TABLE_LIST(M) \
 	M(pol_addrs) M(pol_prefixes) M(pol_pairs) M(pol_assets) M(pol_profiles) \
-	M(pol_units) M(pol_modbus) M(pol_ranges) M(pol_nodes) M(pol_leaves) M(pol_cip) \
+	M(pol_units) M(pol_modbus) M(pol_ranges) M(pol_leaves) M(pol_cip) \
 	M(pol_classes) M(pol_tags) M(pol_routes) M(pol_route_rows) M(pol_bindings) M(pol_conduits) M(pol_rules) \
 	M(pol_names) M(pol_hits) M(pol_conduit_hits) M(pol_values) M(pol_buckets)
 

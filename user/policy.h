@@ -330,10 +330,8 @@ struct compiled_policy {
 	size_t n_units;
 	struct ks_decision *modbus;	/* pol_modbus, 128 entries a row */
 	size_t n_modbus_rows;
-	struct ks_range *ranges;	/* pol_ranges */
+	struct ks_range *ranges;	/* pol_ranges, nodes among them */
 	size_t n_ranges;
-	struct ks_node *nodes;		/* pol_nodes */
-	size_t n_nodes;
 	struct ks_values *values;	/* pol_values */
 	size_t n_values;
 	size_t n_buckets;		/* pol_buckets, empty */
@@ -366,14 +364,17 @@ struct compiled_policy {
 };
 
 /* Index into ranges of the one that holds the element, as the data path finds it. */
-static inline uint32_t slice_find(const struct ks_node *nodes, const struct ks_decision *d,
+static inline uint32_t slice_find(const struct ks_range *ranges, const struct ks_decision *d,
 				  uint32_t element)
 {
-	const struct ks_node *n = &nodes[d->first + ks_bucket(d, element)];
+	uint32_t at = d->first + ks_bucket(d, element);
+	const struct ks_node *n;
 
-	while (n->first & KS_NODE_INNER)
-		n = &nodes[ks_child(n, element)];
-	return ks_child(n, element);
+	do {
+		n = (const void *)&ranges[at];
+		at = ks_child(n, element);
+	} while (n->first & KS_NODE_INNER);
+	return at;
 }
 
 /*

@@ -189,7 +189,6 @@ static void take_pools(struct compiler *k)
 	c->n_modbus_rows = k->modbus_rows.n;
 	c->ranges = (void *)k->ranges.data;
 	c->n_ranges = k->ranges.used;
-	c->n_nodes = k->n_nodes;
 	c->values = (void *)k->values.data;
 	c->n_values = k->values.used;
 	c->route_rows = (void *)k->route_rows.data;

@@ -17,7 +17,7 @@
 /* Table sizes that the loader accepts; a policy beyond them is refused by name. */
 #define POLICY_PAIRS_MAX	(1u << 20)
 #define POLICY_ROWS_MAX	(1u << 15)
-#define POLICY_RANGES_MAX	(1u << 22)
+#define POLICY_RANGES_MAX	(7u << 20)	/* with the nodes over them */
 #define POLICY_CELLS_MAX	(1u << 22)	/* cip rows times leaf classes */
 #define POLICY_LEAVES_MAX	4096u
 #define POLICY_CLASSES_MAX	4096u
@@ -88,9 +88,9 @@ struct compiler {
 	unsigned int depth;	/* of compile_slice(): 1 = over values */
 	struct stretches over_values;
 	struct pool values;
-	size_t n_nodes, cap_nodes; /* of c->nodes */
 	struct ks_decision *slices; /* those that are made, by their entry in ranges */
 	size_t n_slices, cap_slices;
+	struct scratch node_room;
 
 	/* addr: */
 	struct pool class_sets;	/* entry = client class, elements = atoms; entry 0 empty */

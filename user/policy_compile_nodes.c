@@ -12,7 +12,7 @@
 /* The ranges of one slice, of which range i ends before range i + 1 begins. */
 struct indexed {
 	struct compiler *k;
-	const struct ks_range *range;	/* they may not move: no pool_put() meanwhile */
+	const struct ks_range *range;	/* not in the pool: there they may move */
 	uint32_t n;
 	uint32_t first;			/* index of the first one in pol_ranges */
 };
@@ -22,42 +22,38 @@ static uint32_t range_end(const struct indexed *x, uint32_t i)
 	return x->range[i + 1].lo - 1;
 }
 
-static uint32_t add_nodes(struct compiler *k, uint32_t n)
+static uint32_t put_nodes(const struct indexed *x, const struct ks_node *node, uint32_t n)
 {
-	uint32_t at = (uint32_t)k->n_nodes;
+	uint32_t entry = pool_put(&x->k->ranges, node, n);
 
-	for (k->n_nodes += n; k->cap_nodes < k->n_nodes;)
-		k->c->nodes = make_room(&k->c->mem, k->c->nodes, &k->cap_nodes, k->cap_nodes,
-					sizeof(*k->c->nodes));
-	return at;
+	return x->k->ranges.entry[entry].first;
 }
 
-/* Node `at` over n ranges from `from` on, and what it needs below it. */
-static void fill_node(const struct indexed *x, uint32_t at, uint32_t from, uint32_t n)
+/* The node over n ranges from `from` on, after what it needs below it. */
+static struct ks_node make_node(const struct indexed *x, uint32_t from, uint32_t n)
 {
-	uint32_t each = 1, children, child = x->first + from;
-	struct ks_node node;
+	struct ks_node node, child[FANOUT];
+	uint32_t each = 1, children;
 
 	while (each * FANOUT < n)
 		each *= FANOUT;
 	children = (n + each - 1) / each;
-	if (each > 1)
-		child = add_nodes(x->k, children);
 	memset(&node, 0xff, sizeof(node));
-	node.first = each > 1 ? child | KS_NODE_INNER : child;
 	for (uint32_t i = 0; i + 1 < children; i++)
 		node.end[i] = range_end(x, from + (i + 1) * each - 1);
-	x->k->c->nodes[at] = node;
 	for (uint32_t i = 0; each > 1 && i < children; i++)
-		fill_node(x, child + i, from + i * each, i + 1 < children ? each : n - i * each);
+		child[i] = make_node(x, from + i * each, i + 1 < children ? each : n - i * each);
+	node.first = each > 1 ? put_nodes(x, child, children) | KS_NODE_INNER : x->first + from;
+	return node;
 }
 
 /*
  * Goes over the buckets of d, each from the range that holds its first element to the one
- * that holds its last, and fills their nodes if asked to. Returns how many levels too many
+ * that holds its last, and makes their nodes if there is room for them. Returns how many levels too many
  * all ranges are away together.
  */
-static uint64_t each_bucket(const struct indexed *x, const struct ks_decision *d, bool fill)
+static uint64_t each_bucket(const struct indexed *x, const struct ks_decision *d,
+			    struct ks_node *node)
 {
 	uint32_t from = 0, to, n = 1u << d->bits;
 	uint64_t far = 0, hi;
@@ -68,8 +64,8 @@ static uint64_t each_bucket(const struct indexed *x, const struct ks_decision *d
 			to++;
 		for (uint64_t reach = FANOUT; reach < to - from + 1; reach *= FANOUT)
 			far += to - from + 1;
-		if (fill)
-			fill_node(x, d->first + b, from, to - from + 1);
+		if (node)
+			node[b] = make_node(x, from, to - from + 1);
 	}
 	return far;
 }
@@ -88,7 +84,7 @@ static void choose_width(const struct indexed *x, struct ks_decision *d)
 		trial.shift++;
 	for (int shift = trial.shift; shift >= 0 && best; shift--) {
 		trial.shift = (uint8_t)shift;
-		far = each_bucket(x, &trial, false);
+		far = each_bucket(x, &trial, NULL);
 		if (far < best) {
 			best = far;
 			*d = trial;
@@ -101,6 +97,7 @@ struct ks_decision compile_nodes(struct compiler *k, const struct ks_range *rang
 {
 	const struct indexed x = { k, range, n, first };
 	struct ks_decision d = { .kind = KS_K_SLICE };
+	struct ks_node *node;
 
 	if (n > FANOUT) {
 		d.start = range[1].lo;
@@ -108,7 +105,8 @@ struct ks_decision compile_nodes(struct compiler *k, const struct ks_range *rang
 			d.bits++;
 		choose_width(&x, &d);
 	}
-	d.first = add_nodes(k, 1u << d.bits);
-	each_bucket(&x, &d, true);
+	node = scratch(k, &k->node_room, sizeof(*node) << d.bits);
+	each_bucket(&x, &d, node);
+	d.first = put_nodes(&x, node, 1u << d.bits);
 	return d;
 }

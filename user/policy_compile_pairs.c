@@ -161,8 +161,8 @@ static bool may_allow(const struct compiler *k, const struct ks_decision *d)
 	}
 	if (d->kind != KS_K_SLICE)
 		return d->kind == KS_K_ALLOW;
-	last = slice_find(k->c->nodes, d, UINT32_MAX);
-	for (uint32_t i = slice_find(k->c->nodes, d, 0); i <= last; i++)
+	last = slice_find(r, d, UINT32_MAX);
+	for (uint32_t i = slice_find(r, d, 0); i <= last; i++)
 		if (may_allow(k, &r[i].d))
 			return true;
 	return false;

@@ -200,11 +200,14 @@ static struct ks_decision put_slice(struct compiler *k, const struct ks_range *r
 {
 	uint32_t entry = pool_put(&k->ranges, range, n);
 
-	if (entry == k->n_slices) {
-		k->slices = make_room(&k->tmp, k->slices, &k->cap_slices, entry,
+	/* other entries are nodes */
+	for (; k->n_slices <= entry; k->n_slices++) {
+		k->slices = make_room(&k->tmp, k->slices, &k->cap_slices, k->n_slices,
 				      sizeof(*k->slices));
-		k->slices[k->n_slices++] = compile_nodes(k, range, n, k->ranges.entry[entry].first);
+		k->slices[k->n_slices] = default_decision(false);
 	}
+	if (k->slices[entry].kind != KS_K_SLICE)
+		k->slices[entry] = compile_nodes(k, range, n, k->ranges.entry[entry].first);
 	return k->slices[entry];
 }
 

@@ -23,8 +23,8 @@ const struct ks_decision *decision_at(const struct compiled_policy *c,
 	*hi = KS_NO_VALUE;
 	if (d->kind != KS_K_SLICE)
 		return d;
-	i = slice_find(c->nodes, d, at);
-	if (i < slice_find(c->nodes, d, UINT32_MAX))
+	i = slice_find(c->ranges, d, at);
+	if (i < slice_find(c->ranges, d, UINT32_MAX))
 		*hi = c->ranges[i + 1].lo - 1;
 	return &c->ranges[i].d;
 }

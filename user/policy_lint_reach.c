@@ -32,8 +32,8 @@ static bool may_allow(const struct compiled_policy *c, const struct ks_decision 
 		       may_allow(c, &c->values[d->first].unknown);
 	if (d->kind != KS_K_SLICE)
 		return d->kind == KS_K_ALLOW;
-	last = slice_find(c->nodes, d, UINT32_MAX);
-	for (uint32_t i = slice_find(c->nodes, d, 0); i <= last; i++)
+	last = slice_find(c->ranges, d, UINT32_MAX);
+	for (uint32_t i = slice_find(c->ranges, d, 0); i <= last; i++)
 		if (may_allow(c, &c->ranges[i].d))
 			return true;
 	return false;

@@ -190,7 +190,6 @@ int tables_fill(const struct instance *in, const struct table_kinds *kinds, uint
 		{ MAP_pol_units, NULL, p->units, p->n_units },
 		{ MAP_pol_modbus, NULL, p->modbus, p->n_modbus_rows * ROW },
 		{ MAP_pol_ranges, NULL, p->ranges, p->n_ranges },
-		{ MAP_pol_nodes, NULL, p->nodes, p->n_nodes },
 		{ MAP_pol_classes, p->class_keys, p->class_index, p->n_classes },
 		{ MAP_pol_leaves, NULL, p->leaves, p->n_leaf_rows * ROW },
 		{ MAP_pol_cip, NULL, p->cip, p->n_cip_rows * p->cfg->leaves },

@@ -669,7 +669,7 @@ static inline uint32_t tab_conduit(const struct compiled_policy *c, const struct
 static const struct ks_range *tab_range(const struct compiled_policy *c,
 					const struct ks_decision *d, uint32_t element)
 {
-	return &c->ranges[slice_find(c->nodes, d, element)];
+	return &c->ranges[slice_find(c->ranges, d, element)];
 }
 
 /* A request on its way through the tables, and what it has met. */

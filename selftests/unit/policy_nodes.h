@@ -15,9 +15,9 @@ static inline int check_look(const struct compiled_policy *c, const struct ks_de
 	int levels = 0;
 
 	for (*at = d->first + ks_bucket(d, element); levels <= KS_NODE_LEVELS; levels++) {
-		const struct ks_node *n = &c->nodes[*at];
+		const struct ks_node *n = (const void *)&c->ranges[*at];
 
-		if (!CHECK(*at < c->n_nodes))
+		if (!CHECK(*at < c->n_ranges))
 			return 0;
 		*at = ks_child(n, element);
 		if (!(n->first & KS_NODE_INNER))

@@ -11,7 +11,7 @@
 #include "test.h"
 
 #define LAYOUT_OF_ABI	7
-#define LAYOUT		695683669u
+#define LAYOUT		2499110271u
 
 static uint32_t sum = 2166136261u;
 

@@ -95,8 +95,8 @@ static void check_values(const struct compiled_policy *c, uint32_t fc, const str
 
 	if (d->kind != KS_K_SLICE)
 		return;
-	last = slice_find(c->nodes, d, UINT32_MAX);
-	for (i = slice_find(c->nodes, d, 0); i <= last; i++)
+	last = slice_find(c->ranges, d, UINT32_MAX);
+	for (i = slice_find(c->ranges, d, 0); i <= last; i++)
 		if (c->ranges[i].d.kind == KS_K_VALUES)
 			CHECK(fc == 16 || ((fc == 5 || fc == 6 || fc == 15 || fc == 22) &&
 			      c->values[c->ranges[i].d.first].form == KS_VF_WORD));
