@@ -136,13 +136,6 @@ static __always_inline struct ks_flow *entry_of6(const struct ks_key6 *key)
 	return at ? bpf_map_lookup_elem(&flows, at) : NULL;
 }
 
-static __always_inline struct ks_flow *entry_named(const struct ks_orphan *o)
-{
-	if (o->v6)
-		return entry_of6(&o->key);
-	return entry_of4((const struct ks_key4 *)&o->key);
-}
-
 /* Nobody finds it any more; its number is free for another connection. */
 static __always_inline void entry_free(struct ks_flow *f)
 {
@@ -179,8 +172,7 @@ static __always_inline struct ks_flow *entry_new(struct pkt *p)
 		return NULL;
 	__builtin_memset(&f->state, 0, __builtin_offsetof(struct ks_flow, key) -
 				       __builtin_offsetof(struct ks_flow, state));
-	__builtin_memset(&f->irs, 0, __builtin_offsetof(struct ks_flow, timer) -
-				     __builtin_offsetof(struct ks_flow, irs));
+	__builtin_memset(&f->irs, 0, sizeof(*f) - __builtin_offsetof(struct ks_flow, irs));
 	f->at = p->at;
 	f->key = p->key.k6;
 	return f;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What connections share and use up: rings, timers, their clients' quotas; and how an
- * entry goes by its own timer. How one goes sooner is reuse.h's, how one comes table.h's,
+ * What connections share and use up: rings and their clients' quotas; and how an entry
+ * goes when its time is over. How one goes sooner is reuse.h's, how one comes table.h's,
  * what the state in an entry means flow.h's business.
  */
 #ifndef KEYSWITCH_EXPIRE_H
@@ -23,28 +23,22 @@ struct {
 } eip_free SEC(".maps");
 
 /*
- * value: flows without a timer, for bpf_timer_init may fail at any time (on 6.18
- * it allocates without waiting: every second time in a burst). Pushed and popped
- * by table_create: each new connection looks after KS_LOOK_AFTER of them, one
- * more than an entry may need until it is gone.
- */
-#define KS_LOOK_AFTER 4
-
-struct {
-	__uint(type, BPF_MAP_TYPE_QUEUE);
-	__uint(max_entries, KS_ORPHANS);
-	__type(value, struct ks_orphan);
-} orphans SEC(".maps");
-
-/*
- * value: ended connections, the oldest first. Pushed when a flow is closed or killed; while a
+ * value: entries of ended connections, the oldest first. Pushed when a flow is closed or killed; while a
  * table is more than a quarter full each new connection has two of them removed.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_QUEUE);
 	__uint(max_entries, KS_CLOSED);
-	__type(value, struct ks_orphan);
+	__type(value, __u32);
 } closed SEC(".maps");
+
+/* key: 0, value: the timer of the table. Started by a new connection, ended by `upgrade`. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ks_sweep);
+} sweep SEC(".maps");
 
 /* key: 0, value: entries and rings in use, and their limits. Attach writes the limits. */
 struct {
@@ -180,46 +174,33 @@ static __always_inline void flow_stays(struct ks_flow *f)
 	bpf_spin_unlock(&f->lock);
 }
 
-/*
- * The flow's own timer: past its state's limit it becomes a tombstone, a second
- * later it goes. Returns 1 when the element is to be deleted.
- */
-static __always_inline int flow_expire(struct ks_flow *f, const struct ks_client_key *key)
+/* Past its state's limit it becomes a tombstone, later it goes. 1 = it is to be deleted. */
+static __always_inline int flow_expire(struct ks_flow *f, __u64 now, __u32 *slot, __u8 *due)
 {
-	__u64 now = bpf_ktime_get_coarse_ns(), idle, next = KS_T_TOMBSTONE;
-	__u8 due, proto, gone = 0;
-	__u32 slot = 0;
+	__u64 idle;
+	int gone = 0;
 
 	bpf_spin_lock(&f->lock);
 	idle = now > f->t_last ? now - f->t_last : 0;
-	proto = f->proto;
 	if (f->state == KS_S_DEAD) {
 		gone = idle >= KS_T_TOMBSTONE && !(f->flags & KS_F_BUSY);
-		slot = gone ? f->slot : 0;
+		*slot = gone ? f->slot : 0;
 		f->slot = gone ? 0 : f->slot;
 		f->flags |= gone ? KS_F_BUSY : 0; /* nobody else deletes it */
-	} else if (f->state == KS_S_ESTAB && f->flags & (KS_F_CFIN | KS_F_SFIN) &&
-		   idle >= flow_limit(f)) {
+	} else if (idle < flow_limit(f)) {
+		*slot = 0;
+	} else if (f->state == KS_S_ESTAB && f->flags & (KS_F_CFIN | KS_F_SFIN)) {
 		f->state = KS_S_CLOSED; /* half-closed for too long: last ACKs may still come */
-		f->version++;
-		next = KS_T_CLOSING;
-	} else if (idle >= flow_limit(f)) {
-		f->state = KS_S_DEAD;
 		f->t_last = now;
 		f->version++;
 	} else {
-		next = flow_limit(f) - idle;
+		f->state = KS_S_DEAD;
+		f->t_last = now;
+		f->version++;
 	}
-	due = flow_quota_due(f);
+	*due = flow_quota_due(f);
 	bpf_spin_unlock(&f->lock);
-	if (due)
-		table_quota_give(key, due, 0);
-	if (!gone) {
-		bpf_timer_start(&f->timer, next, 0);
-		return 0;
-	}
-	table_ring_back(proto, slot);
-	return 1;
+	return gone;
 }
 
 static __always_inline void flow_client_key(const struct ks_flow *f, struct ks_client_key *key)
@@ -233,49 +214,73 @@ static __always_inline void flow_client_key(const struct ks_flow *f, struct ks_c
 	__builtin_memcpy(key->addr + 12, f->key.client, 4);
 }
 
+/* Returns 0. */
+KS_GLOBAL int sweep_entry(__u32 at, __u64 now)
+{
+	struct ks_flow *f = bpf_map_lookup_elem(&flows, &at);
+	struct ks_client_key client;
+	__u32 slot = 0;
+	__u8 due = 0;
+
+	if (!f || !f->family || now < f->t_last + KS_T_TOMBSTONE)
+		return 0; /* no limit is shorter */
+	flow_client_key(f, &client);
+	if (flow_expire(f, now, &slot, &due)) {
+		table_ring_back(f->proto, slot);
+		if (table_delete(f))
+			flow_stays(f);
+	}
+	if (due)
+		table_quota_give(&client, due, 0);
+	return 0;
+}
+
+struct sweep_step {
+	__u64 now;
+	__u32 at, entries;
+};
+
+static long sweep_step(__u64 i, void *arg)
+{
+	struct sweep_step *step = arg;
+
+	sweep_entry(step->at, step->now);
+	step->at = step->at + 1 < step->entries ? step->at + 1 : 0;
+	return 0;
+}
+
 /*
- * The entry is looked up again: 6.1 lets nobody take the lock of a callback's own
- * argument. A timer may come for an entry that was freed meanwhile.
+ * A part of the table, and again: a softirq stays no longer than that, however many
+ * entries are due at once.
  */
-static int flow_timer(void *map, __u32 *at, struct ks_flow *f)
+static int sweep_shot(void *map, __u32 *key, struct ks_sweep *s)
 {
-	struct ks_client_key client;
+	struct sweep_step step = { .now = bpf_ktime_get_coarse_ns(), .at = s->next };
+	struct ks_table_use *use = table_in_use();
 
-	f = bpf_map_lookup_elem(&flows, at);
-	if (!f || !f->family)
+	if (!use)
 		return 0;
-	flow_client_key(f, &client);
-	if (!flow_expire(f, &client) || !table_delete(f))
-		return 0;
-	flow_stays(f);
-	bpf_timer_start(&f->timer, KS_T_TOMBSTONE, 0);
+	step.entries = 2 * use->flows_max;
+	s->last = step.now;
+	if (use->flows[0] | use->flows[1])
+		ks_loop(KS_SWEEP_AT_ONCE, sweep_step, &step);
+	s->next = step.at;
+	bpf_timer_start(&s->timer, use->flows[0] | use->flows[1] ? KS_SWEEP_EVERY : KS_SECOND, 0);
 	return 0;
 }
 
-/* Gives the entry its timer, which it keeps for good; 0 = it runs. */
-static __always_inline long table_timer(struct ks_flow *f, __u64 ns)
+/* Each new connection looks whether the timer runs: the kernel may have had no memory for it. */
+static __always_inline void sweep_start(struct pkt *p)
 {
-	bpf_timer_init(&f->timer, &flows, 1 /* CLOCK_MONOTONIC */);
-	bpf_timer_set_callback(&f->timer, flow_timer);
-	return bpf_timer_start(&f->timer, ns, 0);
-}
+	__u32 zero = 0;
+	struct ks_sweep *s = bpf_map_lookup_elem(&sweep, &zero);
 
-/* A flow that has no timer yet: gets one, or ages here, or waits for the next look. */
-KS_GLOBAL int table_look_after(void)
-{
-	struct ks_client_key client;
-	struct ks_orphan o = {};
-	struct ks_flow *f;
-
-	if (cfg.trace || bpf_map_pop_elem(&orphans, &o))
-		return 0;
-	f = entry_named(&o);
-	if (!f || !table_timer(f, KS_T_TOMBSTONE))
-		return 0;
-	flow_client_key(f, &client);
-	if (!flow_expire(f, &client) || table_delete(f))
-		bpf_map_push_elem(&orphans, &o, 0);
-	return 0;
+	if (!s || cfg.trace || p->now < s->last + 2 * KS_SECOND)
+		return;
+	bpf_timer_init(&s->timer, &sweep, 1 /* CLOCK_MONOTONIC */);
+	bpf_timer_set_callback(&s->timer, sweep_shot);
+	if (!bpf_timer_start(&s->timer, KS_SWEEP_EVERY, 0))
+		s->last = p->now;
 }
 
 #endif

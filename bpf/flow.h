@@ -36,7 +36,7 @@ static __always_inline int flow_client_rst(struct ks_flow *f, struct pkt *p)
 		f->state = KS_S_CLOSED;
 	f->close |= KS_CL_SHORT;
 	flow_changed(f);
-	p->rearm = 1;
+	p->ends = 1;
 	return KS_R_close;
 }
 
@@ -46,7 +46,7 @@ static __always_inline void flow_check_closed(struct ks_flow *f, struct pkt *p)
 	if ((f->close & (KS_CL_CACK | KS_CL_SACK)) != (KS_CL_CACK | KS_CL_SACK))
 		return;
 	f->state = KS_S_CLOSED;
-	p->rearm = 1;
+	p->ends = 1;
 	flow_changed(f);
 }
 
@@ -55,7 +55,7 @@ static __always_inline void flow_client_fin(struct ks_flow *f, struct pkt *p, __
 	f->flags |= KS_F_CFIN;
 	f->c_fin = at;
 	f->close |= KS_CL_SHORT;
-	p->rearm = 1;
+	p->ends = 1;
 	flow_changed(f);
 }
 
@@ -343,7 +343,7 @@ static __always_inline int flow_stray(struct ks_flow *f, struct pkt *p)
 	flow_begin(f, p, KS_S_ESTAB);
 	f->iss = p->seq - 1;
 	f->flags |= KS_F_AUDIT;
-	p->rearm = 1;
+	p->ends = 1;
 	return flow_probe(f, p, f->proto == KS_MODBUS ? KS_MB_SEG : KS_EIP_SEG);
 }
 

@@ -43,7 +43,7 @@ static __always_inline int flow_open(struct ks_flow *f, struct pkt *p)
 		f->flags |= KS_F_QFLOW | KS_F_QHALF;
 	p->quota = 0;
 	f->iss = p->seq;
-	p->rearm = 1;
+	p->ends = 1;
 	return KS_R_handshake;
 }
 
@@ -104,7 +104,7 @@ static __always_inline int flow_live_synack(struct ks_flow *f, struct pkt *p)
 	f->flags &= KS_F_QFLOW | KS_F_QHALF;
 	f->close = 0;
 	f->refused = 0;
-	p->rearm = 1;
+	p->ends = 1;
 	return flow_synack(f, p);
 }
 

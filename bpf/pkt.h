@@ -89,7 +89,7 @@ struct pkt {
 	__u8 adoption;		/* enum ks_adopt */
 	__u8 proto;		/* enum ks_proto of the request stream or datagram */
 	__u8 quota;		/* taken for this SYN, not yet marked in the flow */
-	__u8 rearm;		/* flow's timer must run at its new, shorter limit */
+	__u8 ends;		/* its state changed toward an end: tcp_settle() */
 	__u8 how;		/* KS_HOW_* of the asset; of the flow once that is known */
 	__u8 scale;		/* window scale of a SYN-ACK (RFC 7323) */
 	__u8 followed;		/* server data to be followed: 1, or 2 from the stream's first byte */

@@ -53,25 +53,24 @@ static __always_inline int table_bury(struct ks_flow *f, __u32 slot, __u8 proto)
 KS_GLOBAL int table_reuse(void)
 {
 	struct pkt *p = pkt_of(pkt_work());
-	struct ks_orphan o = {};
+	__u32 at = 0, slot = 0;
 	struct ks_flow *f;
-	__u32 slot = 0;
 	__u8 proto = 0;
 	int r;
 
-	if (!p || bpf_map_peek_elem(&closed, &o))
+	if (!p || bpf_map_peek_elem(&closed, &at))
 		return 0;
-	f = entry_named(&o);
+	f = bpf_map_lookup_elem(&flows, &at);
 	if (f && f->state == KS_S_DEAD && p->now < f->t_last + KS_T_REUSE)
 		return 0; /* all tombstones behind it are younger */
-	if (bpf_map_pop_elem(&closed, &o)) /* another CPU may have been faster */
+	if (bpf_map_pop_elem(&closed, &at)) /* another CPU may have been faster */
 		return 0;
-	f = entry_named(&o);
+	f = bpf_map_lookup_elem(&flows, &at);
 	if (!f)
 		return 0;
 	r = flow_reuse(f, p->now, &slot, &proto);
 	if (r == 2)
-		bpf_map_push_elem(&closed, &o, 0);
+		bpf_map_push_elem(&closed, &at, 0);
 	return r == 1 ? table_bury(f, slot, proto) : 0;
 }
 
@@ -82,16 +81,10 @@ KS_GLOBAL int table_reuse(void)
 KS_GLOBAL int table_revive(void)
 {
 	struct pkt *p = pkt_of(pkt_work());
-	struct ks_orphan o = {};
-	struct ks_flow *f;
+	struct ks_flow *f = p ? table_lookup(p) : NULL;
 	__u32 slot = 0;
 	__u8 proto = 0;
 
-	if (!p)
-		return 0;
-	__builtin_memcpy(&o.key, &p->key, sizeof(o.key));
-	o.v6 = p->v6;
-	f = entry_named(&o);
 	if (!f || f->state != KS_S_DEAD || flow_reuse(f, p->now, &slot, &proto) != 1)
 		return 0;
 	return !table_bury(f, slot, proto);

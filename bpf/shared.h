@@ -24,7 +24,6 @@
 #define KS_FLOWS_PER_CLIENT	64
 #define KS_HALF_OPEN_PER_CLIENT	16
 #define KS_CLIENTS		16384	/* clients with a quota record */
-#define KS_ORPHANS		32768	/* flows waiting for a timer */
 #define KS_CONNS		8192	/* CIP connections */
 #define KS_OPENS		4096	/* Forward_Opens waiting for their reply */
 #define KS_CLOSED		65536	/* ended flows whose entries may be reused */

@@ -80,31 +80,12 @@ static __always_inline void table_first(struct pkt *p, struct ks_flow *f, __u32 
 	f->family = p->v6 ? 6 : 4;
 }
 
-static __always_inline void table_name(struct pkt *p, struct ks_orphan *o)
+/* A full queue does no harm: the entry's time comes. */
+static __always_inline void table_closed(const struct ks_flow *f)
 {
-	__builtin_memset(o, 0, sizeof(*o));
-	o->v6 = p->v6;
-	if (p->v6)
-		o->key = p->key.k6;
-	else
-		__builtin_memcpy(&o->key, &p->key.k4, sizeof(p->key.k4));
-}
+	__u32 at = f->at;
 
-static __always_inline void table_no_timer(struct pkt *p)
-{
-	struct ks_orphan o;
-
-	table_name(p, &o);
-	bpf_map_push_elem(&orphans, &o, 0);
-}
-
-/* A full queue does no harm: the flow's timer still comes. */
-static __always_inline void table_closed(struct pkt *p)
-{
-	struct ks_orphan o;
-
-	table_name(p, &o);
-	bpf_map_push_elem(&closed, &o, 0);
+	bpf_map_push_elem(&closed, &at, 0);
 }
 
 /* Entry and ring of a flow that comes. */
@@ -130,8 +111,6 @@ static __always_inline int table_insert(struct pkt *p, __u32 slot, int ring)
 		entry_free(f);
 		return KS_R_table_full;
 	}
-	if (!cfg.trace && table_timer(f, KS_T_OPENING))
-		table_no_timer(p);
 	return KS_GO;
 }
 
@@ -174,8 +153,7 @@ KS_GLOBAL int table_create(int ring)
 
 	if (!p)
 		return KS_R_internal;
-	for (i = 0; i < KS_LOOK_AFTER; i++)
-		table_look_after();
+	sweep_start(p);
 	for (i = 0; i < KS_REUSE_AT_ONCE && table_filling(p); i++)
 		table_reuse();
 	if (ring)

@@ -139,10 +139,8 @@ static __always_inline void tcp_settle(struct pkt *p, struct ks_flow *f, __u8 du
 		table_client_key(p, &client);
 		table_quota_give(&client, due, f->state == KS_S_ESTAB);
 	}
-	if (p->rearm && (f->state == KS_S_CLOSED || f->state == KS_S_KILLED))
-		table_closed(p);
-	if (p->rearm && !cfg.trace)
-		bpf_timer_start(&f->timer, flow_limit(f), 0);
+	if (p->ends && (f->state == KS_S_CLOSED || f->state == KS_S_KILLED))
+		table_closed(f);
 }
 
 static __always_inline int tcp_locked(struct pkt *p, struct ks_flow *f)
@@ -162,7 +160,7 @@ static __always_inline int tcp_locked(struct pkt *p, struct ks_flow *f)
 		f->flags |= KS_F_AUDIT;
 	due = flow_quota_due(f);
 	bpf_spin_unlock(&f->lock);
-	if (due || p->rearm || p->quota)
+	if (due || p->ends || p->quota)
 		tcp_settle(p, f, due);
 	return r;
 }
@@ -173,7 +171,7 @@ static __always_inline int tcp_finish(struct pkt *p, struct ks_flow *f, int reas
 	int r = KS_GO;
 	__u8 due;
 
-	p->rearm = 0;
+	p->ends = 0;
 	latency_clock_take(p, f);
 	bpf_spin_lock(&f->lock);
 	if (p->take.claimed)
@@ -194,7 +192,7 @@ static __always_inline int tcp_finish(struct pkt *p, struct ks_flow *f, int reas
 		f->flags |= KS_F_AUDIT;
 	due = flow_quota_due(f);
 	bpf_spin_unlock(&f->lock);
-	if (due || p->rearm)
+	if (due || p->ends)
 		tcp_settle(p, f, due);
 	return r;
 }

@@ -12,7 +12,7 @@
 static __always_inline int flow_server_rst(struct ks_flow *f, struct pkt *p)
 {
 	f->state = KS_S_CLOSED;
-	p->rearm = 1;
+	p->ends = 1;
 	flow_changed(f);
 	return KS_R_close;
 }
@@ -30,7 +30,7 @@ static __always_inline int flow_adopt(struct ks_flow *f, struct pkt *p)
 	f->s_nxt = p->seq + p->len;
 	f->flags |= KS_F_AUDIT | KS_F_LOST;
 	f->how |= KS_HOW_PROVEN;
-	p->rearm = 1;
+	p->ends = 1;
 	return KS_R_reply;
 }
 
@@ -138,7 +138,7 @@ static __always_inline int flow_track(struct ks_flow *f, struct pkt *p)
 		f->flags |= KS_F_SFIN;
 		f->s_fin = end;
 		end++;
-		p->rearm = 1;
+		p->ends = 1;
 	}
 	/* a socket of an earlier connection would not know these numbers */
 	if (p->seq == f->irs + 1 && p->flags & TCP_ACK && seq_le(f->c_una, p->ack) &&

@@ -79,6 +79,9 @@ _Static_assert(sizeof(struct ks_key6) == 40, "ks_key6");
 #define KS_T_TOMBSTONE	(1 * KS_SECOND)
 /* With the table more than a quarter full a tombstone is deleted after so much. */
 #define KS_T_REUSE	(KS_SECOND / 50)
+/* The table is looked through in parts: so many entries, every so many ns. */
+#define KS_SWEEP_AT_ONCE 32
+#define KS_SWEEP_EVERY	(KS_SECOND / 500)
 /* Then a killed one is looked after so soon: both sides have had their RST. */
 #define KS_T_KILLED	(1 * KS_SECOND)
 
@@ -141,8 +144,7 @@ struct ks_flow {
 	__u32 at;		/* number of this entry */
 	__u32 begun;		/* when the entry came, CLOCK_MONOTONIC seconds */
 	__u16 cwin;		/* EtherNet/IP: the client's last window, as in its header */
-	__u8 pad1[2];
-	struct bpf_timer timer;
+	__u8 pad1[18];
 };
 _Static_assert(__builtin_offsetof(struct ks_flow, key) == 64, "ks_flow: first cache line");
 _Static_assert(__builtin_offsetof(struct ks_flow, id) == 128, "ks_flow: second cache line");
@@ -255,13 +257,6 @@ struct ks_conduit_flow {
 };
 _Static_assert(sizeof(struct ks_conduit_flow) == 24, "ks_conduit_flow");
 
-/* A flow whose timer could not be had; see `orphans` in table.h. */
-struct ks_orphan {
-	struct ks_key6 key;	/* IPv4: a struct ks_key4 in its first bytes */
-	__u32 v6;
-};
-_Static_assert(sizeof(struct ks_orphan) == 44, "ks_orphan");
-
 struct ks_client_key {
 	__u8 addr[16];		/* wire order, IPv4 as ::ffff:a.b.c.d */
 };
@@ -281,6 +276,14 @@ struct ks_table_use {
 	__u32 rings_max[2];
 	__u32 conduits;		/* connections through conduits */
 	__u32 conduits_max;
+	__u32 pad;
+};
+
+/* sweep: ARRAY[1], the one timer that looks after all entries (expire.h). */
+struct ks_sweep {
+	struct bpf_timer timer;
+	__u64 last;		/* CLOCK_MONOTONIC ns of its last shot */
+	__u32 next;		/* entry that the next shot begins with */
 	__u32 pad;
 };
 

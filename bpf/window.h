@@ -24,7 +24,7 @@ static __always_inline __u32 flow_sent(const struct ks_flow *f, const struct pkt
 static __always_inline void flow_kill(struct ks_flow *f, struct pkt *p, __u32 sent)
 {
 	f->state = KS_S_KILLED;
-	p->rearm = 1;
+	p->ends = 1;
 	p->out = KS_OUT_KILL;
 	p->out_seq = sent;
 	flow_changed(f);

@@ -66,7 +66,6 @@ static int resize(const struct bpf_object *obj, const struct object_config *conf
 		{ MAP_eip_rings, limits->enip_rings + cpus },
 		{ MAP_mb_free, limits->modbus_rings },
 		{ MAP_eip_free, limits->enip_rings },
-		{ MAP_orphans, 2 * limits->flows },
 		{ MAP_closed, 2 * limits->flows },
 		{ MAP_conduits, limits->conduit_flows },
 		{ MAP_conduit_queue, 2 * limits->conduit_flows },

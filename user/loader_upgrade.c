@@ -18,6 +18,7 @@
 #include "command.h"
 #include "env.h"
 #include "loader_object.h"
+#include "occupancy.h"
 #include "options.h"
 
 /* A NIC's place for a program: its link, or the tail call of a tap's role. */
@@ -146,6 +147,7 @@ static int load_pair(struct upgrade *u, size_t pair)
 	*cfg = (struct ks_load_cfg){
 		.client_port = (__u32)(2 * pair), .server_port = port->peer, .wire = port->wire,
 		.sight = port->sight,
+		.near_mask = (__u32)entries_max(u->in->fd[MAP_flows_near]) - 1,
 	};
 	err = bpf_object__load(obj);
 	if (!err)
@@ -345,6 +347,18 @@ static int prepare(struct upgrade *u)
 	return rc;
 }
 
+/*
+ * The table's timer runs the old program's code, and keeps it. Writing its record ends it;
+ * the next connection sets it anew.
+ */
+static void end_sweep(const struct instance *in)
+{
+	const struct ks_sweep none = { .last = 0 };
+	uint32_t zero = 0;
+
+	bpf_map_update_elem(in->fd[MAP_sweep], &zero, &none, BPF_ANY);
+}
+
 int loader_upgrade(const struct instance *in, const struct object_bytes *object)
 {
 	struct upgrade u = { .in = in, .object = object };
@@ -358,6 +372,8 @@ int loader_upgrade(const struct instance *in, const struct object_bytes *object)
 			rc = put_all(&u);
 		settle_pins(&u, !rc);
 	}
+	if (!rc)
+		end_sweep(in);
 	close_upgrade(&u);
 	return rc;
 }

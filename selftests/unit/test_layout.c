@@ -11,7 +11,7 @@
 #include "test.h"
 
 #define LAYOUT_OF_ABI	7
-#define LAYOUT		2499110271u
+#define LAYOUT		358724911u
 
 static uint32_t sum = 2166136261u;
 
@@ -56,12 +56,12 @@ static void flows(void)
 	PLACE(struct ks_flow, at);
 	PLACE(struct ks_flow, begun);
 	PLACE(struct ks_flow, pend_ms);
-	PLACE(struct ks_flow, timer);
 }
 
 static void others(void)
 {
 	SIZE(struct ks_key4);
+	SIZE(struct ks_sweep);
 	SIZE(struct ks_key6);
 	SIZE(struct ks_open_key);
 	SIZE(struct ks_open);

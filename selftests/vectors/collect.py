@@ -2,10 +2,9 @@
 """Nothing leaks: every entry goes when its time is over, with its ring and quota.
 
 A build of the same sources with timeouts of a second and less. Waves of
-connections are left in every state, with time between for all of them to end.
-An entry whose timer the kernel had no memory for (newer ones, in a burst) waits
-for later connections to age it: two waves on none may be left, and rings and
-the client's quota, which suffice for two waves, never run out.
+connections are left in every state, with time between for all of them to end: a wave
+on none may be left, and rings and the client's quota, which suffice for two waves,
+never run out.
 """
 import shutil
 import subprocess
@@ -14,7 +13,7 @@ import vec
 
 SHORT = {"KS_T_OPENING": 400, "KS_T_IDLE": 700, "KS_T_CLOSING": 400, "KS_T_TOMBSTONE": 150}  # ms
 WAIT = 1600  # ms: idle, then half-closed or closed, then the tombstone
-WAVES, SCALE, LATER = 5, 8, 2
+WAVES, SCALE, LATER = 5, 8, 1
 LEAKS = ("ring_full", "client_quota", "half_open_quota", "state=")
 
 # connections of a wave left in each state: how many, packets
