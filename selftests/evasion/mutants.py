@@ -74,6 +74,14 @@ MUTANTS = [
          "if (f->msg_start != f->c_nxt ||")]),
     Mutant("plain-length", "streams", "a plain request's header may say another length", [
         ("plain.h", " || adu[5] != PLAIN_BYTES - 6", "")]),
+    Mutant("plain-many", "streams", "what follows in a segment is taken for more of the same", [
+        ("plain_many.h", "if (adu && plain_head(adu) == k->same) {",
+         "if (adu && k->same != KS_PLAIN_NONE) {")]),
+    Mutant("plain-enip", "streams", "a plain EtherNet/IP segment may stand anywhere", [
+        ("enip_plain.h", "f->generation != p->generation || p->seq != f->c_nxt || f->flags",
+         "f->generation != p->generation || f->flags"),
+        ("enip_plain.h", "if (p->seq != f->c_nxt || f->msg_start != f->c_nxt ||",
+         "if (f->msg_start != f->c_nxt ||")]),
 ]
 
 
