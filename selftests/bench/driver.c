@@ -17,8 +17,6 @@
  *   memory                      bytes of every map, as NAME=N
  *   stays                       begins to count what stays.h says, prints what there was:
  *       STARTED STAYS CALLBACKS LONGEST RAN, then the ns of a callback: mean, p99, most
- *   stall MS                    no softirq runs on any CPU for so long; prints how many ms
- *       that was so on all of them
  */
 #include <errno.h>
 #include <sched.h>
@@ -272,17 +270,6 @@ static int stays(char **w)
 	return 0;
 }
 
-static int stall(char **w)
-{
-	uint32_t held = 0;
-	int err = stays_stall(number(w[1]), &held);
-
-	if (err)
-		return fail("stall", err);
-	printf("%u\n", held);
-	return 0;
-}
-
 static const struct {
 	const char *name;
 	int words;
@@ -290,7 +277,7 @@ static const struct {
 } commands[] = {
 	{ "instance", 2, open_instance }, { "flows", 4, flows }, { "use", 5, use },
 	{ "arm", 13, arm }, { "go", 4, go }, { "memory", 1, memory },
-	{ "stays", 1, stays }, { "stall", 2, stall },
+	{ "stays", 1, stays },
 };
 
 static int command(char *line)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Times the softirq of soft hrtimers, in which callbacks of bpf_timer run. What the two tracepoints around a callback cost is in the figures.
+ * Times the softirq of soft hrtimers, in which callbacks of bpf_timer run. What the two
+ * tracepoints around a callback cost is in the figures.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_core_read.h>
@@ -96,34 +97,6 @@ int expired(struct bpf_raw_tracepoint_args *ctx)
 		s->n = n + 1;
 	}
 	return 0;
-}
-
-const volatile __u32 turns = 1 << 20;
-__u64 until, held_from[STAYS_CPUS];
-
-static long turn(__u32 i, void *arg)
-{
-	(void)i;
-	(void)arg;
-	return bpf_ktime_get_ns() >= until;
-}
-
-static long turns_of(__u32 i, void *arg)
-{
-	(void)i;
-	(void)arg;
-	bpf_loop(1000, turn, NULL, 0);
-	return bpf_ktime_get_ns() >= until;
-}
-
-/* Test runs have softirqs disabled while the program runs. */
-SEC("xdp")
-int stall(struct xdp_md *ctx)
-{
-	(void)ctx;
-	held_from[bpf_get_smp_processor_id() % STAYS_CPUS] = bpf_ktime_get_ns();
-	bpf_loop(turns, turns_of, NULL, 0);
-	return XDP_PASS;
 }
 
 char LICENSE[] SEC("license") = "GPL";

@@ -31,12 +31,6 @@ struct stays {
 int stays_on(void);	/* begins to count, or begins anew; 0 or a negative errno */
 const struct stays *stays_now(void); /* STAYS_CPUS of them, or NULL */
 void stays_off(void);
-
-/*
- * Keeps all CPUs from softirqs for so long: one run of a program on each. *held: ms in
- * which all of them were kept; a busy CPU comes late.
- */
-int stays_stall(uint32_t ms, uint32_t *held);
 #endif
 
 #endif
