@@ -82,13 +82,14 @@ static json_t *flow_json(const struct flow_row *f)
 	for (int i = 0; i < 2; i++)
 		if (f->vlan[i])
 			json_array_append_new(vlan, json_integer(f->vlan[i]));
-	return json_pack("{s:s, s:i, s:s, s:i, s:o, s:s?, s:s, s:s, s:f, s:b, s:b, s:o, s:o}",
+	return json_pack("{s:s, s:i, s:s, s:i, s:o, s:s?, s:s, s:s, s:f, s:I, s:b, s:b, s:o, s:o}",
 			 "client", prefix_format(&f->client, client), "client_port", f->cport,
 			 "server", prefix_format(&f->server, server), "server_port", f->sport,
 			 "vlan", vlan, "asset", f->asset, "proto", f->proto, "state", f->state,
-			 "idle", (double)(f->idle / (KS_SECOND / 1000)) / 1000, "adopted",
-			 f->adopted, "waits", f->waits, "bytes_judged", number_or_null(f->sent),
-			 "bytes_replied", number_or_null(f->replied));
+			 "idle", (double)(f->idle / (KS_SECOND / 1000)) / 1000, "age",
+			 (json_int_t)f->age, "adopted", f->adopted, "waits", f->waits,
+			 "bytes_judged", number_or_null(f->sent), "bytes_replied",
+			 number_or_null(f->replied));
 }
 
 static json_int_t limit_of(const struct counters *c)

@@ -79,6 +79,7 @@ static int keep(struct reader *r, struct flow_row *row, const struct ks_flow *f)
 	row->asset = asset_of(r, f);
 	row->proto = name_proto(f->proto);
 	row->idle = r->now > f->t_last ? r->now - f->t_last : 0;
+	row->age = r->now / KS_SECOND > f->begun ? r->now / KS_SECOND - f->begun : 0;
 	row->sent = distance(f->iss, f->c_nxt, f);
 	row->replied = distance(f->irs, f->s_nxt, f);
 	row->adopted = f->flags & KS_F_AUDIT;

@@ -18,6 +18,7 @@ struct flow_row {
 	const char *proto;
 	const char *state;		/* opening, open, closing, closed, killed, outbound */
 	uint64_t idle;			/* ns since the last packet of either side */
+	uint64_t age;			/* seconds that its ports have been known */
 	int64_t sent;			/* bytes of requests that were judged, modulo 2^32; -1 = not known */
 	int64_t replied;		/* bytes that the server sent, likewise */
 	bool adopted;			/* taken without its handshake */

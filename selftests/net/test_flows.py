@@ -4,6 +4,7 @@ the sockets of the client and with what was sent over them.
 """
 import re
 import resource
+import time
 
 from kit import abort, equal, read_registers, write_register
 from ks import DROPPING, READONLY, Keyswitch
@@ -57,7 +58,11 @@ def test_rows():
                 "asset": "plc", "proto": "modbus", "state": "open", "adopted": False,
                 "waits": False, "bytes_judged": 36, "bytes_replied": 33}
         got = rows[port(open4)]
-        assert 0 <= got.pop("idle") < 60, got
+        assert 0 <= got["idle"] <= got["age"] + 1 and got["age"] < 60, got
+        time.sleep(1.1)
+        older = by_port(ks.json("flows"))[port(open4)]
+        assert got["age"] + 1 <= older["age"] <= got["age"] + 20, (got, older)
+        del got["idle"], got["age"]
         equal({k: v for k, v in got.items() if k != "client_port"}, want, "an open connection")
         equal((rows[port(open6)]["client"], rows[port(open6)]["bytes_judged"]), (plant.client6, 24),
               "one over IPv6")
