@@ -23,8 +23,9 @@ struct {
 } eip_free SEC(".maps");
 
 /*
- * value: entries of ended connections, the oldest first. Pushed when a flow is closed or killed; while a
- * table is more than a quarter full each new connection has two of them removed.
+ * value: entries of ended connections, the oldest first. Pushed when a flow is closed or
+ * killed; while a table is more than a quarter full each new connection has two of them
+ * removed.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_QUEUE);
@@ -64,7 +65,7 @@ struct {
 	__type(value, struct ks_misc_count);
 } misc SEC(".maps");
 
-/* cpu << 48 | count: two incarnations of one element are never taken for each other. */
+/* cpu << 48 | count: two incarnations of one entry are never taken for each other. */
 static __always_inline __u64 table_flow_id(void)
 {
 	__u32 zero = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The one struct carried along the walk, the per-CPU work area, and the load
- * configuration. A stage reads what earlier stages wrote and returns KS_GO or
+ * The one struct carried along the walk, with the work area of each CPU (work.h), and the
+ * load configuration. A stage reads what earlier stages wrote and returns KS_GO or
  * a reason; only verdict.h turns a reason into an XDP action.
  */
 #ifndef KEYSWITCH_PKT_H
