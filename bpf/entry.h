@@ -45,7 +45,8 @@ struct {
 
 /*
  * key: place of a connection, value: number + 1 of the entry found there last. Only a
- * hint: the entry says whose it is, and connections of one place take turns here.
+ * hint: the entry says whose it is. It stays with the first connection of its place until
+ * that is gone: written for each packet it would go from CPU to CPU.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -105,6 +106,7 @@ static __always_inline struct ks_flow *table_lookup(struct pkt *p)
 {
 	struct ks_flow *f;
 	__u32 *near;
+	int taken;
 
 	p->at = entry_place(p);
 	near = bpf_map_lookup_elem(&flows_near, &p->at);
@@ -114,10 +116,13 @@ static __always_inline struct ks_flow *table_lookup(struct pkt *p)
 	f = bpf_map_lookup_elem(&flows, &p->at);
 	if (f && entry_is(f, p))
 		return f;
+	taken = f && f->family;
 	p->at = entry_far();
 	if (!p->at)
 		return NULL;
-	*near = p->at--;
+	if (!taken)
+		*near = p->at;
+	p->at--;
 	f = bpf_map_lookup_elem(&flows, &p->at);
 	return f && entry_is(f, p) ? f : NULL;
 }
