@@ -10,8 +10,8 @@ import oracle
 
 LIMITS = """\
 limits:
-  flows: 16384
-  modbus_rings: 6144
+  flows: 32768
+  modbus_rings: 16384
   enip_rings: 2048
   flows_per_client: 16000
   half_open_per_client: 8000
