@@ -154,7 +154,7 @@ KS_GLOBAL int judge_adu(struct ks_modbus_ring *ring, __u32 pos, __u32 len)
 	struct pkt *p = pkt_of(w);
 	struct ks_asset_rec *a;
 	struct view v;
-	__u64 at = pos, byte;
+	__u64 at = pos;
 
 	a = p ? policy_asset(p) : NULL;
 	if (!a || !ring || !w)
@@ -163,9 +163,7 @@ KS_GLOBAL int judge_adu(struct ks_modbus_ring *ring, __u32 pos, __u32 len)
 	v = (struct view){ .base = ring->bytes + at, .len = len };
 	judge_head(w, &v);
 	w->refused = modbus_dissect(&v, a->opaque, &w->leaf);
-	byte = w->leaf.unit >> 3;
-	BOUND_OFFSET(byte, 32);
-	if (!w->refused && a->has_units && !(a->units[byte] & 1 << (w->leaf.unit & 7)))
+	if (!w->refused && !policy_unit(a, w->leaf.unit))
 		w->refused = KS_R_unit_unlisted;
 	return 0;
 }

@@ -17,15 +17,13 @@
 #define PLAIN_AT_REST	(KS_F_BUSY | KS_F_AUDIT | KS_F_LOST | KS_F_PENDING | KS_F_CFIN | KS_F_SFIN)
 #define PLAIN_OPEN	(KS_CL_CACK | KS_CL_SACK | KS_CL_SHORT | KS_CL_BEYOND)
 
-/* Of the ADU and of the flow, read before the lock. */
+/* Of the ADU and of the flow. */
 struct plain {
 	__u64 bytes;		/* the first eight */
 	__u32 rest;
 	__u32 lo, hi;		/* elements */
-	__u32 profile;
 	__u32 rule;		/* that decides it */
-	__u32 slot;		/* of the ring */
-	__u16 asset;
+	struct plain_of of;
 	__u8 unit, fc;
 	__u8 whole;		/* allowed whatever its elements */
 	__u8 quiet;		/* refused: no event tells of it */
@@ -90,32 +88,20 @@ static __always_inline int plain_checksum(struct xdp_md *ctx, struct pkt *p)
 	       plain_sum(ctx, p, sizeof(struct tcp_hdr) + PLAIN_BYTES);
 }
 
-static __always_inline int plain_unit(struct pkt *p, __u8 unit)
-{
-	struct ks_asset_rec *a = policy_asset(p);
-
-	return a && (!a->has_units || a->units[unit >> 3] & 1 << (unit & 7));
-}
-
 /* The decision about its first element; *r is the range that it stands in, if in one. */
 static __always_inline struct ks_decision *plain_first(struct pkt *p, struct plain *q,
 						       struct ks_range **r)
 {
-	struct ks_profile_rec *prof = policy_entry(&pol_profiles, p->slot, &q->profile);
-	struct ks_units_rec *units;
+	struct ks_profile_rec *prof = policy_entry(&pol_profiles, p->slot, &q->of.profile);
 	struct ks_decision *d;
 	struct ks_range *in;
 	__u32 key;
 
-	if (!prof || (prof->flags & KS_PROFILE_UNITS && !plain_unit(p, q->unit)))
+	if (!prof || (prof->flags & KS_PROFILE_UNITS && !policy_unit(policy_asset(p), q->unit)))
 		return NULL;
-	key = prof->mb_row;
-	if (prof->units) {
-		units = policy_entry(&pol_units, p->slot, &prof->units);
-		if (!units)
-			return NULL;
-		key = units->row[q->unit];
-	}
+	key = policy_row(p, prof, q->unit);
+	if (key == KS_NO_VALUE)
+		return NULL;
 	key = key * 128 + q->fc;
 	d = policy_entry(&pol_modbus, p->slot, &key);
 	if (!d || d->kind != KS_K_SLICE)
@@ -170,33 +156,35 @@ static __always_inline int plain_refusal(struct pkt *p, struct plain *q)
 	return KS_R_policy_deny;
 }
 
-/* What the flow says of the asset and its profile; under the lock it must still be so. */
-static __always_inline int plain_flow(struct ks_flow *f, struct pkt *p, struct plain *q)
+/* The flow's asset and profile, if the segment is the next one of a connection at rest. */
+static __always_inline int plain_flow(struct ks_flow *f, struct pkt *p, __u8 proto,
+				      struct plain_of *of)
 {
-	if (f->abi != KS_ABI || f->pair != cfg.client_port || f->proto != KS_MODBUS ||
-	    f->generation != p->generation)
+	if (f->abi != KS_ABI || f->pair != cfg.client_port || f->proto != proto ||
+	    f->generation != p->generation || p->seq != f->c_nxt || f->flags & PLAIN_AT_REST)
 		return 0;
-	q->slot = f->slot - 1;
-	q->profile = f->profile;
-	q->asset = f->asset;
+	of->slot = f->slot - 1;
+	of->profile = f->profile;
+	of->asset = f->asset;
 	p->asset = f->asset;
 	return 1;
 }
 
 /*
  * E1 and E3 (flow_accept(), flow_data()) where they have nothing to decide: both numbers
- * fit, the server is open, nothing is kept, awaited, compared or claimed.
+ * fit, the server is open, nothing is kept, awaited, compared or claimed. room: of the ring.
  */
-static __always_inline int plain_at_rest(struct ks_flow *f, struct pkt *p, const struct plain *q)
+static __always_inline int plain_at_rest(struct ks_flow *f, struct pkt *p,
+					 const struct plain_of *of, __u32 room)
 {
-	if (f->state != KS_S_ESTAB || f->slot != q->slot + 1 || f->generation != p->generation ||
-	    f->profile != q->profile || f->asset != q->asset)
+	if (f->state != KS_S_ESTAB || f->slot != of->slot + 1 || f->generation != p->generation ||
+	    f->profile != of->profile || f->asset != of->asset)
 		return 0;
 	if (f->flags & PLAIN_AT_REST || f->close & PLAIN_OPEN ||
 	    f->how & (KS_HOW_SINGLE | KS_HOW_WAIT))
 		return 0;
 	if (p->seq != f->c_nxt || f->msg_start != f->c_nxt ||
-	    f->c_nxt - f->border > KS_MB_RING - (__u32)p->len)
+	    f->c_nxt - f->border > room - (__u32)p->len)
 		return 0;
 	if (seq_lt(f->s_nxt, p->ack) || seq_lt(p->ack, f->s_nxt - KS_ACK_BEHIND))
 		return 0;
@@ -237,7 +225,7 @@ static __always_inline void plain_publish(struct ks_flow *f, struct pkt *p, int 
 static __always_inline int plain_commit(struct ks_flow *f, struct pkt *p, struct plain *q,
 					int reason)
 {
-	struct ks_modbus_ring *ring = bpf_map_lookup_elem(&mb_rings, &q->slot);
+	struct ks_modbus_ring *ring = bpf_map_lookup_elem(&mb_rings, &q->of.slot);
 	__u64 pos = p->seq;
 	int r = KS_GO;
 
@@ -247,7 +235,7 @@ static __always_inline int plain_commit(struct ks_flow *f, struct pkt *p, struct
 	if (reason == KS_R_ok)
 		latency_clock(p, f);
 	bpf_spin_lock(&f->lock);
-	if (plain_at_rest(f, p, q)) {
+	if (plain_at_rest(f, p, &q->of, KS_MB_RING)) {
 		q->again = plain_again(f, ring, pos, q);
 		plain_put(f, ring, pos, q, reason);
 		plain_publish(f, p, reason);
@@ -257,6 +245,58 @@ static __always_inline int plain_commit(struct ks_flow *f, struct pkt *p, struct
 	if (r == KS_GO)
 		p->timed = 0;
 	return r;
+}
+
+/* One more that goes on: with the one before it, if that counts in the same places. */
+static __always_inline int plain_note(struct ks_plain_walk *k, __u32 rule, __u32 class,
+				      __u32 function)
+{
+	__u64 last = k->runs - 1;
+	struct ks_plain_run *run;
+
+	BOUND_OFFSET(last, KS_PLAIN_RUNS);
+	run = &k->run[last];
+	if (k->runs && run->rule == rule && run->class == class && run->function == function) {
+		run->n++;
+		return 0;
+	}
+	if (k->runs == KS_PLAIN_RUNS)
+		return -1;
+	last = k->runs;
+	BOUND_OFFSET(last, KS_PLAIN_RUNS);
+	k->run[last] = (struct ks_plain_run){
+		.rule = rule, .class = class, .function = function, .n = 1,
+	};
+	k->runs++;
+	return 0;
+}
+
+/* The i-th run of them. Returns 0. */
+KS_GLOBAL int plain_count(__u32 i, __u32 proto)
+{
+	struct ks_work *w = pkt_work();
+	struct ks_plain_run *run;
+	__u64 at = i;
+
+	if (!w)
+		return 0;
+	BOUND_OFFSET(at, KS_PLAIN_RUNS);
+	run = &w->plain.run[at];
+	verdict_count_requests(&w->pkt, proto, run->class, run->function, KS_V_ALLOW, run->n);
+	verdict_count_rule(&w->pkt, run->rule, KS_V_ALLOW, run->n);
+	return 0;
+}
+
+static __always_inline void plain_count_all(struct ks_work *w, __u32 proto)
+{
+	__u64 i;
+
+	for (i = 0; i < KS_PLAIN_RUNS; i++) {
+		COUNT_UP(i);
+		if (i >= w->plain.runs)
+			break;
+		plain_count(i, proto);
+	}
 }
 
 /* As modbus_dissect() and judge_head() would leave it. */
@@ -274,7 +314,7 @@ static __always_inline void plain_leaf(struct ks_work *w, const struct plain *q)
 	leaf->verdict = KS_V_DENY;
 	leaf->reason = KS_R_policy_deny;
 	leaf->rule = q->rule;
-	leaf->asset = q->asset;
+	leaf->asset = q->of.asset;
 	leaf->length = PLAIN_BYTES;
 	leaf->transaction = adu[0] << 8 | adu[1];
 	leaf->unit = q->unit;
@@ -316,7 +356,7 @@ KS_GLOBAL int plain_request(struct xdp_md *ctx)
 		return KS_GO;
 	f = table_lookup(p);
 	adu = pkt_at(ctx, p->pay, PLAIN_BYTES);
-	if (!f || !adu || !plain_dissect(adu, &q) || !plain_flow(f, p, &q) ||
+	if (!f || !adu || !plain_dissect(adu, &q) || !plain_flow(f, p, KS_MODBUS, &q.of) ||
 	    !plain_checksum(ctx, p))
 		return KS_GO;
 	r = plain_decide(p, &q, 1);
@@ -327,7 +367,8 @@ KS_GLOBAL int plain_request(struct xdp_md *ctx)
 	if (r == KS_GO)
 		return r;
 	if (!q.again || r == KS_R_ok) {
-		verdict_count_modbus(p, q.fc, r == KS_R_ok ? KS_V_ALLOW : KS_V_DENY, 1);
+		verdict_count_requests(p, KS_MODBUS, 0, q.fc, r == KS_R_ok ? KS_V_ALLOW : KS_V_DENY,
+				       1);
 		verdict_count_rule(p, q.rule, r == KS_R_ok ? KS_V_ALLOW : KS_V_DENY, 1);
 	}
 	if (r != KS_R_ok)

@@ -10,67 +10,8 @@
 
 #include "plain.h"
 
-#define PLAIN_SEG	1536	/* most payload bytes, more than an Ethernet frame has */
+#define PLAIN_SEG	(SUM_NEAR - 60)	/* most payload bytes, more than an Ethernet frame has */
 #define PLAIN_ADUS	(PLAIN_SEG / PLAIN_BYTES)
-
-/* The last k (1 to 7) of eight bytes, as if zeroes were behind them. */
-static __always_inline __u64 plain_last(__u64 v, __u32 k)
-{
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	return v << (8 * (8 - k) & 63);
-#else
-	return v >> (8 * (8 - k) & 63);
-#endif
-}
-
-static __always_inline __u64 plain_halves(__u64 v)
-{
-	return (v & 0xffffffff) + (v >> 32);
-}
-
-/*
- * `size` bytes of the frame from off on into the sum. 0, or < 0 = they are not there. That
- * each part works its offset out anew keeps the verifier from walking it once for every
- * length of the part before; so in plain_copy().
- */
-static __always_inline int plain_sum_bytes(struct xdp_md *ctx, __u32 off, __u32 size, __u64 *sum)
-{
-	const __u8 *at;
-	__u64 s = *sum;
-	__u32 i;
-
-	for (i = 0; i < (PLAIN_SEG + 60) / 32 && i < size / 32; i++) {
-		at = pkt_far(ctx, off + 32 * i, 32);
-		if (!at)
-			return -1;
-		s += plain_halves(load_u64(at)) + plain_halves(load_u64(at + 8));
-		s += plain_halves(load_u64(at + 16)) + plain_halves(load_u64(at + 24));
-	}
-	for (i = 0; i < 3 && i < size / 8 % 4; i++) {
-		at = pkt_far(ctx, off + size / 32 * 32 + 8 * i, 8);
-		if (!at)
-			return -1;
-		s += plain_halves(load_u64(at));
-	}
-	at = pkt_far(ctx, off + size - 8, 8);
-	if (!at)
-		return -1;
-	*sum = size % 8 ? s + plain_halves(plain_last(load_u64(at), size % 8)) : s;
-	return 0;
-}
-
-static __always_inline int plain_sum_right(struct xdp_md *ctx, struct pkt *p)
-{
-	__u32 size = p->pay - p->l4 + p->len;
-	struct tcp_hdr *th = pkt_at(ctx, p->l4, sizeof(*th));
-	__u64 sum = sum_pseudo(p, size);
-
-	if (!th)
-		return 0;
-	if (th->csum == sum_fold(sum)) /* left to the NIC, see checksum_verify() */
-		return 1;
-	return !plain_sum_bytes(ctx, p->l4, size, &sum) && sum_fold(sum) == 0xffff;
-}
 
 /* 0 = all elements are allowed, w->plain.rule says by which rule. */
 KS_GLOBAL int plain_ask(__u32 key, __u32 lo, __u32 hi)
@@ -80,7 +21,7 @@ KS_GLOBAL int plain_ask(__u32 key, __u32 lo, __u32 hi)
 
 	if (!w)
 		return -1;
-	q.profile = w->plain.profile;
+	q.of = w->plain.of;
 	if (plain_decide(&w->pkt, &q, 0) != KS_R_ok)
 		return -1;
 	w->plain.known = q.whole ? key : 0;
@@ -92,27 +33,6 @@ KS_GLOBAL int plain_ask(__u32 key, __u32 lo, __u32 hi)
 static __always_inline __u64 plain_head(const __u8 *adu)
 {
 	return load_u64(adu) & ~le_mask(2);
-}
-
-/* One more of this function, allowed by k->rule. */
-static __always_inline int plain_note(struct ks_plain_walk *k, __u32 fc)
-{
-	__u64 last = k->runs - 1;
-	struct ks_plain_run *run;
-
-	BOUND_OFFSET(last, KS_PLAIN_RUNS);
-	run = &k->run[last];
-	if (k->runs && run->rule == k->rule && run->function == fc) {
-		run->n++;
-		return 0;
-	}
-	if (k->runs == KS_PLAIN_RUNS)
-		return -1;
-	last = k->runs;
-	BOUND_OFFSET(last, KS_PLAIN_RUNS);
-	k->run[last] = (struct ks_plain_run){ .rule = k->rule, .function = fc, .n = 1 };
-	k->runs++;
-	return 0;
 }
 
 /* Its last element, or -1: another function, or a length that is not its own. count: FC 15, 16. */
@@ -155,7 +75,7 @@ KS_GLOBAL int plain_adu(struct xdp_md *ctx)
 		return -1;
 	/* a function whose length and values are any */
 	w->plain.same = w->plain.known && adu[7] < 7 && adu[7] != 5 ? plain_head(adu) : KS_PLAIN_NONE;
-	return plain_note(&w->plain, adu[7]);
+	return plain_note(&w->plain, w->plain.rule, 0, adu[7]);
 }
 
 /* All of the segment. 0 = it is whole ADUs, allowed. */
@@ -245,17 +165,18 @@ static __always_inline int plain_keep_long(struct xdp_md *ctx, struct pkt *p,
 	return plain_copy(ctx, p, ring->bytes + KS_MB_RING + pos);
 }
 
-static __always_inline int plain_commit_long(struct xdp_md *ctx, struct ks_flow *f, struct pkt *p,
-					     const struct plain *q)
+static __always_inline int plain_commit_long(struct xdp_md *ctx, struct ks_flow *f,
+					     struct ks_work *w)
 {
-	struct ks_modbus_ring *ring = bpf_map_lookup_elem(&mb_rings, &q->slot);
+	struct ks_modbus_ring *ring = bpf_map_lookup_elem(&mb_rings, &w->plain.of.slot);
+	struct pkt *p = &w->pkt;
 	int r = KS_GO;
 
 	if (!ring)
 		return KS_GO;
 	latency_clock(p, f);
 	bpf_spin_lock(&f->lock);
-	if (plain_at_rest(f, p, q) && !plain_keep_long(ctx, p, ring)) {
+	if (plain_at_rest(f, p, &w->plain.of, KS_MB_RING) && !plain_keep_long(ctx, p, ring)) {
 		kept_leave(f, ring);
 		plain_publish(f, p, KS_R_ok);
 		r = KS_R_ok;
@@ -266,43 +187,23 @@ static __always_inline int plain_commit_long(struct xdp_md *ctx, struct ks_flow 
 	return r;
 }
 
-KS_GLOBAL int plain_count(__u32 i)
-{
-	struct ks_work *w = pkt_work();
-	struct ks_plain_run *run;
-	__u64 at = i;
-
-	if (!w)
-		return 0;
-	BOUND_OFFSET(at, KS_PLAIN_RUNS);
-	run = &w->plain.run[at];
-	verdict_count_modbus(&w->pkt, run->function, KS_V_ALLOW, run->n);
-	verdict_count_rule(&w->pkt, run->rule, KS_V_ALLOW, run->n);
-	return 0;
-}
-
 /* KS_R_ok, counted and committed; else KS_GO. */
 KS_GLOBAL int plain_many(struct xdp_md *ctx)
 {
 	struct ks_work *w = pkt_work();
-	struct pkt *p = pkt_of(w);
-	struct plain q = {};
 	struct ks_flow *f;
-	__u32 i;
 
-	if (!w || !plain_segment(p) || p->len > PLAIN_SEG)
+	if (!w || !plain_segment(&w->pkt) || w->pkt.len > PLAIN_SEG)
 		return KS_GO;
-	f = table_lookup(p);
-	if (!f || !plain_flow(f, p, &q) || f->how & KS_HOW_SINGLE)
+	f = table_lookup(&w->pkt);
+	if (!f || !plain_flow(f, &w->pkt, KS_MODBUS, &w->plain.of) || f->how & KS_HOW_SINGLE)
 		return KS_GO;
 	w->plain.off = w->plain.known = w->plain.runs = 0;
 	w->plain.same = KS_PLAIN_NONE;
-	w->plain.profile = q.profile;
-	if (plain_adus(ctx, w) || !plain_sum_right(ctx, p) ||
-	    plain_commit_long(ctx, f, p, &q) == KS_GO)
+	if (plain_adus(ctx, w) || checksum_verify(ctx, &w->pkt) != KS_GO ||
+	    plain_commit_long(ctx, f, w) == KS_GO)
 		return KS_GO;
-	for (i = 0; i < KS_PLAIN_RUNS && i < w->plain.runs; i++)
-		plain_count(i);
+	plain_count_all(w, KS_MODBUS);
 	return KS_R_ok;
 }
 

@@ -71,6 +71,15 @@ static __always_inline struct ks_asset_rec *policy_asset(struct pkt *p)
 	return policy_entry(&pol_assets, p->slot, &id);
 }
 
+/* The asset takes requests to this unit id. */
+static __always_inline int policy_unit(const struct ks_asset_rec *a, __u8 unit)
+{
+	__u64 byte = unit >> 3;
+
+	BOUND_OFFSET(byte, 32);
+	return a && (!a->has_units || a->units[byte] & 1 << (unit & 7));
+}
+
 /* One compare at a time: a sum of them multiplies the verifier's states, 6.1 gives up. */
 static __always_inline int port_listed(const __u16 *ports, __u16 port)
 {
@@ -207,6 +216,17 @@ static __always_inline int policy_function(struct pkt *p, __u32 row, __u8 fc, __
 	return policy_span(p, d, lo, n ? lo + n - 1 : lo, 0, fc);
 }
 
+/* Row of pol_modbus for a unit id; KS_NO_VALUE: a table is broken. */
+static __always_inline __u32 policy_row(struct pkt *p, const struct ks_profile_rec *prof, __u8 unit)
+{
+	struct ks_units_rec *units;
+
+	if (!prof->units)
+		return prof->mb_row;
+	units = policy_entry(&pol_units, p->slot, &prof->units);
+	return units ? units->row[unit] : KS_NO_VALUE;
+}
+
 /*
  * A Modbus request: a leaf of that protocol, or one that came inside CIP. part 1: of FC 23
  * (FC 16, then FC 3, V1.1b3 6.17) what it reads alone.
@@ -215,19 +235,11 @@ static __always_inline int policy_modbus(struct pkt *p, struct ks_leaf *leaf, __
 					 __u32 part)
 {
 	struct ks_profile_rec *prof = policy_entry(&pol_profiles, p->slot, &p->profile);
-	struct ks_units_rec *units;
-	__u32 row;
+	__u32 row = prof ? policy_row(p, prof, unit) : KS_NO_VALUE;
 	int allowed = 1;
 
-	if (!prof)
+	if (row == KS_NO_VALUE)
 		return KS_R_internal;
-	row = prof->mb_row;
-	if (prof->units) {
-		units = policy_entry(&pol_units, p->slot, &prof->units);
-		if (!units)
-			return KS_R_internal;
-		row = units->row[unit];
-	}
 	if (leaf->has & KS_HAS_WRITE_SPAN) {
 		if (!part)
 			allowed = policy_function(p, row, 16, leaf->waddress, leaf->wquantity);

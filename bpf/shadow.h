@@ -90,14 +90,12 @@ static __always_inline void shadow_count(struct pkt *p, const struct ks_shadow_k
 static __always_inline int shadow_takes(struct pkt *p, const struct ks_leaf *leaf)
 {
 	struct ks_asset_rec *a = policy_asset(p);
-	__u64 byte = leaf->unit >> 3;
 	int r;
 
 	if (!a)
 		return KS_R_internal;
 	r = modbus_ruled(leaf) ? 0 : modbus_opaque(a->opaque, leaf->function);
-	BOUND_OFFSET(byte, 32);
-	if (!r && a->has_units && !(a->units[byte] & 1 << (leaf->unit & 7)))
+	if (!r && !policy_unit(a, leaf->unit))
 		r = KS_R_unit_unlisted;
 	return r;
 }

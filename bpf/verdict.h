@@ -62,30 +62,27 @@ static __always_inline void verdict_count_key(const struct ks_req_key *key, __u8
 		m->pairs_other += n;
 }
 
-static __always_inline void verdict_count_request(struct pkt *p, const struct ks_leaf *leaf)
+/* n requests to the packet's asset; a class that policy does not name counts as none. */
+static __always_inline void verdict_count_requests(struct pkt *p, __u8 proto, __u32 class,
+						   __u16 function, __u8 verdict, __u32 n)
 {
 	struct ks_req_key key = {
-		.asset = p->asset, .proto = leaf->proto, .numbering = p->numbering,
-	};
-
-	key.port = p->role == KS_CLIENT ? cfg.client_port : cfg.server_port;
-	key.function = leaf->has & KS_HAS_PCCC ? leaf->sub :
-		       leaf->has & KS_HAS_SERVICE ? leaf->service : leaf->function;
-	key.class = leaf->key_class;
-	if (key.class && key.class < KS_CLASS_TAG && !policy_entry(&pol_classes, p->slot, &key.class))
-		key.class = 0;
-	verdict_count_key(&key, leaf->verdict, 1);
-}
-
-/* n plain Modbus requests of a client. */
-static __always_inline void verdict_count_modbus(struct pkt *p, __u8 fc, __u8 verdict, __u32 n)
-{
-	struct ks_req_key key = {
-		.asset = p->asset, .port = cfg.client_port, .proto = KS_MODBUS, .function = fc,
+		.asset = p->asset, .proto = proto, .class = class, .function = function,
 		.numbering = p->numbering,
 	};
 
+	key.port = p->role == KS_CLIENT ? cfg.client_port : cfg.server_port;
+	if (class && class < KS_CLASS_TAG && !policy_entry(&pol_classes, p->slot, &key.class))
+		key.class = 0;
 	verdict_count_key(&key, verdict, n);
+}
+
+static __always_inline void verdict_count_request(struct pkt *p, const struct ks_leaf *leaf)
+{
+	verdict_count_requests(p, leaf->proto, leaf->key_class,
+			       leaf->has & KS_HAS_PCCC ? leaf->sub :
+			       leaf->has & KS_HAS_SERVICE ? leaf->service : leaf->function,
+			       leaf->verdict, 1);
 }
 
 static __always_inline void verdict_trace(const struct ks_leaf *leaf)

@@ -71,25 +71,6 @@ struct shadow_kept {
 	__u8 proto, how, value_type;
 };
 
-/* Of a plain segment and its flow, read before the lock (enip_plain.h). */
-struct enip_plain {
-	__u32 at;		/* of the payload in the copy */
-	__u32 slot;		/* of the ring */
-	__u32 profile;
-	__u16 asset;
-	__u16 pad;
-};
-
-#define KS_ALLOWED_MAX	4	/* power of two */
-
-/* Requests of it that are counted in the same places. */
-struct allowed {
-	__u32 rule;
-	__u32 class;
-	__u32 service;
-	__u32 n;
-};
-
 /* Where policy_cip() found what the last leaf of this message leads to: all but its route. */
 struct policy_cell {
 	__u32 slot;		/* KS_SLOTS: nothing was found yet */
@@ -147,9 +128,6 @@ struct ks_work {
 	struct ks_option_walk options;
 	struct ks_walk_state walk;
 	struct ks_sum_state sum;
-	struct enip_plain enip_plain;
-	struct allowed allowed[KS_ALLOWED_MAX];
-	__u32 n_allowed;
 	struct ks_plain_walk plain;
 	__u8 seg[KS_EIP_SEG + 64];	/* payload copy for the retransmission compare */
 };
