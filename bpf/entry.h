@@ -127,6 +127,12 @@ static __always_inline struct ks_flow *table_lookup(struct pkt *p)
 	return f && entry_is(f, p) ? f : NULL;
 }
 
+/* The same entry again, once table_lookup() has found it or table_create() made it. */
+static __always_inline struct ks_flow *entry_again(struct pkt *p)
+{
+	return bpf_map_lookup_elem(&flows, &p->at);
+}
+
 static __always_inline struct ks_flow *entry_of4(const struct ks_key4 *key)
 {
 	__u32 *at = bpf_map_lookup_elem(&flows4, key);

@@ -81,7 +81,7 @@ static __always_inline int event_due(struct pkt *p, struct ks_flow *f, __u32 rea
 /* Whose rate counts: what is allowed takes no room from what its connection is refused. */
 static __always_inline struct ks_flow *event_flow(struct pkt *p, __u32 reason)
 {
-	return p->tracked && reason_of(reason_effect, reason) != KS_A_PASS ? table_lookup(p) : NULL;
+	return p->tracked && reason_of(reason_effect, reason) != KS_A_PASS ? entry_again(p) : NULL;
 }
 
 /* How many of this reason were held back since the last one that was told. */

@@ -74,15 +74,21 @@ static __always_inline __u64 table_flow_id(void)
 	return (__u64)bpf_get_smp_processor_id() << 48 | (m ? ++m->flow_ids : 0);
 }
 
-static __always_inline void table_client_key(struct pkt *p, struct ks_client_key *key)
+/* key: struct ks_key6, or struct ks_key4 */
+static __always_inline void table_client_of(const void *key, int v6, struct ks_client_key *client)
 {
-	__builtin_memset(key, 0, sizeof(*key));
-	if (p->v6) {
-		__builtin_memcpy(key->addr, p->key.k6.client, 16);
+	__builtin_memset(client, 0, sizeof(*client));
+	if (v6) {
+		__builtin_memcpy(client->addr, key, 16);
 		return;
 	}
-	key->addr[10] = key->addr[11] = 0xff;
-	__builtin_memcpy(key->addr + 12, &p->key.k4.client, 4);
+	client->addr[10] = client->addr[11] = 0xff;
+	__builtin_memcpy(client->addr + 12, key, 4);
+}
+
+static __always_inline void table_client_key(struct pkt *p, struct ks_client_key *client)
+{
+	table_client_of(&p->key, p->v6, client);
 }
 
 /* estab: it is given back because the handshake is complete. */
@@ -188,31 +194,16 @@ static __always_inline int flow_expire(struct ks_flow *f, __u64 now, __u32 *slot
 		*slot = gone ? f->slot : 0;
 		f->slot = gone ? 0 : f->slot;
 		f->flags |= gone ? KS_F_BUSY : 0; /* nobody else deletes it */
-	} else if (idle < flow_limit(f)) {
-		*slot = 0;
-	} else if (f->state == KS_S_ESTAB && f->flags & (KS_F_CFIN | KS_F_SFIN)) {
-		f->state = KS_S_CLOSED; /* half-closed for too long: last ACKs may still come */
-		f->t_last = now;
-		f->version++;
-	} else {
-		f->state = KS_S_DEAD;
+	} else if (idle >= flow_limit(f)) {
+		/* half-closed for too long: last ACKs may still come */
+		f->state = f->state == KS_S_ESTAB && f->flags & (KS_F_CFIN | KS_F_SFIN) ?
+				   KS_S_CLOSED : KS_S_DEAD;
 		f->t_last = now;
 		f->version++;
 	}
 	*due = flow_quota_due(f);
 	bpf_spin_unlock(&f->lock);
 	return gone;
-}
-
-static __always_inline void flow_client_key(const struct ks_flow *f, struct ks_client_key *key)
-{
-	__builtin_memset(key, 0, sizeof(*key));
-	if (f->family == 6) {
-		__builtin_memcpy(key->addr, f->key.client, 16);
-		return;
-	}
-	key->addr[10] = key->addr[11] = 0xff;
-	__builtin_memcpy(key->addr + 12, f->key.client, 4);
 }
 
 /* Returns 0. */
@@ -225,7 +216,7 @@ KS_GLOBAL int sweep_entry(__u32 at, __u64 now)
 
 	if (!f || !f->family || now < f->t_last + KS_T_TOMBSTONE)
 		return 0; /* no limit is shorter */
-	flow_client_key(f, &client);
+	table_client_of(&f->key, f->family == 6, &client);
 	if (flow_expire(f, now, &slot, &due)) {
 		table_ring_back(f->proto, slot);
 		if (table_delete(f))

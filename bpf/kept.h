@@ -54,24 +54,13 @@ static __always_inline void kept_next(struct ks_flow *f, struct ks_modbus_ring *
 	f->close |= KS_CL_KEPT;
 }
 
-/* Of the packet's connection, before the general path, which knows the ring alone. */
-KS_GLOBAL int kept_settle(void)
+/* Where the client's last plain request goes when anything else of its comes, or NULL. */
+static __always_inline struct ks_modbus_ring *kept_ring(struct pkt *p, const struct ks_flow *f)
 {
-	struct pkt *p = pkt_of(pkt_work());
-	struct ks_flow *f = p ? table_lookup(p) : NULL;
-	struct ks_modbus_ring *ring;
-
-	if (!f)
-		return 0;
+	if (p->role != KS_CLIENT || f->proto != KS_MODBUS)
+		return NULL;
 	p->take.slot = f->slot - 1;
-	ring = bpf_map_lookup_elem(&mb_rings, &p->take.slot);
-	if (!ring)
-		return 0;
-	bpf_spin_lock(&f->lock);
-	if (f->close & KS_CL_KEPT && f->slot == p->take.slot + 1)
-		kept_to_ring(f, ring);
-	bpf_spin_unlock(&f->lock);
-	return 0;
+	return bpf_map_lookup_elem(&mb_rings, &p->take.slot);
 }
 
 #endif

@@ -135,8 +135,10 @@ KS_GLOBAL int table_foreign(void)
 	struct pkt *p = pkt_of(pkt_work());
 	struct ks_flow *f = p ? table_lookup(p) : NULL;
 
-	if (f)
+	if (f) {
+		f->at = p->at;
 		table_delete(f);
+	}
 	return KS_R_flow_abi;
 }
 

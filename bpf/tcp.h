@@ -145,13 +145,14 @@ static __always_inline void tcp_settle(struct pkt *p, struct ks_flow *f, __u8 du
 
 static __always_inline int tcp_locked(struct pkt *p, struct ks_flow *f)
 {
+	struct ks_modbus_ring *ring = kept_ring(p, f);
 	__u8 due;
 	int r;
 
 	bpf_spin_lock(&f->lock);
+	if (ring && f->close & KS_CL_KEPT && f->slot == p->take.slot + 1)
+		kept_to_ring(f, ring);
 	r = tcp_facts(f, p);
-	if (p->role == KS_CLIENT && f->close & KS_CL_KEPT)
-		r = KS_R_busy; /* another CPU was in between */
 	if (r == KS_GO)
 		r = tcp_apply(f, p);
 	if (f->state != KS_S_DEAD && (r == KS_GO || reason_of(reason_effect, r) == KS_A_PASS))
@@ -292,8 +293,6 @@ static __always_inline int tcp_client(struct xdp_md *ctx, struct pkt *p)
 	if (!f)
 		return KS_R_internal;
 	p->tracked = 1;
-	if (f->close & KS_CL_KEPT)
-		kept_settle();
 	r = tcp_locked(p, f);
 	return r == KS_GO ? tcp_stream(ctx, p, f) : r;
 }
