@@ -15,7 +15,6 @@
 #include "command.h"
 #include "env.h"
 #include "loader_object.h"
-#include "occupancy.h"
 #include "options.h"
 #include "tables.h"
 
@@ -49,6 +48,13 @@ static uint32_t near_places(const struct policy_limits *limits)
 	while (n < KS_NEAR_FLOWS * limits->flows)
 		n *= 2;
 	return n;
+}
+
+uint32_t object_near_mask(const struct bpf_object *obj)
+{
+	const struct bpf_map *map = bpf_object__find_map_by_name(obj, map_name(MAP_flows_near));
+
+	return map ? bpf_map__max_entries(map) - 1 : 0;
 }
 
 static int resize(const struct bpf_object *obj, const struct object_config *config)
@@ -131,14 +137,12 @@ int object_load(struct keyswitch_bpf **out, const struct object_config *config,
 	if (!skel)
 		return refused(NULL, -errno);
 	skel->rodata->cfg = config->load;
-	skel->rodata->cfg.near_mask =
-		first ? near_places(&config->limits) - 1 :
-			(uint32_t)entries_max(in->fd[MAP_flows_near]) - 1;
 	if (first)
 		read_kinds(kinds, skel->obj);
 	err = resize(skel->obj, config);
 	if (!err && !first)
 		err = share_maps(skel->obj, in);
+	skel->rodata->cfg.near_mask = object_near_mask(skel->obj);
 	if (!err)
 		err = keyswitch_bpf__load(skel);
 	if (!err && first) {

@@ -18,7 +18,6 @@
 #include "command.h"
 #include "env.h"
 #include "loader_object.h"
-#include "occupancy.h"
 #include "options.h"
 
 /* A NIC's place for a program: its link, or the tail call of a tap's role. */
@@ -147,7 +146,7 @@ static int load_pair(struct upgrade *u, size_t pair)
 	*cfg = (struct ks_load_cfg){
 		.client_port = (__u32)(2 * pair), .server_port = port->peer, .wire = port->wire,
 		.sight = port->sight,
-		.near_mask = (__u32)entries_max(u->in->fd[MAP_flows_near]) - 1,
+		.near_mask = object_near_mask(obj),
 	};
 	err = bpf_object__load(obj);
 	if (!err)
