@@ -25,6 +25,20 @@ def programs(ks):
             for nic in (PORT_C, PORT_S)}
 
 
+def constants(ks):
+    """`cfg` of the program behind each link, without what is its own role's."""
+    out = set()
+    for number in programs(ks).values():
+        maps = json.loads(run("bpftool", "-j", "prog", "show", "id", str(number)).stdout)["map_ids"]
+        shown = (json.loads(run("bpftool", "-j", "map", "show", "id", str(m)).stdout) for m in maps)
+        name, = [m["id"] for m in shown if m["name"].endswith(".rodata")]
+        dump = json.loads(run("bpftool", "-j", "map", "dump", "id", str(name)).stdout)
+        values = dump[0]["formatted"]["value"][".rodata"]
+        cfg, = [v["cfg"] for v in values if "cfg" in v]
+        out.add(tuple(sorted(cfg.items())))
+    return out
+
+
 def connections(plant):
     """The server's own list: addresses and ports."""
     lines = plant.nsenter(plant.server, "ss", "-Htn", "state", "established").stdout
@@ -106,7 +120,7 @@ def test_under_traffic(mode):
         wait_for(lambda: log.count(function=3) > 100, "the poller runs")
         before, seen, counted = connections(plant), {tuple(programs(ks).values())}, 0
         equal(len(before), 2, f"connections {before}")
-        upgrades = 0
+        upgrades, built = 0, constants(ks)
         while upgrades < UPGRADES and poller.proc.poll() is None:
             ks.cmd("upgrade", *(("--object", other) if upgrades % 2 else ()))
             upgrades += 1
@@ -120,6 +134,7 @@ def test_under_traffic(mode):
         assert upgrades >= LEAST, f"the poller ended after {upgrades} upgrades"
         assert not denied_write(plant), "write after upgrades"
         equal(len(seen), 1 + upgrades, f"programs that ran: {seen}")
+        equal(constants(ks), built, "what the programs are built for")
         equal(poller.wait(), 0, f"poller: {poller.text()}")
         equal(log.count(function=3), POLLS + upgrades, "reads at the server")
         equal(log.count(function=6), 0, "writes at the server")
