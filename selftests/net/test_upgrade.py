@@ -25,6 +25,12 @@ def programs(ks):
             for nic in (PORT_C, PORT_S)}
 
 
+def loaded(numbers):
+    """Those of the programs that the kernel still has: a timer keeps the one it runs."""
+    have = {p["id"] for p in json.loads(run("bpftool", "-j", "prog", "show").stdout)}
+    return have & set(numbers)
+
+
 def constants(ks):
     """`cfg` of the program behind each link, without what is its own role's."""
     out = set()
@@ -135,6 +141,8 @@ def test_under_traffic(mode):
         assert not denied_write(plant), "write after upgrades"
         equal(len(seen), 1 + upgrades, f"programs that ran: {seen}")
         equal(constants(ks), built, "what the programs are built for")
+        old = {number for pair in seen for number in pair} - set(programs(ks).values())
+        wait_for(lambda: not loaded(old), lambda: f"programs left behind: {loaded(old)}")
         equal(poller.wait(), 0, f"poller: {poller.text()}")
         equal(log.count(function=3), POLLS + upgrades, "reads at the server")
         equal(log.count(function=6), 0, "writes at the server")
