@@ -14,7 +14,7 @@ import vec
 import wire
 
 POLICY = "twins.yaml"
-SERVERS = ("10.2.0.5", "10.2.0.6", "10.2.0.7")
+SERVERS, RACK = ("10.2.0.5", "10.2.0.6", "10.2.0.7"), "10.2.0.9"
 PORTS = itertools.count(20000)
 EVENT = {"t": (0, 8), "sport": (48, 50), "hidden": (72, 76)}  # of struct ks_event
 MISC = ("lost", "hidden", "quiet", "other")
@@ -35,6 +35,15 @@ OTHER = [wire.mb(5, 12, 0), wire.write(105), wire.write(205), wire.read(7, 1, fc
          wire.mb(22, 100, 0, 0), wire.write_many(100), wire.mb(16, 100, 1, tail=b"\2\0\7\0"),
          wire.mb(16, 100, 2, tail=b"\2\0\7"), wire.mb(15, 100, 9, tail=b"\1\xff"),
          wire.read()[:11], wire.read() + b"\0", wire.write_many(100, 1, 2)[:-1]]
+# one whole SendRRData is plain (bpf/enip_plain.h): its members are counted in runs
+MEMBERS = [wire.read_tag("Level"), wire.read_tag("Level"), wire.write_tag("Speed"),
+           wire.get_attribute(1), wire.get_attribute(0xf5), wire.get_attribute(0xf5),
+           wire.get_attribute(2), wire.read_tag("Speed"), wire.set_attribute(0x64)]
+STOPPED = [wire.write_tag("Other"), wire.set_attribute(), wire.get_attribute(6)]
+CIP = [*MEMBERS, *STOPPED, wire.routed(MEMBERS[0]), wire.routed(MEMBERS[2]), wire.forward_open(),
+       wire.msp(*MEMBERS), wire.msp(*MEMBERS[::-1]), wire.msp(*MEMBERS * 3), wire.msp(*MEMBERS * 4),
+       wire.msp(MEMBERS[0], STOPPED[0]), wire.msp(*MEMBERS[3:6]), wire.routed(wire.msp(*MEMBERS)),
+       wire.pccc(6), wire.mb_object(0x4e, 0, 2), wire.msp(MEMBERS[0], wire.pccc(6))]
 
 
 def renamed(message, number):
@@ -74,6 +83,11 @@ def scenarios():
     for i in range(1, 7):  # what follows on it is read through the mirror when both are sent again
         few = [PLAIN[0] + wire.write_many(100, 1), PLAIN[0] + PLAIN[1]]
         yield f"mirror-{i}", SERVERS[0], 4096 + i - len(few[0]) - 1, few
+    for i, request in enumerate(CIP):
+        message = wire.rr(request)
+        yield (f"cip-{i}", RACK, 1000,
+               [wire.register(), message, message, wire.rr(MEMBERS[0]), message + message])
+    yield ("cip-row", RACK, 0x10000 - 300, [wire.register(), *[wire.rr(m) for m in CIP * 3]])
     yield "flood", SERVERS[0], 1000, [renamed(REFUSED[0], i) for i in range(40)]
 
 
@@ -82,6 +96,7 @@ class Twin:
 
     def __init__(self, driver, server, iss):
         self.driver, self.server, self.cport = driver, server, next(PORTS)
+        self.sport = 44818 if server == RACK else 502
         self.iss, self.irs, self.at, self.told = iss, 9000, 0, 0
         self.left = []
         self.send("c", wire.SYN, iss, 0)
@@ -91,7 +106,7 @@ class Twin:
 
     def send(self, side, flags, seq, ack, payload=b""):
         ends = ("10.1.0.10", self.server)[::1 if side == "c" else -1]
-        ports = (self.cport, 502)[::1 if side == "c" else -1]
+        ports = (self.cport, self.sport)[::1 if side == "c" else -1]
         segment = wire.tcp(*map(wire.packed, ends), *ports, seq, ack, flags, payload)
         text = self.driver(f"frame {side} {wire.frame(side == 'c', *ends, 6, segment, {}).hex()}")
         got = vec.Outcome(text)
@@ -128,7 +143,7 @@ class Twin:
 
     def entry(self):
         key = (wire.packed("10.1.0.10") + wire.packed(self.server) +
-               struct.pack(">HH", self.cport, 502) + struct.pack("=I", 6 << 24))
+               struct.pack(">HH", self.cport, self.sport) + struct.pack("=I", 6 << 24))
         self.left.append(self.driver(f"flow {key.hex()}"))
 
 
