@@ -64,11 +64,12 @@ static __always_inline __u64 sum_halves(__u64 v)
  */
 static __always_inline int sum_near(struct xdp_md *ctx, __u32 off, __u32 size, __u64 *sum)
 {
+	__u64 s = 0, parts = size / 32;
 	const __u8 *at;
-	__u64 s = 0;
 	__u32 i;
 
-	for (i = 0; i < SUM_NEAR / 32 && i < size / 32; i++) {
+	BOUND_OFFSET(parts, 64); /* clang drops a bound that the caller's check implies */
+	for (i = 0; i < parts; i++) {
 		at = pkt_far(ctx, off + 32 * i, 32);
 		if (!at)
 			return -1;
