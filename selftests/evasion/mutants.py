@@ -70,6 +70,8 @@ MUTANTS = [
         ("stream.h", "if (t->cmp_len)\n\t\tr = ring_differs",
          "if (t->cmp_len && !(t->join && !seq_lt(t->cmp_seq, t->start)))\n\t\tr = ring_differs")]),
     Mutant("plain-order", "streams", "a plain request may stand anywhere", [
+        ("plain.h", "f->generation != p->generation || p->seq != f->c_nxt || f->flags",
+         "f->generation != p->generation || f->flags"),
         ("plain.h", "if (p->seq != f->c_nxt || f->msg_start != f->c_nxt ||",
          "if (f->msg_start != f->c_nxt ||")]),
     Mutant("plain-length", "streams", "a plain request's header may say another length", [
@@ -77,11 +79,8 @@ MUTANTS = [
     Mutant("plain-many", "streams", "what follows in a segment is taken for more of the same", [
         ("plain_many.h", "if (adu && plain_head(adu) == k->same) {",
          "if (adu && k->same != KS_PLAIN_NONE) {")]),
-    Mutant("plain-enip", "streams", "a plain EtherNet/IP segment may stand anywhere", [
-        ("enip_plain.h", "f->generation != p->generation || p->seq != f->c_nxt || f->flags",
-         "f->generation != p->generation || f->flags"),
-        ("enip_plain.h", "if (p->seq != f->c_nxt || f->msg_start != f->c_nxt ||",
-         "if (f->msg_start != f->c_nxt ||")]),
+    Mutant("plain-enip", "streams", "of a plain EtherNet/IP PDU the first request alone is judged", [
+        ("enip_plain.h", "if (i >= requests)", "if (i >= 1)")]),
 ]
 
 
