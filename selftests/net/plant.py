@@ -307,7 +307,7 @@ class Plant:
         with netns(ns):
             return socket.socket(family, kind)
 
-    def connect(self, host, port, source=None, timeout=2.0):
+    def connect(self, host, port, source=None, timeout=2.0, source_port=0):
         """A TCP connection from the client's namespace."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         sock = self.socket(self.client, family)
@@ -315,7 +315,7 @@ class Plant:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             if source:
-                sock.bind((source, 0))
+                sock.bind((source, source_port))
             sock.connect((host, port))
         except OSError:
             sock.close()

@@ -22,6 +22,7 @@ from reference import Policy
 
 SEED, POLICIES, REQUESTS, BATCHES = 20261128, 20, 50, 4  # 1000 requests
 SHARE = 0.30
+SOURCE_PORTS = 20000  # and up, one a request: the kernel gives a port again after an abort
 LIMITS = {"limits": {"flows": 4096, "modbus_rings": 2048, "enip_rings": 2048,
                      "flows_per_client": 2000, "half_open_per_client": 1000}}
 POOLS = ((draw.CLIENTS4, draw.CLIENTS6, CLIENT_NIC), (draw.SERVERS4, draw.SERVERS6, SERVER_NIC))
@@ -59,7 +60,8 @@ def ask(plant, number, q, allowed):
     come through; the others are looked for in the server's log afterwards."""
     patience = 8.0 if allowed else 0.4
     try:
-        sock = plant.connect(q.server, form.PORTS[q.proto], q.client, timeout=patience)
+        sock = plant.connect(q.server, form.PORTS[q.proto], q.client, timeout=patience,
+                             source_port=SOURCE_PORTS + number)
     except OSError:
         return None
     end = sock.getsockname()[:2]
