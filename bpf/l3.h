@@ -69,6 +69,7 @@ static __always_inline int l3_parse4(struct xdp_md *ctx, struct pkt *p)
 {
 	struct ip4_hdr *ip = pkt_at(ctx, p->l3, sizeof(*ip));
 	__u32 ihl, total, frag;
+	__u64 both;
 
 	if (!ip)
 		return l3_bad(p, KS_R_frame_short);
@@ -84,8 +85,8 @@ static __always_inline int l3_parse4(struct xdp_md *ctx, struct pkt *p)
 	p->fragment = frag & 0x1fff ? 2 : frag & 0x2000 ? 1 : 0;
 	p->l4proto = ip->proto;
 	p->l4 = p->l3 + ihl;
-	p->key.k4.client = p->role == KS_CLIENT ? ip->src : ip->dst;
-	p->key.k4.server = p->role == KS_CLIENT ? ip->dst : ip->src;
+	both = load_u64(&ip->src);
+	store_u64(&p->key, p->role == KS_CLIENT ? both : both << 32 | both >> 32);
 	return l3_end(ctx, p, p->l3 + total);
 }
 
@@ -138,6 +139,12 @@ static __always_inline int l3_extension(struct xdp_md *ctx, struct pkt *p)
 	return KS_GO;
 }
 
+static __always_inline void l3_address6(__u8 *to, const __u8 *from)
+{
+	store_u64(to, load_u64(from));
+	store_u64(to + 8, load_u64(from + 8));
+}
+
 static __always_inline int l3_parse6(struct xdp_md *ctx, struct pkt *p)
 {
 	struct ip6_hdr *ip = pkt_at(ctx, p->l3, sizeof(*ip));
@@ -147,8 +154,8 @@ static __always_inline int l3_parse6(struct xdp_md *ctx, struct pkt *p)
 		return l3_bad(p, KS_R_frame_short);
 	if (bpf_ntohl(ip->flow) >> 28 != 6)
 		return l3_bad(p, KS_R_ip_header);
-	__builtin_memcpy(p->key.k6.client, p->role == KS_CLIENT ? ip->src : ip->dst, 16);
-	__builtin_memcpy(p->key.k6.server, p->role == KS_CLIENT ? ip->dst : ip->src, 16);
+	l3_address6(p->key.k6.client, p->role == KS_CLIENT ? ip->src : ip->dst);
+	l3_address6(p->key.k6.server, p->role == KS_CLIENT ? ip->dst : ip->src);
 	p->v6 = 1;
 	p->l4proto = ip->next;
 	p->l4 = p->l3 + sizeof(*ip);

@@ -19,23 +19,24 @@ struct udp_hdr {
 	__be16 src, dst, len, csum;
 };
 
-static __always_inline void l4_ports(struct pkt *p, __be16 src, __be16 dst)
+/*
+ * The key is written in words, as here and in l3.h, because it is soon read in words
+ * (entry.h): a load of what several stores have just written waits for all of them.
+ */
+static __always_inline void l4_ports(struct pkt *p, const __be16 *ports)
 {
-	__be16 cport = p->role == KS_CLIENT ? src : dst;
-	__be16 sport = p->role == KS_CLIENT ? dst : src;
-	__u32 link = KS_LINK(p->l4proto, p->vlan[0], p->vlan[1]);
+	__u32 both = load_u32(ports);
+	__u64 end;
 
-	p->sport = bpf_ntohs(src);
-	p->dport = bpf_ntohs(dst);
-	if (p->v6) {
-		p->key.k6.cport = cport;
-		p->key.k6.sport = sport;
-		p->key.k6.link = link;
-	} else {
-		p->key.k4.cport = cport;
-		p->key.k4.sport = sport;
-		p->key.k4.link = link;
-	}
+	p->sport = bpf_ntohs(ports[0]);
+	p->dport = bpf_ntohs(ports[1]);
+	if (p->role == KS_SERVER)
+		both = both << 16 | both >> 16;
+	end = two_u32(both, KS_LINK(p->l4proto, p->vlan[0], p->vlan[1]));
+	if (p->v6)
+		store_u64(&p->key.k6.cport, end);
+	else
+		store_u64(&p->key.k4.cport, end);
 }
 
 /* p->len still holds the frame offset of the IP payload's end (l3_end). */
@@ -49,7 +50,7 @@ static __always_inline int l4_parse_tcp(struct xdp_md *ctx, struct pkt *p)
 	pay = p->l4 + (th->doff >> 4) * 4;
 	if (pay < p->l4 + sizeof(*th) || pay > end)
 		return l3_bad(p, KS_R_tcp_header);
-	l4_ports(p, th->src, th->dst);
+	l4_ports(p, &th->src);
 	p->seq = bpf_ntohl(th->seq);
 	p->ack = bpf_ntohl(th->ack);
 	p->win = bpf_ntohs(th->win);
@@ -69,7 +70,7 @@ static __always_inline int l4_parse_udp(struct xdp_md *ctx, struct pkt *p)
 	len = bpf_ntohs(uh->len);
 	if (len < sizeof(*uh) || p->l4 + len > end)
 		return l3_bad(p, KS_R_tcp_header);
-	l4_ports(p, uh->src, uh->dst);
+	l4_ports(p, &uh->src);
 	p->pay = p->l4 + sizeof(*uh);
 	p->len = len - sizeof(*uh);
 	return KS_GO;

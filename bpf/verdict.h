@@ -159,9 +159,9 @@ static __always_inline int verdict(struct xdp_md *ctx, struct pkt *p, __u32 reas
 
 	if (action != KS_A_PASS)
 		denied_packet(ctx, reason);
-	if (p->mode == KS_MONITOR || p->follow)
+	if (p->follow)
 		action = KS_A_PASS;
-	else
+	else if (action != KS_A_PASS || p->out | p->inside)
 		action = verdict_act(ctx, p, action);
 	verdict_count(p, reason, action);
 	if (reason_of(reason_kind, reason) && !p->reported)

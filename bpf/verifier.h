@@ -64,6 +64,16 @@ static __always_inline void store_u32(void *at, __u32 v)
 #endif
 }
 
+/* Two words as they lie in memory, the first one first. */
+static __always_inline __u64 two_u32(__u32 first, __u32 second)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	return (__u64)first << 32 | second;
+#else
+	return (__u64)second << 32 | first;
+#endif
+}
+
 /* memset() to 0 eight bytes at once, where clang knows of an alignment of four only. */
 static __always_inline void clear_words(void *at, __u32 size)
 {
