@@ -53,11 +53,10 @@ static __always_inline int event_due(struct pkt *p, struct ks_flow *f, __u32 rea
 {
 	struct ks_rate *rate = bpf_map_lookup_elem(&rates, &reason);
 	struct ks_misc_count *m = event_misc();
-	struct ks_state_rec *st = pkt_state();
 	__u32 second = p->now / KS_SECOND;
 	int due = 1;
 
-	if (!rate || !m || !st)
+	if (!rate || !m)
 		return 0;
 	if (f) {
 		if (f->ev >> 8 != (second & 0xffffff))
@@ -69,7 +68,7 @@ static __always_inline int event_due(struct pkt *p, struct ks_flow *f, __u32 rea
 		rate->second = second;
 		rate->sent = 0;
 	}
-	if (!due || rate->sent >= pkt_force(st, p->now)->event_rate) {
+	if (!due || rate->sent >= pkt_force(p->now)->event_rate) {
 		rate->hidden++;
 		m->events_hidden++;
 		return 0;

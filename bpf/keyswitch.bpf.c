@@ -20,30 +20,29 @@ char LICENSE[] SEC("license") = "GPL";
  */
 static __always_inline struct pkt *packet_begin(__u8 role, const struct ks_pol_cfg **in_force)
 {
-	struct ks_state_rec *st = pkt_state();
 	struct ks_work *w = pkt_work();
 	const struct ks_force *force;
 	const struct ks_pol_cfg *pol;
 	struct pkt *p;
 
-	if (!st || !w)
+	if (!w)
 		return NULL;
 	p = &w->pkt;
 	__builtin_memset(p, 0, __builtin_offsetof(struct pkt, take));
 	p->role = role;
 	p->now = pkt_clock(w);
-	force = pkt_force(st, p->now);
+	force = pkt_force(p->now);
 	p->slot = force->slot;
-	p->shadow = st->shadow;
-	p->guard = st->guard;
+	p->shadow = state.shadow;
+	p->guard = state.guard;
 	p->mode = force->mode;
 	if (force->mode_until && p->now >= force->mode_until)
 		p->mode = KS_ENFORCE;
 	if (cfg.sight == KS_SIGHT_TAP)
 		p->mode = KS_MONITOR; /* copies: nothing can be stopped */
 	p->follow = p->mode == KS_MONITOR || cfg.trace;
-	p->adoption = st->adopt;
-	p->adopt_until = st->adopt_until;
+	p->adoption = state.adopt;
+	p->adopt_until = state.adopt_until;
 	pol = bpf_map_lookup_elem(&pol_cfg, &p->slot);
 	if (pol) {
 		p->generation = pol->generation;
@@ -57,14 +56,11 @@ static __always_inline struct pkt *packet_begin(__u8 role, const struct ks_pol_c
 	return p;
 }
 
-/* Traffic toward the protected side outside the OT ports. */
-static __noinline int other_client(struct pkt *p)
+/* To an asset or in the name of one, for all that the marks say. */
+static __noinline int other_marked(struct pkt *p)
 {
-	struct ks_addr_rec *rec;
+	struct ks_addr_rec *rec = policy_address(p, 0);
 
-	if (!policy_marked(p))
-		return KS_R_not_asset;
-	rec = policy_address(p, 0);
 	if (rec && rec->flags & KS_ADDR_PROTECTED)
 		return KS_R_spoofed;
 	rec = policy_address(p, 1);
@@ -73,6 +69,12 @@ static __noinline int other_client(struct pkt *p)
 	if (is_tunnel(p))
 		return KS_R_tunnel;
 	return p->other == KS_ALLOW ? KS_R_other_allowed : KS_R_other_denied;
+}
+
+/* Traffic toward the protected side outside the OT ports. */
+static __always_inline int other_client(struct pkt *p, const struct ks_pol_marked *marked)
+{
+	return policy_marked(p, marked) ? other_marked(p) : KS_R_not_asset;
 }
 
 static __always_inline int parse_headers(struct xdp_md *ctx, struct pkt *p,
@@ -90,21 +92,23 @@ static __always_inline int parse_headers(struct xdp_md *ctx, struct pkt *p,
 static __always_inline int walk_client(struct xdp_md *ctx, struct pkt *p,
 				       const struct ks_pol_cfg *pol)
 {
-	__u8 tcp, ports;
+	const struct ks_pol_ports *ot;
+	__u8 tcp, spoken;
 	int r = parse_headers(ctx, p, pol);
 
 	if (r != KS_GO)
 		return r;
+	ot = policy_ports(p);
+	if (!ot)
+		return KS_R_internal;
 	if (p->zoned || p->bound)
 		r = zone_packet(ctx);
 	if (r != KS_GO)
 		return r;
 	tcp = p->l4proto == IPPROTO_TCP;
-	if (p->fragment == 2 || (!tcp && p->l4proto != IPPROTO_UDP))
-		return other_client(p);
-	ports = policy_port(p, p->dport) & (tcp ? KS_PORT_MODBUS | KS_PORT_ENIP : 0xff);
-	if (!ports)
-		return other_client(p);
+	spoken = tcp ? KS_PORT_MODBUS | KS_PORT_ENIP : p->l4proto == IPPROTO_UDP ? 0xff : 0;
+	if (p->fragment == 2 || !(ot->proto[p->dport] & spoken))
+		return other_client(p, &ot->marked);
 	if (p->fragment)
 		return KS_R_fragment;
 	if (p->extension)

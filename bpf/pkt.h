@@ -152,13 +152,11 @@ struct pkt {
 #define seq_lt(a, b) ((__s32)((__u32)(a) - (__u32)(b)) < 0)
 #define seq_le(a, b) ((__s32)((__u32)(a) - (__u32)(b)) <= 0)
 
-/* key: 0, value: run-time state. Written by the CLI. A miss is `internal`. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct ks_state_rec);
-} state SEC(".maps");
+/*
+ * Run-time state. Written by the CLI: an array of one as well, but each packet reads it,
+ * and here no look-up is needed.
+ */
+struct ks_state_rec state SEC(".data.state");
 
 /* key: 0, value: scratch of this CPU. Written here only. */
 struct {
@@ -201,17 +199,10 @@ static __always_inline struct pkt *pkt_of(struct ks_work *w)
 	return (struct pkt *)w;
 }
 
-static __always_inline struct ks_state_rec *pkt_state(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&state, &zero);
-}
-
 /* What is in force at this moment. */
-static __always_inline const struct ks_force *pkt_force(const struct ks_state_rec *st, __u64 now)
+static __always_inline const struct ks_force *pkt_force(__u64 now)
 {
-	return st->revert_at && now >= st->revert_at ? &st->before : &st->now;
+	return state.revert_at && now >= state.revert_at ? &state.before : &state.now;
 }
 
 /*

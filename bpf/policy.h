@@ -37,15 +37,10 @@ static __always_inline int policy_bit(const __u8 *bits, __u32 bit, __u32 bytes)
 }
 
 /* 0: neither is the server an asset nor the client behind the gateway; 1: ask for records. */
-static __always_inline int policy_marked(struct pkt *p)
+static __always_inline int policy_marked(const struct pkt *p, const struct ks_pol_marked *m)
 {
-	struct ks_pol_ports *first = bpf_map_lookup_elem(&pol_ports, &p->slot);
 	const __u32 *from = (const __u32 *)p->key.k6.client, *to = (const __u32 *)p->key.k6.server;
-	const struct ks_pol_marked *m;
 
-	if (!first)
-		return 1;
-	m = &first->marked;
 	if (p->v6)
 		return policy_bit(m->assets, ks_mark(to[0] ^ to[1] ^ to[2] ^ to[3], KS_ASSET_BITS),
 				  sizeof(m->assets)) ||
@@ -56,10 +51,16 @@ static __always_inline int policy_marked(struct pkt *p)
 	       policy_bit(m->region4, bpf_ntohl(p->key.k4.client) >> 16, sizeof(m->region4));
 }
 
+/* What is asked about each packet, or NULL: a table is broken. */
+static __always_inline const struct ks_pol_ports *policy_ports(struct pkt *p)
+{
+	return bpf_map_lookup_elem(&pol_ports, &p->slot);
+}
+
 /* Which protocols any asset speaks on this port (KS_PORT_*). */
 static __always_inline __u8 policy_port(struct pkt *p, __u16 port)
 {
-	struct ks_pol_ports *ports = bpf_map_lookup_elem(&pol_ports, &p->slot);
+	const struct ks_pol_ports *ports = policy_ports(p);
 
 	return ports ? ports->proto[port] : 0;
 }

@@ -136,17 +136,14 @@ KS_GLOBAL int rewrite_payload(struct xdp_md *ctx)
 }
 
 /* out_ack and out_win in place of the packet's own. 0 = done. */
-KS_GLOBAL int rewrite_label(struct xdp_md *ctx)
+static __always_inline int rewrite_label(struct xdp_md *ctx, struct pkt *p)
 {
-	struct pkt *p = pkt_of(pkt_work());
 	struct tcp_hdr *th;
 	__be32 ack;
 	__be16 win;
 	int partial;
 	__u64 sum;
 
-	if (!p)
-		return -1;
 	th = pkt_at(ctx, p->l4, sizeof(*th));
 	if (!th)
 		return -1;
@@ -190,7 +187,7 @@ static __always_inline int rewrite_cookie(struct xdp_md *ctx, struct pkt *p)
 	}
 	p->out_win = p->win;
 	p->out_ack = p->ack - p->least < COOKIE_BACK ? p->least : p->ack - COOKIE_BACK;
-	return rewrite_label(ctx);
+	return rewrite_label(ctx, p);
 }
 
 #endif

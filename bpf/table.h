@@ -44,7 +44,6 @@ static __always_inline struct ks_client_use *table_client(const struct ks_client
 KS_GLOBAL int table_quota_take(void)
 {
 	struct pkt *p = pkt_of(pkt_work());
-	struct ks_state_rec *st = pkt_state();
 	const struct ks_force *force;
 	struct ks_client_key key;
 	struct ks_client_use *use;
@@ -53,11 +52,11 @@ KS_GLOBAL int table_quota_take(void)
 		return KS_R_internal;
 	table_client_key(p, &key);
 	use = table_client(&key);
-	if (!use || !st)
+	if (!use)
 		return KS_GO;
 	if (table_scarce(p, use))
 		return KS_R_table_reserved;
-	force = pkt_force(st, p->now);
+	force = pkt_force(p->now);
 	if (use->flows >= (__s32)force->flows_per_client)
 		return KS_R_client_quota;
 	if (use->half_open >= (__s32)force->half_open_per_client)

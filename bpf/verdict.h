@@ -123,7 +123,7 @@ static __always_inline __u32 verdict_act(struct xdp_md *ctx, struct pkt *p, __u3
 
 	if (p->inside && goes && rewrite_cookie(ctx, p))
 		return KS_A_DROP;
-	if (p->role == KS_SERVER && p->out == KS_OUT_CUT && rewrite_label(ctx))
+	if (p->role == KS_SERVER && p->out == KS_OUT_CUT && rewrite_label(ctx, p))
 		return KS_A_DROP;
 	switch (p->out) {
 	case KS_OUT_CUT:
@@ -131,7 +131,7 @@ static __always_inline __u32 verdict_act(struct xdp_md *ctx, struct pkt *p, __u3
 	case KS_OUT_JOIN:
 		return rewrite_payload(ctx) ? KS_A_DROP : KS_A_JOIN;
 	case KS_OUT_LABEL:
-		return action == KS_A_PASS && rewrite_label(ctx) ? KS_A_DROP : action;
+		return action == KS_A_PASS && rewrite_label(ctx, p) ? KS_A_DROP : action;
 	case KS_OUT_KILL:
 		return answer_make(ctx) ? KS_A_DROP : KS_A_KILL;
 	case KS_OUT_ACK:

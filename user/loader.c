@@ -40,6 +40,16 @@ static void read_kinds(struct table_kinds *kinds, const struct bpf_object *obj)
 	}
 }
 
+const char *object_map_name(enum map_id id)
+{
+	return id == MAP_state ? ".data.state" : map_name(id);
+}
+
+static struct bpf_map *object_map(const struct bpf_object *obj, enum map_id id)
+{
+	return bpf_object__find_map_by_name(obj, object_map_name(id));
+}
+
 /* As many places as a hint needs, a power of two (struct ks_load_cfg). */
 static uint32_t near_places(const struct policy_limits *limits)
 {
@@ -52,7 +62,7 @@ static uint32_t near_places(const struct policy_limits *limits)
 
 uint32_t object_near_mask(const struct bpf_object *obj)
 {
-	const struct bpf_map *map = bpf_object__find_map_by_name(obj, map_name(MAP_flows_near));
+	const struct bpf_map *map = object_map(obj, MAP_flows_near);
 
 	return map ? bpf_map__max_entries(map) - 1 : 0;
 }
@@ -83,7 +93,7 @@ static int resize(const struct bpf_object *obj, const struct object_config *conf
 	};
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		struct bpf_map *map = bpf_object__find_map_by_name(obj, map_name(sizes[i].id));
+		struct bpf_map *map = object_map(obj, sizes[i].id);
 
 		if (!map || bpf_map__set_max_entries(map, sizes[i].n))
 			return -ENOENT;
@@ -94,7 +104,7 @@ static int resize(const struct bpf_object *obj, const struct object_config *conf
 static int share_maps(const struct bpf_object *obj, const struct instance *in)
 {
 	for (int i = 0; i < MAPS; i++) {
-		struct bpf_map *map = bpf_object__find_map_by_name(obj, map_name(i));
+		struct bpf_map *map = object_map(obj, i);
 		int err = map ? bpf_map__reuse_fd(map, in->fd[i]) : -ENOENT;
 
 		if (err)
@@ -106,7 +116,7 @@ static int share_maps(const struct bpf_object *obj, const struct instance *in)
 static int take_maps(struct instance *in, const struct bpf_object *obj)
 {
 	for (int i = 0; i < MAPS; i++) {
-		int fd = bpf_object__find_map_fd_by_name(obj, map_name(i));
+		int fd = bpf_map__fd(object_map(obj, i));
 
 		in->fd[i] = fd < 0 ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 3);
 		if (in->fd[i] < 0) {

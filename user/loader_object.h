@@ -26,6 +26,9 @@ struct object_config {
 int object_load(struct keyswitch_bpf **out, const struct object_config *config,
 		struct instance *in, struct table_kinds *kinds);
 
+/* What libbpf calls it: `state` is the object's own data (bpf/pkt.h). */
+const char *object_map_name(enum map_id id);
+
 /* struct ks_load_cfg: near_mask for the maps that the object has by now, its own or shared ones. */
 uint32_t object_near_mask(const struct bpf_object *obj);
 

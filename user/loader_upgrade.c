@@ -104,10 +104,10 @@ static int share_maps(const struct upgrade *u, struct bpf_object *obj)
 	bpf_object__for_each_map(map, obj) {
 		int i = 0;
 
-		if (bpf_map__is_internal(map))
-			continue;
-		while (i < MAPS && strcmp(map_name((enum map_id)i), bpf_map__name(map)))
+		while (i < MAPS && strcmp(object_map_name((enum map_id)i), bpf_map__name(map)))
 			i++;
+		if (i == MAPS && bpf_map__is_internal(map))
+			continue;
 		if (i < MAPS)
 			rc = share_map(u, map, u->in->fd[i]);
 		if (rc)
