@@ -22,9 +22,9 @@ KS_GLOBAL int plain_ask(__u32 key, __u32 lo, __u32 hi)
 	if (!w)
 		return -1;
 	q.of = w->plain.of;
-	if (plain_decide(&w->pkt, &q, 0) != KS_R_ok)
+	if (plain_decide(w, &q, 0) != KS_R_ok)
 		return -1;
-	w->plain.known = q.whole ? key : 0;
+	w->plain.known = q.to == KS_ELEMENTS_ALL ? key : 0;
 	w->plain.rule = q.rule;
 	return 0;
 }

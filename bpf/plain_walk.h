@@ -19,6 +19,28 @@ struct plain_of {
 	__u16 pad;
 };
 
+/*
+ * What a plain request was decided. Those of a plant come again and again, and its policy's
+ * tables need not be asked again: a generation's never change, and its number never comes
+ * again (user/push.c). Of one CPU; outlives a packet.
+ */
+struct ks_memo {
+	__u32 generation;	/* 0 = none yet */
+	__u32 profile;
+	__u32 from, to;		/* elements; of all of them: 0, KS_ELEMENTS_ALL */
+	__u32 rule;
+	__u16 asset;
+	__u8 unit;
+	__u8 fc;
+	__u8 reason;		/* KS_R_ok or KS_R_policy_deny */
+	__u8 quiet;		/* refused: no event tells of it */
+	__u8 pad[6];
+};
+_Static_assert(sizeof(struct ks_memo) == 32, "ks_memo: two a cache line");
+
+#define KS_MEMOS	64	/* power of two */
+#define KS_ELEMENTS_ALL	(~0u)
+
 /* Requests that go on, one behind the other, and are counted in the same places. */
 struct ks_plain_run {
 	__u32 rule;

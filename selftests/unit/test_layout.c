@@ -10,7 +10,7 @@
 #include "../../bpf/compiled.h"
 #include "test.h"
 
-#define LAYOUT_OF_ABI	7
+#define LAYOUT_OF_ABI	8
 #define LAYOUT		358724911u
 
 static uint32_t sum = 2166136261u;
