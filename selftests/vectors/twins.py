@@ -97,8 +97,8 @@ def scenarios():
 class Twin:
     """One connection; `left` is all that is compared."""
 
-    def __init__(self, driver, server, iss):
-        self.driver, self.server, self.cport = driver, server, next(PORTS)
+    def __init__(self, driver, server, iss, client="10.1.0.10"):
+        self.driver, self.client, self.server, self.cport = driver, client, server, next(PORTS)
         self.sport = 44818 if server == RACK else 502
         self.iss, self.irs, self.at, self.told = iss, 9000, 0, 0
         self.left = []
@@ -108,7 +108,7 @@ class Twin:
         self.sent = b""
 
     def send(self, side, flags, seq, ack, payload=b""):
-        ends = ("10.1.0.10", self.server)[::1 if side == "c" else -1]
+        ends = (self.client, self.server)[::1 if side == "c" else -1]
         ports = (self.cport, self.sport)[::1 if side == "c" else -1]
         segment = wire.tcp(*map(wire.packed, ends), *ports, seq, ack, flags, payload)
         text = self.driver(f"frame {side} {wire.frame(side == 'c', *ends, 6, segment, {}).hex()}")
@@ -136,6 +136,10 @@ class Twin:
             self.sent += payload
         return counted
 
+    def acknowledged(self):
+        """The server has all that went on."""
+        self.send("s", wire.ACK, self.irs + 1, self.iss + 1 + len(self.sent))
+
     def again(self):
         """All of it once more, and once with another last bit."""
         for at in range(max(0, len(self.sent) - 4000), len(self.sent), 1000):
@@ -145,7 +149,7 @@ class Twin:
                       bytes([self.sent[-1] ^ 1]))
 
     def entry(self):
-        key = (wire.packed("10.1.0.10") + wire.packed(self.server) +
+        key = (wire.packed(self.client) + wire.packed(self.server) +
                struct.pack(">HH", self.cport, self.sport) + struct.pack("=I", 6 << 24))
         self.left.append(self.driver(f"flow {key.hex()}"))
 
