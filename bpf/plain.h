@@ -373,12 +373,14 @@ static __always_inline void plain_tell(struct xdp_md *ctx, struct ks_work *w, st
 				       const struct plain *q)
 {
 	struct pkt *p = &w->pkt;
+	int captured = !!denied_read(p);
 	struct ks_misc_count *m = event_misc();
 
 	p->due = !q->again && !q->quiet && event_due(p, f, KS_R_policy_deny);
-	if (p->due || denied_read(p))
+	if (p->due || captured)
 		plain_leaf(w, q);
-	denied_request();
+	if (captured)
+		denied_request();
 	p->judged = p->reported = 1;
 	if (q->quiet && !q->again && m)
 		m->events_quiet++;

@@ -157,7 +157,7 @@ static __always_inline int verdict(struct xdp_md *ctx, struct pkt *p, __u32 reas
 	struct ks_trace_ctl *ctl;
 	__u32 zero = 0;
 
-	if (action != KS_A_PASS)
+	if (action != KS_A_PASS && denied_read(p))
 		denied_packet(ctx, reason);
 	if (p->follow)
 		action = KS_A_PASS;
