@@ -48,15 +48,32 @@ static __always_inline __u16 view_be16(const struct view *v, __u32 off, __u32 ma
 	return (__u16)(view_u8(v, off, max) << 8 | view_u8(v, off + 1, max));
 }
 
-/* EtherNet/IP and CIP fields: little-endian. */
+/*
+ * EtherNet/IP and CIP fields: little-endian, in one load. Behind the view's `max` bytes are
+ * some more, as view_text() wants them.
+ */
 static __always_inline __u16 view_le16(const struct view *v, __u32 off, __u32 max)
 {
+#ifdef __bpf__
+	__u64 o = off;
+
+	BOUND_OFFSET(o, max);
+	return le16(load_u16(v->base + o));
+#else
 	return (__u16)(view_u8(v, off, max) | view_u8(v, off + 1, max) << 8);
+#endif
 }
 
 static __always_inline __u32 view_le32(const struct view *v, __u32 off, __u32 max)
 {
+#ifdef __bpf__
+	__u64 o = off;
+
+	BOUND_OFFSET(o, max);
+	return le32(load_u32(v->base + o));
+#else
 	return (__u32)view_le16(v, off, max) | (__u32)view_le16(v, off + 2, max) << 16;
+#endif
 }
 
 /* The first n (1..7) bytes in memory order, on either endianness. */

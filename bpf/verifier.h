@@ -33,6 +33,37 @@ static __always_inline __u64 load_u64(const void *at)
 #endif
 }
 
+static __always_inline __u16 load_u16(const void *at)
+{
+#ifdef __bpf__
+	return *(const __u16 *)at;
+#else
+	__u16 v;
+
+	__builtin_memcpy(&v, at, 2);
+	return v;
+#endif
+}
+
+/* Of a little-endian number, as loaded. */
+static __always_inline __u16 le16(__u16 v)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	return __builtin_bswap16(v);
+#else
+	return v;
+#endif
+}
+
+static __always_inline __u32 le32(__u32 v)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	return __builtin_bswap32(v);
+#else
+	return v;
+#endif
+}
+
 /* The same of four bytes, and both the other way. */
 static __always_inline __u32 load_u32(const void *at)
 {
