@@ -55,6 +55,7 @@ struct {
 } conn_queue SEC(".maps");
 
 #define KS_CONN_LOOKS 4
+#define KS_CONN_NEAR 96 /* 2^20 ns, 0.1 s that t_last may be behind: conn_near() */
 #define KS_CONN_GRACE (10 * KS_SECOND) /* a shorter timeout counts as this */
 
 static const struct ks_conn conn_empty = {};
@@ -154,6 +155,18 @@ static __always_inline void conn_produces(struct ks_work *w, __u32 to_id, int be
 	w->conn_key.id = id;
 }
 
+/*
+ * A connection is no more what it was: what was found before counts no more (conn_near()).
+ * Counted behind the change, and read before a look (conn_message()).
+ */
+static __always_inline void conn_changed(void)
+{
+	struct ks_table_use *use = table_in_use();
+
+	if (use)
+		__sync_fetch_and_add(&use->changes, 1);
+}
+
 /* Ended; the entry stays for conn_look_after(), so that its id is not adopted anew. */
 static __always_inline void conn_end(struct ks_work *w, struct ks_conn *c)
 {
@@ -161,6 +174,7 @@ static __always_inline void conn_end(struct ks_work *w, struct ks_conn *c)
 	conn_triad(w, &c->open);
 	conn_unname(&triads, &w->triad_key, w->conn_key.id);
 	c->open.kind = 0;
+	conn_changed();
 }
 
 /* The oldest connection goes if it ended, else it waits again. */
@@ -291,12 +305,15 @@ static __always_inline void conn_closed(struct ks_work *w, const __u8 *data)
  */
 KS_GLOBAL int conn_message(__u32 id)
 {
+	struct ks_table_use *use = table_in_use();
 	struct ks_work *w = pkt_work();
 	struct pkt *p = pkt_of(w);
 	struct ks_conn *c;
 
-	if (!w || !p)
+	if (!w || !p || !use)
 		return 0;
+	w->found_changes = *(volatile __u32 *)&use->changes;
+	LOADED_AFTER(id, w->found_changes);
 	conn_key(p, id, &w->conn_key);
 	c = bpf_map_lookup_elem(&conns, &w->conn_key);
 	if (!c || c->flow != p->take.id)
@@ -306,6 +323,63 @@ KS_GLOBAL int conn_message(__u32 id)
 	c->t_last = p->now;
 	w->cip.route = c->open.route;
 	return c->open.kind;
+}
+
+/*
+ * A connection to the Message Router that conn_message() has found for this TCP connection
+ * a moment ago, with none changed since, into the work area: the table need not be asked,
+ * and told the time, for each message. Read beside the lock: see conn_near_is().
+ */
+static __always_inline void conn_near(const struct ks_flow *f, struct ks_work *w)
+{
+	struct ks_table_use *use = table_in_use();
+
+	w->near_changes = f->near_changes;
+	if (!use || use->changes != w->near_changes ||
+	    (__u32)(w->pkt.now >> 20) - f->near_ms >= KS_CONN_NEAR)
+		return;
+	w->near = f->near;
+	w->near_hops = f->near_hops;
+	w->near_id = f->near_id;
+	store_u64(w->near_route, load_u64(f->near_route));
+	store_u32(w->near_route + 8, load_u32(f->near_route + 8));
+}
+
+/* As conn_message() leaves it, where nothing is known of a route yet. */
+static __always_inline void conn_near_route(struct ks_work *w)
+{
+	struct ks_route *r = &w->cip.route;
+
+	r->len = w->near - 1;
+	r->hops = w->near_hops;
+	store_u64(r->text, load_u64(w->near_route));
+	store_u32(r->text + 8, load_u32(w->near_route + 8));
+}
+
+/* Under the flow's lock: what was taken from here was not read while it was written. */
+static __always_inline int conn_near_is(const struct ks_flow *f, const struct ks_work *w)
+{
+	return !w->near ||
+	       (f->near == w->near && f->near_hops == w->near_hops && f->near_id == w->near_id &&
+		f->near_changes == w->near_changes &&
+		load_u64(f->near_route) == load_u64(w->near_route) &&
+		load_u32(f->near_route + 8) == load_u32(w->near_route + 8));
+}
+
+/* Under the flow's lock: the message's connection, which conn_message() found, is near. */
+static __always_inline void conn_near_keep(struct ks_flow *f, const struct ks_work *w)
+{
+	const struct ks_route *r = &w->cip.route;
+
+	if (w->cip.layers.routed || r->len > KS_KEPT_BYTES)
+		return;
+	f->near = 1 + r->len;
+	f->near_hops = r->hops;
+	f->near_id = w->cip.msg.conn_id;
+	f->near_changes = w->found_changes;
+	f->near_ms = w->pkt.now >> 20;
+	store_u64(f->near_route, load_u64(r->text));
+	store_u32(f->near_route + 8, load_u32(r->text + 8));
 }
 
 #endif

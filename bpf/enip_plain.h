@@ -3,14 +3,14 @@
  * The plain EtherNet/IP segment: one whole SendRRData or SendUnitData and nothing else,
  * next in order on a connection at rest, every request in it allowed without a word.
  * Copied out of the packet once, judged in the copy by the dissectors and tables of the
- * general path; kept and committed in one locked section. Refuses nothing, and changes
- * nothing unless it commits: what is not as plain is KS_GO, and the general path asks
- * all over again (tcp.h).
+ * general path, unless it is known (enip_known.h); kept and committed in one locked
+ * section. Refuses nothing, and changes nothing unless it commits: what is not as plain is
+ * KS_GO, and the general path asks all over again (tcp.h).
  */
 #ifndef KEYSWITCH_ENIP_PLAIN_H
 #define KEYSWITCH_ENIP_PLAIN_H
 
-#include "inner.h"
+#include "enip_known.h"
 #include "plain.h"
 
 #define ENIP_PLAIN_MIN	(EIP_ITEM + 8)	/* two empty items */
@@ -40,6 +40,7 @@ static __always_inline int enip_plain_flow(struct ks_flow *f, struct ks_work *w)
 	p->proto = KS_ENIP;
 	p->take.id = f->id;
 	p->take.audit = 0;
+	conn_near(f, w);
 	return 1;
 }
 
@@ -57,11 +58,14 @@ static __always_inline int enip_plain_copy(struct xdp_md *ctx, struct pkt *p,
 /* The i-th request is allowed, by rules that want nothing else, and begins nothing. */
 static __always_inline int enip_plain_request(struct ks_work *w, struct ks_enip_ring *copy, __u32 i)
 {
-	judge_request(copy, 0, w->pkt.len, i);
-	if (w->refused || w->open.kind || inner_carried(&w->leaf))
-		return 0;
-	if (policy_request(0) != KS_R_ok || w->marks | w->leaf.alert | w->n_rated)
-		return 0;
+	if (!known_request(copy, w->pkt.len, i)) {
+		judge_request(copy, 0, w->pkt.len, i);
+		if (w->refused || w->open.kind || inner_carried(&w->leaf))
+			return 0;
+		if (policy_request(0) != KS_R_ok || w->marks | w->leaf.alert | w->n_rated)
+			return 0;
+		known_keep(copy, w->pkt.len, i);
+	}
 	return !plain_note(&w->plain, w->leaf.rule, w->leaf.key_class, w->leaf.service);
 }
 
@@ -114,7 +118,10 @@ static __always_inline int enip_plain_commit(struct ks_flow *f, struct ks_work *
 		return KS_GO;
 	latency_clock(p, f);
 	bpf_spin_lock(&f->lock);
-	if (f->id == p->take.id && plain_at_rest(f, p, &w->plain.of, KS_EIP_RING - 8)) {
+	if (f->id == p->take.id && plain_at_rest(f, p, &w->plain.of, KS_EIP_RING - 8) &&
+	    conn_near_is(f, w)) {
+		if (w->cip.msg.cip == EIP_CONNECTED && !w->near)
+			conn_near_keep(f, w);
 		enip_plain_keep(ring->bytes + pos, copy->bytes, p->len);
 		flow_heard(f, p);
 		plain_publish(f, p, KS_R_ok);
@@ -133,15 +140,17 @@ KS_GLOBAL int enip_plain(struct xdp_md *ctx)
 	struct ks_work *w = pkt_work();
 	struct ks_enip_ring *copy;
 	struct ks_flow *f;
+	int r = KS_GO;
 
 	if (!w)
-		return KS_GO;
+		return r;
 	f = table_lookup(&w->pkt);
 	copy = bpf_map_lookup_elem(&eip_rings, &cpu);
-	if (!f || !copy || !enip_plain_flow(f, w) || checksum_verify(ctx, &w->pkt) != KS_GO ||
-	    !enip_plain_copy(ctx, &w->pkt, copy) || !enip_plain_allowed(w, copy))
-		return KS_GO;
-	return enip_plain_commit(f, w, copy);
+	if (f && copy && enip_plain_flow(f, w) && checksum_verify(ctx, &w->pkt) == KS_GO &&
+	    enip_plain_copy(ctx, &w->pkt, copy) && enip_plain_allowed(w, copy))
+		r = enip_plain_commit(f, w, copy);
+	w->near = 0;
+	return r;
 }
 
 /* The same, counted. */

@@ -46,6 +46,7 @@ static __always_inline int conn_adopt_io(struct ks_work *w, __u32 size)
 	c->open.kind = KS_CONN_IO;
 	c->open.ot_size = size;
 	c->t_last = p->now;
+	conn_changed();
 	conn_produces(w, 0, 1);
 	bpf_map_push_elem(&conn_queue, key, 0);
 	return KS_R_ok;

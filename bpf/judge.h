@@ -183,8 +183,14 @@ static __always_inline void judge_whole(struct ks_work *w, __u32 len)
  */
 static __always_inline int judge_connected(struct ks_work *w, __u32 len)
 {
-	int kind = conn_message(w->cip.msg.conn_id);
+	int kind;
 
+	if (w->near && w->near_id == w->cip.msg.conn_id) {
+		conn_near_route(w);
+		return 0;
+	}
+	w->near = 0;
+	kind = conn_message(w->cip.msg.conn_id);
 	if (kind == KS_CONN_ROUTER)
 		return 0;
 	judge_whole(w, len);
@@ -227,11 +233,24 @@ KS_GLOBAL int judge_envelope(struct ks_enip_ring *ring, __u32 pos, __u32 len)
 	return 0;
 }
 
+/* Where the i-th request of the PDU in v is, and cip_leaf()'s flags. 0 or a reason. */
+static __always_inline int judge_part(const struct ks_work *w, const struct view *v, __u32 i,
+				      __u32 *off, __u32 *n, __u32 *flags)
+{
+	*off = w->cip.layers.off;
+	*n = w->cip.layers.len;
+	*flags = CIP_MEMBER;
+	if (w->cip.layers.members)
+		return cip_member(v, &w->cip.layers, i, off, n);
+	*flags = w->cip.msg.cip == 1 && !w->cip.layers.routed ? CIP_UCMM : 0;
+	return 0;
+}
+
 /* i-th request of the PDU at ring position pos into w->leaf; w->refused says why not. */
 KS_GLOBAL int judge_request(struct ks_enip_ring *ring, __u32 pos, __u32 len, __u32 i)
 {
 	struct ks_work *w = pkt_work();
-	__u32 off, n, flags = CIP_MEMBER;
+	__u32 off, n, flags;
 	__u64 at = pos;
 	struct view v;
 
@@ -240,13 +259,7 @@ KS_GLOBAL int judge_request(struct ks_enip_ring *ring, __u32 pos, __u32 len, __u
 	BOUND_OFFSET(at, KS_EIP_RING);
 	v = (struct view){ .base = ring->bytes + at, .len = len };
 	w->open.kind = 0;
-	off = w->cip.layers.off;
-	n = w->cip.layers.len;
-	w->refused = 0;
-	if (w->cip.layers.members)
-		w->refused = cip_member(&v, &w->cip.layers, i, &off, &n);
-	else
-		flags = w->cip.msg.cip == 1 && !w->cip.layers.routed ? CIP_UCMM : 0;
+	w->refused = judge_part(w, &v, i, &off, &n, &flags);
 	if (w->refused) {
 		judge_whole(w, len);
 		return 0;

@@ -60,4 +60,26 @@ struct ks_plain_walk {
 	struct ks_plain_run run[KS_PLAIN_RUNS];
 };
 
+#define KS_KNOWN	128	/* power of two */
+#define KS_KNOWN_PATH	64	/* bytes of a request's path, */
+#define KS_KNOWN_ROUTE	16	/* and of its route's text */
+
+/* A CIP request that was allowed without a word (enip_known.h). */
+struct ks_known {
+	__u64 loaded;		/* program that wrote it */
+	__u32 generation;	/* of the policy, 0 = nothing is known here */
+	__u32 profile;
+	__u32 rule;		/* that allowed it */
+	__u32 class;		/* key_class of its leaf */
+	__u8 service;
+	__u8 words;		/* of its path */
+	__u8 flags;		/* of cip_leaf() */
+	__u8 many;		/* a tag: several elements were asked for */
+	__u8 routes;		/* policy tells routes apart: it was this one's, */
+	__u8 route_len;
+	__u8 pad[2];
+	__u8 route[KS_KNOWN_ROUTE];
+	__u8 path[KS_KNOWN_PATH];
+};
+
 #endif

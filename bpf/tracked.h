@@ -124,7 +124,10 @@ struct ks_flow {
 	__u16 win;		/* server's last window as the client takes it (>> scale) */
 	__u8 family;		/* 4, 6: of the key; 0 = the entry is free */
 	__u8 pad;
-	__u8 kept[KS_KEPT_BYTES]; /* KS_CL_KEPT: the last bytes before c_nxt (kept.h) */
+	union { /* the one of Modbus, the other of EtherNet/IP */
+		__u8 kept[KS_KEPT_BYTES]; /* KS_CL_KEPT: the last bytes before c_nxt (kept.h) */
+		__u8 near_route[KS_KEPT_BYTES];
+	};
 	/* the third */
 	__u64 id;		/* never repeats: cpu << 48 | per-CPU count */
 	union { /* the one under KS_F_PENDING, the other under KS_CL_SAMPLE, never both */
@@ -144,7 +147,13 @@ struct ks_flow {
 	__u32 at;		/* number of this entry */
 	__u32 begun;		/* when the entry came, CLOCK_MONOTONIC seconds */
 	__u16 cwin;		/* EtherNet/IP: the client's last window, as in its header */
-	__u8 pad1[18];
+	/* EtherNet/IP: the CIP connection that was looked up last, see conn_near() */
+	__u8 near;		/* 1 + bytes of its route's text, 0 = none */
+	__u8 near_hops;		/* of the route */
+	__u32 near_id;		/* O->T */
+	__u32 near_changes;	/* table_use.changes */
+	__u32 near_ms;		/* and the time when it was, ns >> 20 */
+	__u8 pad2[4];
 };
 _Static_assert(__builtin_offsetof(struct ks_flow, key) == 64, "ks_flow: first cache line");
 _Static_assert(__builtin_offsetof(struct ks_flow, id) == 128, "ks_flow: second cache line");
@@ -276,7 +285,7 @@ struct ks_table_use {
 	__u32 rings_max[2];
 	__u32 conduits;		/* connections through conduits */
 	__u32 conduits_max;
-	__u32 pad;
+	__u32 changes;		/* CIP connections that ended or changed */
 };
 
 /* sweep: ARRAY[1], the one timer that looks after all entries (expire.h). */

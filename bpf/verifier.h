@@ -167,6 +167,17 @@ static __always_inline void clear_words(void *at, __u32 size)
 #define COUNT_UP(i) asm volatile("" : "+r"(i))
 
 /*
+ * v as it is, but what is found by it is loaded after x was, on machines that reorder loads
+ * too: they keep to the dependency. An atomic that fetches would be one of -mcpu=v3.
+ */
+#define LOADED_AFTER(v, x)                                        \
+	do {                                                      \
+		__u64 nothing = (x);                              \
+		asm volatile("%0 ^= %0" : "+r"(nothing));         \
+		(v) += nothing;                                   \
+	} while (0)
+
+/*
  * Behind a NULL check of p: no arithmetic with it before. Without it clang 14 computes
  * &r->member first and checks then, which every verifier refuses. Test: kernels/load.
  */

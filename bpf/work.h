@@ -97,6 +97,10 @@ struct ks_work {
 	struct ks_open open;		/* Forward_Open being judged; kind 0 = it is none */
 	struct ks_open_key open_key;	/* keys of conn.h's look-ups; the stack is short */
 	struct ks_conn_key conn_key;
+	__u32 near, near_hops;		/* as in the flow (conn_near()); near is 0 but in enip_plain() */
+	__u32 near_id, near_changes;
+	__u8 near_route[KS_KEPT_BYTES];
+	__u32 found_changes;		/* table_use.changes before conn_message()'s look */
 	struct ks_triad_key triad_key;
 	union {
 		struct ks_key4 k4;
@@ -130,6 +134,7 @@ struct ks_work {
 	struct ks_walk_state walk;
 	struct ks_sum_state sum;
 	struct ks_plain_walk plain;
+	struct ks_known known[KS_KNOWN]; /* they outlive a packet */
 	__u8 seg[KS_EIP_SEG + 64];	/* payload copy for the retransmission compare */
 };
 

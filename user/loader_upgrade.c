@@ -15,6 +15,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
+#include "clock.h"
 #include "command.h"
 #include "env.h"
 #include "loader_object.h"
@@ -146,7 +147,7 @@ static int load_pair(struct upgrade *u, size_t pair)
 	*cfg = (struct ks_load_cfg){
 		.client_port = (__u32)(2 * pair), .server_port = port->peer, .wire = port->wire,
 		.sight = port->sight,
-		.near_mask = object_near_mask(obj),
+		.near_mask = object_near_mask(obj), .loaded = clock_monotonic(),
 	};
 	err = bpf_object__load(obj);
 	if (!err)

@@ -160,6 +160,30 @@ static int drop_table(const char *name)
 	return fail(name, ENOENT);
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/* Each CIP connection's last message was so many milliseconds ago. */
+static int age_conns(uint32_t ms)
+{
+	struct ks_conn_key key, *last = NULL;
+	struct ks_conn c;
+	int fd = d.in.fd[MAP_conns], err = 0;
+
+	for (; !err && !bpf_map_get_next_key(fd, last, &key); last = &key) {
+		err = bpf_map_lookup_elem(fd, &key, &c);
+		c.t_last = now_ns() - ms * 1000000ull;
+		if (!err)
+			err = bpf_map_update_elem(fd, &key, &c, BPF_EXIST);
+	}
+	return err;
+}
+
 static int set(const char *key, uint32_t value)
 {
 	struct ks_state_rec state;
@@ -177,6 +201,8 @@ static int set(const char *key, uint32_t value)
 		state.now.mode_until = value;
 	else if (!strcmp(key, "adopt_until"))
 		state.adopt_until = value;
+	else if (!strcmp(key, "conns_age"))
+		err = age_conns(value);
 	else
 		err = -EINVAL;
 	if (!err)
@@ -403,14 +429,6 @@ static const char *const states[] = {
 	KS_STATE_LIST(STATE_NAME)
 #undef STATE_NAME
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 /*
  * flow KEY [state|flags|abi|age VALUE]: prints the entry, after an edit if one is asked for;

@@ -90,8 +90,19 @@ def scenarios():
         message = wire.rr(request)
         yield (f"cip-{i}", RACK, 1000,
                [wire.register(), message, message, wire.rr(MEMBERS[0]), message + message])
+    connected = [wire.unit_data(m, conn=0x31) for m in [*CIP, *CIP[:-3]]]
+    for path in (wire.hop(1, 0), wire.hop(1, 4), b""):
+        yield ("cip-connected", RACK, 1000,
+               [wire.register(), wire.rr(wire.forward_open(path=path + wire.cls(2) + wire.inst(1))),
+                Reply(wire.opened(conn=0x31)), *connected[:20], wire.rr(MEMBERS[0]), *connected[20:],
+                wire.unit_data(MEMBERS[0], conn=0x32), wire.rr(wire.forward_close()), connected[0],
+                Reply(wire.closed()), connected[0], connected[2]])
     yield ("cip-row", RACK, 0x10000 - 300, [wire.register(), *[wire.rr(m) for m in CIP * 3]])
     yield "flood", SERVERS[0], 1000, [renamed(REFUSED[0], i) for i in range(40)]
+
+
+class Reply(bytes):
+    """A segment of the server."""
 
 
 class Twin:
@@ -102,6 +113,7 @@ class Twin:
         self.sport = 44818 if server == RACK else 502
         self.iss, self.irs, self.at, self.told = iss, 9000, 0, 0
         self.left = []
+        self.replied = 0
         self.send("c", wire.SYN, iss, 0)
         self.send("s", wire.SYN | wire.ACK, self.irs, iss + 1)
         self.send("c", wire.ACK, iss + 1, self.irs + 1)
@@ -128,8 +140,11 @@ class Twin:
         return data.hex()
 
     def segment(self, payload):
-        seq = self.iss + 1 + len(self.sent)
-        counted, changed = self.send("c", wire.ACK, seq, self.irs + 1, payload)
+        seq, ack = self.iss + 1 + len(self.sent), self.irs + 1 + self.replied
+        if isinstance(payload, Reply):
+            self.replied += len(payload)
+            return self.send("s", wire.ACK, ack, seq, payload)[0]
+        counted, changed = self.send("c", wire.ACK, seq, ack, payload)
         if counted.endswith("/trim"):
             self.sent += changed["payload"]
         elif counted.endswith("/pass"):
