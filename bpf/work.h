@@ -113,7 +113,7 @@ struct ks_work {
 	struct ks_leaf leaf;		/* request being judged */
 	struct ks_exception_client exception;
 	__u64 tick, tick_ns;		/* pkt_clock(): jiffies and the clock then; they outlive a packet */
-	struct ks_memo memos[KS_MEMOS];	/* of plain.h; likewise */
+	struct ks_memo memos[KS_MEMOS];	/* of plain_decide.h; likewise */
 	__u64 clock_tick;		/* p->now when clock_left was set; likewise */
 	__u32 clock_left;		/* requests that may still be timed in this tick */
 	struct ks_leaf denied;		/* first refused one, while denied packets are read */

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is remembered of a decision (bpf/plain.h) is used for its like alone.
+"""What is remembered of a decision (bpf/plain_decide.h) is used for its like alone.
 
 The same requests, most of which differ from an earlier one in one thing, are sent in the
 same order twice: as they are, and with a policy in the shadow, where nothing is plain and
