@@ -18,7 +18,7 @@ SERVERS, RACK = ("10.2.0.5", "10.2.0.6", "10.2.0.7"), "10.2.0.9"
 PORTS = itertools.count(20000)
 EVENT = {"t": (0, 8), "sport": (48, 50), "hidden": (72, 76)}  # of struct ks_event
 MISC = ("lost", "hidden", "quiet", "other")
-MIXES, RUNS_OF_ONE = 120, 6
+MIXES, RUNS_OF_ONE, TRIES = 120, 6, 5
 
 PLAIN = [wire.read(0, 10), wire.read(9, 4, fc=4), wire.read(5, 1, fc=1), wire.read(40, 8, fc=2),
          wire.read(0xffff, 2), wire.read(3, 0), wire.write(100), wire.write(119),
@@ -226,8 +226,11 @@ def run(driver):
     seen, ever_hidden = set(), 0
     for scenario in scenarios():
         name = f"{scenario[0]} {scenario[1]}"
-        reasons, hidden, plain = played(driver, 0, scenario)
-        _, _, general = played(driver, 1, scenario)
+        for _ in range(TRIES):  # a second that ends in between hides other events
+            reasons, hidden, plain = played(driver, 0, scenario)
+            _, others, general = played(driver, 1, scenario)
+            if hidden == others:
+                break
         seen.update(reasons)
         ever_hidden += hidden
         wrong = next(((a, b) for a, b in itertools.zip_longest(plain, general) if a != b), None)
