@@ -97,6 +97,10 @@ def scenarios():
                 Reply(wire.opened(conn=0x31)), *connected[:20], wire.rr(MEMBERS[0]), *connected[20:],
                 wire.unit_data(MEMBERS[0], conn=0x32), wire.rr(wire.forward_close()), connected[0],
                 Reply(wire.closed()), connected[0], connected[2]])
+    for n in range(1, 34):  # bytes that no message before had, behind pieces of every length
+        data = struct.pack("<HH", 0xc2, n) + random.Random(f"copy {n}").randbytes(n)
+        yield (f"copy-{n}", RACK, 1000,
+               [wire.register(), wire.rr(wire.req(0x4d, wire.sym("Speed"), data))])
     yield ("cip-row", RACK, 0x10000 - 300, [wire.register(), *[wire.rr(m) for m in CIP * 3]])
     yield "flood", SERVERS[0], 1000, [renamed(REFUSED[0], i) for i in range(40)]
 
