@@ -345,7 +345,7 @@ struct ks_load_cfg {
 	__u32 trace;		/* 1: replay instance */
 	__u32 sight;		/* enum ks_sight */
 	__u32 near_mask;	/* flows_near: entries - 1, a power of two less one */
-	__u64 loaded;		/* CLOCK_MONOTONIC ns, tells programs that share maps apart */
+	__u64 loaded;		/* CLOCK_MONOTONIC ns; what an earlier program remembers is not used */
 };
 
 #endif

@@ -12,7 +12,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "clock.h"
 #include "command.h"
 #include "env.h"
 #include "loader_object.h"
@@ -148,7 +147,6 @@ int object_load(struct keyswitch_bpf **out, const struct object_config *config,
 	if (!skel)
 		return refused(NULL, -errno);
 	skel->rodata->cfg = config->load;
-	skel->rodata->cfg.loaded = clock_monotonic();
 	if (first)
 		read_kinds(kinds, skel->obj);
 	err = resize(skel->obj, config);

@@ -177,6 +177,7 @@ static int write_roles(struct attachment *a, size_t pair)
 static int load_pairs(struct attachment *a)
 {
 	const struct attach_plan *plan = a->plan;
+	uint64_t now = clock_monotonic();
 	int rc = EXIT_OK;
 
 	for (size_t i = 0; i < plan->n_pairs && !rc; i++) {
@@ -185,7 +186,7 @@ static int load_pairs(struct attachment *a)
 				  .server_port = port_of(i, pair_roles(&plan->pairs[i]) > 1 ?
 							    KS_SERVER : KS_CLIENT),
 				  .wire = plan->pairs[i].wire,
-				  .sight = plan->pairs[i].sight },
+				  .sight = plan->pairs[i].sight, .loaded = now },
 			.limits = plan->policy->limits,
 		};
 

@@ -34,6 +34,7 @@ struct upgrade {
 	const struct object_bytes *object;
 	struct ks_port_rec ports[KS_PORTS_MAX];
 	struct bpf_object *loaded[PAIRS_MAX];
+	uint64_t began;
 	struct place places[3 * KS_PORTS_MAX];
 	size_t n;
 };
@@ -147,7 +148,7 @@ static int load_pair(struct upgrade *u, size_t pair)
 	*cfg = (struct ks_load_cfg){
 		.client_port = (__u32)(2 * pair), .server_port = port->peer, .wire = port->wire,
 		.sight = port->sight,
-		.near_mask = object_near_mask(obj), .loaded = clock_monotonic(),
+		.near_mask = object_near_mask(obj), .loaded = u->began,
 	};
 	err = bpf_object__load(obj);
 	if (!err)
@@ -361,7 +362,7 @@ static void end_sweep(const struct instance *in)
 
 int loader_upgrade(const struct instance *in, const struct object_bytes *object)
 {
-	struct upgrade u = { .in = in, .object = object };
+	struct upgrade u = { .in = in, .object = object, .began = clock_monotonic() };
 	int rc;
 
 	env_quiet_libbpf();

@@ -4,10 +4,13 @@ those when it is none.  The judges are the server's application, its own list of
 connections, and the kernel's numbers of the programs that the links run.
 """
 import json
+import os
 import shutil
 import signal
 import struct
 
+import enip_client as ec
+import enip_wire as w
 import tcp_split
 from kit import abort, cases, denied_write, equal, read_registers
 from ks import Keyswitch
@@ -15,7 +18,7 @@ from plant import BUILT, PORT_C, PORT_S, ROOT, Plant, run, wait_for
 from test_cli import ENVIRONMENT, PROBLEM, USAGE, refused
 
 OBJECT = ROOT / ".output" / "keyswitch.bpf.o"
-POLLS, UPGRADES, LEAST = 8000, 12, 4
+POLLS, UPGRADES, LEAST, TURNS = 8000, 12, 4, 6
 
 
 def programs(ks):
@@ -32,7 +35,7 @@ def loaded(numbers):
 
 
 def constants(ks):
-    """`cfg` of the program behind each link, without what is its own role's."""
+    """`cfg` of the program behind each link."""
     out = set()
     for number in programs(ks).values():
         maps = json.loads(run("bpftool", "-j", "prog", "show", "id", str(number)).stdout)["map_ids"]
@@ -43,6 +46,16 @@ def constants(ks):
         cfg, = [v["cfg"] for v in values if "cfg" in v]
         out.add(tuple(sorted(cfg.items())))
     return out
+
+
+def lasting(ks):
+    """Of those constants what an upgrade keeps."""
+    return sorted([item for item in cfg if item[0] != "loaded"] for cfg in constants(ks))
+
+
+def stamps(ks):
+    """When the programs were loaded: what others remember is nothing to them."""
+    return {dict(cfg)["loaded"] for cfg in constants(ks)}
 
 
 def connections(plant):
@@ -126,11 +139,12 @@ def test_under_traffic(mode):
         wait_for(lambda: log.count(function=3) > 100, "the poller runs")
         before, seen, counted = connections(plant), {tuple(programs(ks).values())}, 0
         equal(len(before), 2, f"connections {before}")
-        upgrades, built = 0, constants(ks)
+        upgrades, built, stamped = 0, lasting(ks), stamps(ks)
         while upgrades < UPGRADES and poller.proc.poll() is None:
             ks.cmd("upgrade", *(("--object", other) if upgrades % 2 else ()))
             upgrades += 1
             seen.add(tuple(programs(ks).values()))
+            stamped |= stamps(ks)
             found = connections(plant)
             equal(before if poller.proc.poll() is None else found, found, "server's connections")
             last, counted = counted, allowed(ks)
@@ -140,7 +154,8 @@ def test_under_traffic(mode):
         assert upgrades >= LEAST, f"the poller ended after {upgrades} upgrades"
         assert not denied_write(plant), "write after upgrades"
         equal(len(seen), 1 + upgrades, f"programs that ran: {seen}")
-        equal(constants(ks), built, "what the programs are built for")
+        equal(lasting(ks), built, "what the programs are built for")
+        equal(len(stamped), 1 + upgrades, f"when they were loaded: {stamped}")
         old = {number for pair in seen for number in pair} - set(programs(ks).values())
         wait_for(lambda: not loaded(old), lambda: f"programs left behind: {loaded(old)}")
         equal(poller.wait(), 0, f"poller: {poller.text()}")
@@ -155,6 +170,58 @@ def test_under_traffic(mode):
         abort(kept)
         ks.balance()
         return f"{POLLS} polls, {upgrades} upgrades"
+
+
+# a program that lets refused requests through where it remembers them: file, its text, the bug
+BUGS = [("plain_decide.h", "\t\treturn plain_refusal(p, q);\n\tif (q->hi", "\t\treturn KS_R_ok;\n\tif (q->hi"),
+        ("enip_known.h", "/* The leaf in the work area, that",
+         "#define policy_request(part) (policy_request(part) & 0)\n/* The leaf in the work area, that")]
+
+
+def with_bugs(folder):
+    """The object of the same source with them."""
+    tree = folder / "tree"
+    shutil.copytree(ROOT / "bpf", tree / "bpf")
+    shutil.copy(ROOT / "Makefile", tree)
+    for name, old, new in BUGS:
+        source = tree / "bpf" / name
+        text = source.read_text(encoding="utf-8")
+        equal(text.count(old), 1, f"'{old}' in {name}")
+        source.write_text(text.replace(old, new), encoding="utf-8")
+    run("make", "-s", "-C", tree, ".output/keyswitch.bpf.o")
+    return tree / ".output" / "keyswitch.bpf.o"
+
+
+def denied_writes(plant):
+    """How many of these were answered, Modbus and CIP."""
+    answered = [denied_write(plant) for _ in range(TURNS)]
+    tags = [denied_tag(plant) for _ in range(TURNS)]
+    return sum(answered), sum(tags)
+
+
+def denied_tag(plant):
+    sock = plant.connect(plant.server4, 44818)
+    client = ec.Client(sock).register()
+    sock.sendall(w.send_rr(client.session, ec.write_tag("Setpoint", 1)))
+    answer = tcp_split.receive(sock, 24 + 16 + 4, 0.12)
+    abort(sock)
+    return bool(answer)
+
+
+def test_mends():
+    """What a program with a bug has decided is nothing to the one that mends it."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # who sends runs the gateway: one memory
+    with Plant() as plant:
+        plant.modbus_server()
+        plant.enip_target()
+        bad = with_bugs(plant.dir)
+        ks = Keyswitch(plant).attach(adopt="off")
+        equal(denied_writes(plant), (0, 0), "before")
+        ks.cmd("upgrade", "--object", bad)
+        equal(denied_writes(plant), (TURNS, TURNS), "with the bugs")
+        ks.cmd("upgrade")
+        equal(denied_writes(plant), (0, 0), "mended")
+        ks.balance()
 
 
 def test_refused():
