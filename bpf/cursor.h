@@ -58,7 +58,7 @@ static __always_inline __u16 view_le16(const struct view *v, __u32 off, __u32 ma
 	__u64 o = off;
 
 	BOUND_OFFSET(o, max);
-	return le16(load_u16(v->base + o));
+	return from_le16(load_u16(v->base + o));
 #else
 	return (__u16)(view_u8(v, off, max) | view_u8(v, off + 1, max) << 8);
 #endif
@@ -70,7 +70,7 @@ static __always_inline __u32 view_le32(const struct view *v, __u32 off, __u32 ma
 	__u64 o = off;
 
 	BOUND_OFFSET(o, max);
-	return le32(load_u32(v->base + o));
+	return from_le32(load_u32(v->base + o));
 #else
 	return (__u32)view_le16(v, off, max) | (__u32)view_le16(v, off + 2, max) << 16;
 #endif

@@ -46,7 +46,7 @@ static __always_inline __u16 load_u16(const void *at)
 }
 
 /* Of a little-endian number, as loaded. */
-static __always_inline __u16 le16(__u16 v)
+static __always_inline __u16 from_le16(__u16 v)
 {
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 	return __builtin_bswap16(v);
@@ -55,7 +55,7 @@ static __always_inline __u16 le16(__u16 v)
 #endif
 }
 
-static __always_inline __u32 le32(__u32 v)
+static __always_inline __u32 from_le32(__u32 v)
 {
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 	return __builtin_bswap32(v);

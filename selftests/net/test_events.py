@@ -123,6 +123,7 @@ def test_eve():
         assert not denied_write(plant, plant.client6, host=plant.server6), "a denied write"
         wait_for(lambda: {event["event_type"] for event in lines(path)} >= {*SHAPES},
                  lambda: f"all types, but {[e['event_type'] for e in lines(path)]}")
+        wait_for(lambda: accepted(lines(path)) > 10, lambda: f"{accepted(lines(path))} accepted")
         told = lines(path)
         for event in told:
             jsonschema.validate(event, SHAPES[event["event_type"]])
@@ -133,6 +134,14 @@ def test_eve():
         equal(target.count(service=0x4d), 1, "tags written")
         running.close()
         ks.balance()
+
+
+def last_stats(told):
+    return [e for e in told if e["event_type"] == "stats"][-1]
+
+
+def accepted(told):
+    return last_stats(told)["stats"]["ips"]["accepted"]
 
 
 def check_told(plant, told):
@@ -170,8 +179,7 @@ def check_told(plant, told):
     equal((flow["flow"]["state"], flow["keyswitch"]["reason"]), ("established", "adopted"), "flow")
     ids = [e["flow_id"] for e in told if "flow_id" in e]
     equal(len(ids), len({*ids}), "a flow_id for each of the connections")
-    stats = [e for e in told if e["event_type"] == "stats"][-1]
-    assert stats["stats"]["ips"]["accepted"] > 10, stats
+    stats = last_stats(told)
     assert stats["stats"]["capture"]["kernel_packets"] >= sum(stats["stats"]["ips"].values()) > 0
 
 
