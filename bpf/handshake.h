@@ -15,13 +15,21 @@ static __always_inline void flow_place(struct ks_flow *f, __u32 seq)
 	f->c_nxt = f->c_una = f->msg_start = f->border = f->mark = seq;
 }
 
-/* A new incarnation: everything of the old one is forgotten. */
-static __always_inline void flow_begin(struct ks_flow *f, struct pkt *p, __u8 st)
+/* A new incarnation: the old one's CIP connections, claims and refusals are not its own. */
+static __always_inline void flow_anew(struct ks_flow *f, const struct pkt *p)
 {
-	f->state = st;
+	if (p->fresh)
+		f->id = p->fresh;
 	f->flags &= KS_F_QFLOW | KS_F_QHALF;
 	f->close = 0;
 	f->refused = 0;
+	f->near = 0;
+}
+
+static __always_inline void flow_begin(struct ks_flow *f, struct pkt *p, __u8 st)
+{
+	flow_anew(f, p);
+	f->state = st;
 	f->proto = p->proto;
 	f->asset = p->asset;
 	f->profile = p->profile;
@@ -100,10 +108,8 @@ static __always_inline int flow_live_synack(struct ks_flow *f, struct pkt *p)
 	}
 	if (!(f->flags & KS_F_PENDING) || p->ack - 1 != f->pend_iss || p->len)
 		return KS_R_state_unexpected;
+	flow_anew(f, p);
 	f->iss = f->pend_iss;
-	f->flags &= KS_F_QFLOW | KS_F_QHALF;
-	f->close = 0;
-	f->refused = 0;
 	p->ends = 1;
 	return flow_synack(f, p);
 }
@@ -111,9 +117,7 @@ static __always_inline int flow_live_synack(struct ks_flow *f, struct pkt *p)
 /* The client's NIC alone: the ACK of the pending SYN's answer begins the new connection. */
 static __always_inline void flow_unseen_again(struct ks_flow *f, struct pkt *p)
 {
-	f->flags &= KS_F_QFLOW | KS_F_QHALF;
-	f->close = 0;
-	f->refused = 0;
+	flow_anew(f, p);
 	f->iss = f->pend_iss;
 	f->irs = p->ack - 1;
 	f->s_nxt = p->ack;

@@ -139,6 +139,7 @@ struct pkt {
 	__u32 guard;		/* cookie of the word before each passed packet, 0 = no guard */
 	__u64 now;		/* ns */
 	__u64 adopt_until;	/* ns */
+	__u64 fresh;		/* identity of the connection that may begin with it (flow_anew()) */
 	union {
 		struct ks_key4 k4;
 		struct ks_key6 k6;
