@@ -40,8 +40,6 @@ static __always_inline __u16 sum_fold(__u64 sum)
 	return (sum & 0xffff) + (sum >> 16);
 }
 
-#define SUM_NEAR 1596 /* bytes of a TCP segment, header included, that are summed where they lie */
-
 /* The last k (1 to 7) of eight bytes, as if zeroes were behind them. */
 static __always_inline __u64 sum_last(__u64 v, __u32 k)
 {
@@ -57,35 +55,58 @@ static __always_inline __u64 sum_halves(__u64 v)
 	return (v & 0xffffffff) + (v >> 32);
 }
 
-/*
- * `size` (8 to SUM_NEAR) bytes of the frame from off on. 0, or < 0 = they do not lie in one
- * piece. That each part works its offset out anew keeps the verifier from walking it once
- * for every length of the part before; so in plain_copy().
- */
-static __always_inline int sum_near(struct xdp_md *ctx, __u32 off, __u32 size, __u64 *sum)
+/* Eight bytes, copied to `to` unless that is NULL. */
+static __always_inline __u64 near_word(__u8 *to, const __u8 *at)
 {
-	__u64 s = 0, parts = size / 32;
-	const __u8 *at;
-	__u32 i;
+	__u64 v = load_u64(at);
 
-	BOUND_OFFSET(parts, 64); /* clang drops a bound that the caller's check implies */
+	if (to)
+		store_u64(to, v);
+	return v;
+}
+
+#define NEAR_MIN	8
+#define NEAR_MAX	1596	/* a full segment with its longest header */
+#define NEAR_ROOM	2048	/* that is behind `to`, power of two */
+
+/*
+ * `size` bytes of the frame from off on are summed where they lie, and copied to `to` unless
+ * that is NULL. 0, or < 0 = too few or too many, or not in one piece. That each part works
+ * its offset out anew keeps the verifier from walking it once for every length of the part
+ * before; BOUND_OFFSET, as clang drops a bound that the check implies.
+ */
+static __always_inline int near_bytes(struct xdp_md *ctx, __u32 off, __u32 size, __u8 *to,
+				      __u64 *sum)
+{
+	__u64 s = 0, parts = size / 32, place, word;
+	const __u8 *at;
+	__u32 i, j;
+
+	if (size < NEAR_MIN || size > NEAR_MAX)
+		return -1;
+	BOUND_OFFSET(parts, NEAR_ROOM / 32);
 	for (i = 0; i < parts; i++) {
 		at = pkt_far(ctx, off + 32 * i, 32);
 		if (!at)
 			return -1;
-		s += sum_halves(load_u64(at)) + sum_halves(load_u64(at + 8));
-		s += sum_halves(load_u64(at + 16)) + sum_halves(load_u64(at + 24));
+		for (j = 0; j < 32; j += 8)
+			s += sum_halves(near_word(to ? to + 32 * i + j : to, at + j));
 	}
 	for (i = 0; i < 3 && i < size / 8 % 4; i++) {
-		at = pkt_far(ctx, off + size / 32 * 32 + 8 * i, 8);
+		place = size / 32 * 32 + 8 * i;
+		at = pkt_far(ctx, off + place, 8);
 		if (!at)
 			return -1;
-		s += sum_halves(load_u64(at));
+		BOUND_OFFSET(place, NEAR_ROOM);
+		s += sum_halves(near_word(to ? to + place : to, at));
 	}
-	at = pkt_far(ctx, off + size - 8, 8);
+	place = size - 8;
+	at = pkt_far(ctx, off + place, 8);
 	if (!at)
 		return -1;
-	*sum = size % 8 ? s + sum_halves(sum_last(load_u64(at), size % 8)) : s;
+	BOUND_OFFSET(place, NEAR_ROOM);
+	word = near_word(to ? to + place : to, at);
+	*sum = size % 8 ? s + sum_halves(sum_last(word, size % 8)) : s;
 	return 0;
 }
 
@@ -135,8 +156,7 @@ KS_GLOBAL int checksum_right(struct xdp_md *ctx)
 	if (!p)
 		return 0;
 	len = p->pay - p->l4 + p->len;
-	if ((len > SUM_NEAR || sum_near(ctx, p->l4, len, &sum)) &&
-	    sum_bytes(ctx, p->l4, len, &sum))
+	if (near_bytes(ctx, p->l4, len, NULL, &sum) && sum_bytes(ctx, p->l4, len, &sum))
 		return 0;
 	return sum_fold(sum + sum_pseudo(p, len)) == 0xffff;
 }

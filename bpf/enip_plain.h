@@ -56,50 +56,6 @@ static __always_inline int enip_plain_flow(struct ks_flow *f, struct ks_work *w)
 	return 1;
 }
 
-/* One word of the payload from *at on, copied and summed. */
-static __always_inline __u64 enip_plain_word(__u8 *to, const __u8 *at)
-{
-	__u64 v = load_u64(at);
-
-	store_u64(to, v);
-	return sum_halves(v);
-}
-
-/* The payload into the copy, and its sum; as sum_near(), whose remarks hold here. */
-static __always_inline int enip_plain_payload(struct xdp_md *ctx, const struct pkt *p,
-					      struct ks_enip_ring *copy, __u64 *sum)
-{
-	__u64 off, s = 0;
-	const __u8 *at;
-	__u32 i;
-
-	for (i = 0; i < ENIP_PLAIN_MAX / 32 && i < p->len / 32; i++) {
-		at = pkt_far(ctx, p->pay + 32 * i, 32);
-		if (!at)
-			return -1;
-		s += enip_plain_word(copy->bytes + 32 * i, at);
-		s += enip_plain_word(copy->bytes + 32 * i + 8, at + 8);
-		s += enip_plain_word(copy->bytes + 32 * i + 16, at + 16);
-		s += enip_plain_word(copy->bytes + 32 * i + 24, at + 24);
-	}
-	for (i = 0; i < 3 && i < p->len / 8 % 4; i++) {
-		off = p->len / 32 * 32 + 8 * i;
-		at = pkt_far(ctx, p->pay + off, 8);
-		if (!at)
-			return -1;
-		BOUND_OFFSET(off, 2 * ENIP_PLAIN_MAX);
-		s += enip_plain_word(copy->bytes + off, at);
-	}
-	off = p->len - 8;
-	at = pkt_far(ctx, p->pay + off, 8);
-	if (!at)
-		return -1;
-	BOUND_OFFSET(off, 2 * ENIP_PLAIN_MAX);
-	store_u64(copy->bytes + off, load_u64(at));
-	*sum = p->len % 8 ? s + sum_halves(sum_last(load_u64(at), p->len % 8)) : s;
-	return 0;
-}
-
 /*
  * The message into the copy, its segment's checksum is right or not yet there (see
  * checksum_verify()). The shortest message has as many bytes as the longest options.
@@ -112,7 +68,7 @@ static __always_inline int enip_plain_copy(struct xdp_md *ctx, struct pkt *p,
 	const struct tcp_hdr *th;
 
 	_Static_assert(ENIP_PLAIN_MIN >= 40, "60 bytes are there");
-	if (enip_plain_payload(ctx, p, copy, &sum))
+	if (near_bytes(ctx, p->pay, p->len, copy->bytes, &sum))
 		return 0;
 	th = pkt_at(ctx, p->l4, 60);
 	if (!th)

@@ -10,7 +10,7 @@
 
 #include "plain.h"
 
-#define PLAIN_SEG	(SUM_NEAR - 60)	/* most payload bytes, more than an Ethernet frame has */
+#define PLAIN_SEG	(NEAR_MAX - 60)	/* most payload bytes, more than an Ethernet frame has */
 #define PLAIN_ADUS	(PLAIN_SEG / PLAIN_BYTES)
 
 /* 0 = all elements are allowed, w->plain.rule says by which rule. */
@@ -100,39 +100,6 @@ static __always_inline int plain_adus(struct xdp_md *ctx, struct ks_work *w)
 	return k->off != w->pkt.len;
 }
 
-/* Eight bytes of the payload from off on to `to`, behind which is room for PLAIN_SEG bytes. */
-static __always_inline int plain_copy8(struct xdp_md *ctx, struct pkt *p, __u8 *to, __u64 off)
-{
-	const __u8 *at = pkt_far(ctx, p->pay + off, 8);
-
-	if (!at || off > PLAIN_SEG)
-		return -1;
-	BOUND_OFFSET(off, 2048);
-	store_u64(to + off, load_u64(at));
-	return 0;
-}
-
-/* All of it, under the lock. */
-static __always_inline int plain_copy(struct xdp_md *ctx, struct pkt *p, __u8 *to)
-{
-	const __u8 *at;
-	__u32 i;
-
-	for (i = 0; i < PLAIN_SEG / 32 && i < p->len / 32; i++) {
-		at = pkt_far(ctx, p->pay + 32 * i, 32);
-		if (!at)
-			return -1;
-		store_u64(to + 32 * i, load_u64(at));
-		store_u64(to + 32 * i + 8, load_u64(at + 8));
-		store_u64(to + 32 * i + 16, load_u64(at + 16));
-		store_u64(to + 32 * i + 24, load_u64(at + 24));
-	}
-	for (i = 0; i < 3 && i < p->len / 8 % 4; i++)
-		if (plain_copy8(ctx, p, to, p->len / 32 * 32 + 8 * i))
-			return -1;
-	return plain_copy8(ctx, p, to, p->len - 8);
-}
-
 /* What went over the ring's end once more to its start, where the mirror's bytes stand. */
 static __always_inline void plain_wrap(struct ks_modbus_ring *ring, __u32 over)
 {
@@ -152,17 +119,17 @@ static __always_inline void plain_wrap(struct ks_modbus_ring *ring, __u32 over)
 static __always_inline int plain_keep_long(struct xdp_md *ctx, struct pkt *p,
 					   struct ks_modbus_ring *ring)
 {
-	__u64 pos = p->seq;
+	__u64 pos = p->seq, sum;
 
 	BOUND_OFFSET(pos, KS_MB_RING);
-	if (plain_copy(ctx, p, ring->bytes + pos))
+	if (near_bytes(ctx, p->pay, p->len, ring->bytes + pos, &sum))
 		return -1;
 	if (pos + p->len > KS_MB_RING)
 		plain_wrap(ring, pos + p->len - KS_MB_RING);
 	if (pos >= KS_MB_VIEW)
 		return 0;
 	BOUND_OFFSET(pos, KS_MB_VIEW);
-	return plain_copy(ctx, p, ring->bytes + KS_MB_RING + pos);
+	return near_bytes(ctx, p->pay, p->len, ring->bytes + KS_MB_RING + pos, &sum);
 }
 
 static __always_inline int plain_commit_long(struct xdp_md *ctx, struct ks_flow *f,

@@ -17,32 +17,42 @@
 #endif
 
 /*
- * Eight bytes from anywhere. Without this clang, which knows only byte alignment
- * there, builds the value from eight loads and spills them. x86-64 and arm64
- * load unaligned words, and their verifiers allow it on map values.
+ * Words from anywhere. Told an alignment of 1 clang builds each from single bytes and
+ * spills them; x86-64 and arm64 load unaligned words, and their verifiers allow it on map
+ * values and packets. Native builds are told, for what looks after undefined behaviour.
  */
-static __always_inline __u64 load_u64(const void *at)
-{
 #ifdef __bpf__
-	return *(const __u64 *)at;
+#define ANYWHERE __attribute__((may_alias))
 #else
-	__u64 v;
-
-	__builtin_memcpy(&v, at, 8);
-	return v;
+#define ANYWHERE __attribute__((may_alias, aligned(1)))
 #endif
-}
+typedef __u16 ANYWHERE any_u16;
+typedef __u32 ANYWHERE any_u32;
+typedef __u64 ANYWHERE any_u64;
 
 static __always_inline __u16 load_u16(const void *at)
 {
-#ifdef __bpf__
-	return *(const __u16 *)at;
-#else
-	__u16 v;
+	return *(const any_u16 *)at;
+}
 
-	__builtin_memcpy(&v, at, 2);
-	return v;
-#endif
+static __always_inline __u32 load_u32(const void *at)
+{
+	return *(const any_u32 *)at;
+}
+
+static __always_inline __u64 load_u64(const void *at)
+{
+	return *(const any_u64 *)at;
+}
+
+static __always_inline void store_u32(void *at, __u32 v)
+{
+	*(any_u32 *)at = v;
+}
+
+static __always_inline void store_u64(void *at, __u64 v)
+{
+	*(any_u64 *)at = v;
 }
 
 /* Of a little-endian number, as loaded. */
@@ -61,37 +71,6 @@ static __always_inline __u32 from_le32(__u32 v)
 	return __builtin_bswap32(v);
 #else
 	return v;
-#endif
-}
-
-/* The same of four bytes, and both the other way. */
-static __always_inline __u32 load_u32(const void *at)
-{
-#ifdef __bpf__
-	return *(const __u32 *)at;
-#else
-	__u32 v;
-
-	__builtin_memcpy(&v, at, 4);
-	return v;
-#endif
-}
-
-static __always_inline void store_u64(void *at, __u64 v)
-{
-#ifdef __bpf__
-	*(__u64 *)at = v;
-#else
-	__builtin_memcpy(at, &v, 8);
-#endif
-}
-
-static __always_inline void store_u32(void *at, __u32 v)
-{
-#ifdef __bpf__
-	*(__u32 *)at = v;
-#else
-	__builtin_memcpy(at, &v, 4);
 #endif
 }
 
