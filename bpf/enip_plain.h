@@ -29,8 +29,8 @@ static __always_inline int enip_plain_is(struct xdp_md *ctx, const struct pkt *p
 	       (head[2] | head[3] << 8) + EIP_HEADER == p->len;
 }
 
-/* Where the message will be kept is far away: the way there is begun while it is judged. */
-static __always_inline void enip_plain_near(struct ks_work *w)
+/* Where the message will be kept: far away, so the way there is begun before it is judged. */
+static __always_inline struct ks_enip_ring *enip_plain_ring(struct ks_work *w)
 {
 	struct ks_enip_ring *ring = bpf_map_lookup_elem(&eip_rings, &w->plain.of.slot);
 	__u64 pos = w->pkt.seq;
@@ -38,6 +38,7 @@ static __always_inline void enip_plain_near(struct ks_work *w)
 	BOUND_OFFSET(pos, KS_EIP_RING);
 	if (ring)
 		*(volatile __u8 *)(ring->bytes + pos);
+	return ring;
 }
 
 /* What the judge wants to know of the flow. Identity, too, must still be so under the lock. */
@@ -52,7 +53,6 @@ static __always_inline int enip_plain_flow(struct ks_flow *f, struct ks_work *w)
 	p->take.id = f->id;
 	p->take.audit = 0;
 	conn_near(f, w);
-	enip_plain_near(w);
 	return 1;
 }
 
@@ -135,17 +135,17 @@ static __always_inline void enip_plain_keep(__u8 *to, const __u8 *from, __u32 n)
  * the ring's end, goes the general way.
  */
 static __always_inline int enip_plain_commit(struct ks_flow *f, struct ks_work *w,
+					     struct ks_enip_ring *ring,
 					     const struct ks_enip_ring *copy)
 {
-	struct ks_enip_ring *ring = bpf_map_lookup_elem(&eip_rings, &w->plain.of.slot);
 	struct pkt *p = &w->pkt;
 	__u64 pos = p->seq;
 	int r = KS_GO;
 
 	BOUND_OFFSET(pos, KS_EIP_RING);
-	if (!ring || pos < 8 || pos + p->len + 8 > KS_EIP_RING)
+	if (pos < 8 || pos + p->len + 8 > KS_EIP_RING)
 		return KS_GO;
-	latency_clock(p, f);
+	latency_clock(w, f);
 	bpf_spin_lock(&f->lock);
 	if (f->id == p->take.id && plain_at_rest(f, p, &w->plain.of, KS_EIP_RING - 8) &&
 	    conn_near_is(f, w)) {
@@ -167,17 +167,19 @@ KS_GLOBAL int enip_plain(struct xdp_md *ctx)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct ks_work *w = pkt_work();
-	struct ks_enip_ring *copy;
+	struct ks_enip_ring *copy, *ring;
 	struct ks_flow *f;
 	int r = KS_GO;
 
 	if (!w)
 		return r;
 	f = table_lookup(&w->pkt);
+	if (!f || !enip_plain_flow(f, w))
+		return r;
 	copy = bpf_map_lookup_elem(&eip_rings, &cpu);
-	if (f && copy && enip_plain_flow(f, w) && enip_plain_copy(ctx, &w->pkt, copy) &&
-	    enip_plain_allowed(w, copy))
-		r = enip_plain_commit(f, w, copy);
+	ring = enip_plain_ring(w);
+	if (copy && ring && enip_plain_copy(ctx, &w->pkt, copy) && enip_plain_allowed(w, copy))
+		r = enip_plain_commit(f, w, ring, copy);
 	w->near = 0;
 	return r;
 }

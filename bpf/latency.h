@@ -31,11 +31,11 @@ static __always_inline __u32 latency_now(void)
 }
 
 /* Before the lock, under which no clock can be read: what goes on now may begin a sample. */
-static __always_inline void latency_clock(struct pkt *p, const struct ks_flow *f)
+static __always_inline void latency_clock(struct ks_work *w, const struct ks_flow *f)
 {
-	struct ks_work *w = pkt_work();
+	struct pkt *p = &w->pkt;
 
-	if (!w || cfg.trace || pkt_blind() || f->close & KS_CL_SAMPLE || f->flags & KS_F_PENDING)
+	if (cfg.trace || pkt_blind() || f->close & KS_CL_SAMPLE || f->flags & KS_F_PENDING)
 		return;
 	if (w->clock_tick != p->now) {
 		w->clock_tick = p->now;
@@ -52,9 +52,10 @@ static __always_inline void latency_clock(struct pkt *p, const struct ks_flow *f
 static __always_inline void latency_clock_take(struct pkt *p, const struct ks_flow *f)
 {
 	const struct take *t = &p->take;
+	struct ks_work *w = pkt_work();
 
-	if (t->claimed && t->next_start != t->start && !t->lost)
-		latency_clock(p, f);
+	if (w && t->claimed && t->next_start != t->start && !t->lost)
+		latency_clock(w, f);
 }
 
 /* Under the lock, with the bytes published: all up to msg_start is whole requests. */

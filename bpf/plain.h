@@ -142,10 +142,11 @@ static __always_inline void plain_publish(struct ks_flow *f, struct pkt *p, int 
 	flow_changed(f);
 }
 
-static __always_inline int plain_commit(struct ks_flow *f, struct pkt *p, struct plain *q,
+static __always_inline int plain_commit(struct ks_flow *f, struct ks_work *w, struct plain *q,
 					int reason)
 {
 	struct ks_modbus_ring *ring = bpf_map_lookup_elem(&mb_rings, &q->of.slot);
+	struct pkt *p = &w->pkt;
 	__u64 pos = p->seq;
 	int r = KS_GO;
 
@@ -153,7 +154,7 @@ static __always_inline int plain_commit(struct ks_flow *f, struct pkt *p, struct
 	if (!ring || pos > KS_MB_RING - KS_KEPT_BYTES) /* as kept_to_ring() has it */
 		return KS_GO;
 	if (reason == KS_R_ok)
-		latency_clock(p, f);
+		latency_clock(w, f);
 	bpf_spin_lock(&f->lock);
 	if (plain_at_rest(f, p, &q->of, KS_MB_RING)) {
 		q->again = plain_again(f, ring, pos, q);
@@ -283,7 +284,7 @@ KS_GLOBAL int plain_request(struct xdp_md *ctx)
 		return KS_GO;
 	r = plain_decide(w, &q, 1);
 	if (r != KS_GO)
-		r = plain_commit(f, p, &q, r);
+		r = plain_commit(f, w, &q, r);
 	if (r == KS_GO)
 		return r;
 	if (!q.again || r == KS_R_ok) {

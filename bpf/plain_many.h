@@ -141,7 +141,7 @@ static __always_inline int plain_commit_long(struct xdp_md *ctx, struct ks_flow 
 
 	if (!ring)
 		return KS_GO;
-	latency_clock(p, f);
+	latency_clock(w, f);
 	bpf_spin_lock(&f->lock);
 	if (plain_at_rest(f, p, &w->plain.of, KS_MB_RING) && !plain_keep_long(ctx, p, ring)) {
 		kept_leave(f, ring);
