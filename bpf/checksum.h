@@ -102,9 +102,9 @@ static __always_inline int near_bytes(struct xdp_md *ctx, __u32 off, __u32 size,
 	}
 	place = size - 8;
 	at = pkt_far(ctx, off + place, 8);
-	if (!at)
-		return -1;
 	BOUND_OFFSET(place, NEAR_ROOM);
+	if (!at || place > NEAR_ROOM - 8)
+		return -1;
 	word = near_word(to ? to + place : to, at);
 	*sum = size % 8 ? s + sum_halves(sum_last(word, size % 8)) : s;
 	return 0;
