@@ -9,6 +9,7 @@
 #define KEYSWITCH_ENIP_KNOWN_H
 
 #include "inner.h"
+#include "plain_decide.h"
 
 /* One request of the message in hand: where it is, and the place it would be known at. */
 struct known_of {
@@ -29,7 +30,7 @@ static __always_inline __u64 known_word(const struct known_of *k, __u32 i)
 /* 1 if a request with such a path can be known. */
 static __always_inline int known_find(struct ks_work *w, struct known_of *k, __u32 i)
 {
-	__u64 sum = cfg.loaded, at;
+	__u64 sum = 0, at;
 
 	if (judge_part(w, &k->v, i, &k->off, &k->len, &k->flags) ||
 	    !view_has(&k->v, k->off, k->len) || cip_head(&k->v, k->off, k->len, &k->h) ||
@@ -60,8 +61,7 @@ static __always_inline int known_is(const struct ks_work *w, const struct known_
 	const struct ks_known *known = k->place;
 	__u64 i;
 
-	if (known->generation != w->pkt.generation || known->loaded != cfg.loaded ||
-	    known->profile != w->pkt.profile || known->service != k->h.service ||
+	if (!decided_so(&known->by, &w->pkt, w->pkt.profile) || known->service != k->h.service ||
 	    known->words != k->h.words || known->flags != k->flags ||
 	    !known_route(known, &w->cip.route))
 		return 0;
@@ -117,9 +117,7 @@ KS_GLOBAL int known_keep(struct ks_enip_ring *copy, __u32 len, __u32 i)
 	if (!prof || w->cip.route.len > KS_KNOWN_ROUTE || !known_find(w, &k, i))
 		return 0;
 	known = k.place;
-	known->loaded = cfg.loaded;
-	known->generation = w->pkt.generation;
-	known->profile = w->pkt.profile;
+	known->by = decided_now(&w->pkt, w->pkt.profile);
 	known->rule = w->leaf.rule;
 	known->class = w->leaf.key_class;
 	known->service = k.h.service;

@@ -22,6 +22,18 @@ struct plain {
 	__u8 again;		/* refused and told before */
 };
 
+static __always_inline struct ks_decided decided_now(const struct pkt *p, __u32 profile)
+{
+	return (struct ks_decided){
+		.loaded = cfg.loaded, .generation = p->generation, .profile = profile,
+	};
+}
+
+static __always_inline int decided_so(const struct ks_decided *by, const struct pkt *p, __u32 profile)
+{
+	return by->loaded == cfg.loaded && by->generation == p->generation && by->profile == profile;
+}
+
 /* The decision about its first element; *r is the range that it stands in, if in one. */
 static __always_inline struct ks_decision *plain_first(struct pkt *p, struct plain *q,
 						       struct ks_range **r)
@@ -102,10 +114,8 @@ static __always_inline struct ks_memo *plain_memo(struct ks_work *w, const struc
 static __always_inline int plain_remembers(const struct ks_memo *m, const struct pkt *p,
 					   const struct plain *q)
 {
-	return m->generation == p->generation && m->loaded == cfg.loaded &&
-	       m->profile == q->of.profile &&
-	       m->asset == q->of.asset && m->unit == q->unit && m->fc == q->fc &&
-	       m->from <= q->lo && q->hi <= m->to;
+	return decided_so(&m->by, p, q->of.profile) && m->asset == q->of.asset &&
+	       m->unit == q->unit && m->fc == q->fc && m->from <= q->lo && q->hi <= m->to;
 }
 
 /*
@@ -127,10 +137,9 @@ static __always_inline int plain_decide(struct ks_work *w, struct plain *q, int 
 	r = plain_ask_policy(p, q, alone);
 	if (r != KS_GO && !q->once)
 		*m = (struct ks_memo){
-			.loaded = cfg.loaded, .generation = p->generation,
-			.profile = q->of.profile, .from = q->from, .to = q->to, .rule = q->rule,
-			.asset = q->of.asset, .unit = q->unit, .fc = q->fc, .reason = r,
-			.quiet = q->quiet,
+			.by = decided_now(p, q->of.profile), .from = q->from, .to = q->to,
+			.rule = q->rule, .asset = q->of.asset, .unit = q->unit, .fc = q->fc,
+			.reason = r, .quiet = q->quiet,
 		};
 	return r;
 }

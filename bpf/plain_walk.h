@@ -20,14 +20,19 @@ struct plain_of {
 };
 
 /*
- * What a plain request was decided. Those of a plant come again and again, and its policy's
- * tables need not be asked again: a generation's never change, and its number never comes
- * again (user/push.c). Of one CPU; outlives a packet.
+ * By what a request was decided that is remembered. Those of a plant come again and again,
+ * and its policy's tables need not be asked again: a generation's never change, and its
+ * number never comes again (user/push.c).
  */
-struct ks_memo {
-	__u64 loaded;		/* program that decided it, see struct ks_load_cfg */
-	__u32 generation;	/* 0 = none yet */
+struct ks_decided {
+	__u64 loaded;		/* program, see struct ks_load_cfg */
+	__u32 generation;	/* of the policy, 0 = nothing was decided yet */
 	__u32 profile;
+};
+
+/* A plain Modbus request (plain_decide.h). Of one CPU; outlives a packet. */
+struct ks_memo {
+	struct ks_decided by;
 	__u32 from, to;		/* elements; of all of them: 0, KS_ELEMENTS_ALL */
 	__u32 rule;
 	__u16 asset;
@@ -64,11 +69,9 @@ struct ks_plain_walk {
 #define KS_KNOWN_PATH	64	/* bytes of a request's path, */
 #define KS_KNOWN_ROUTE	16	/* and of its route's text */
 
-/* A CIP request that was allowed without a word (enip_known.h). */
+/* A CIP request that was allowed without a word (enip_known.h). Likewise. */
 struct ks_known {
-	__u64 loaded;		/* program that wrote it */
-	__u32 generation;	/* of the policy, 0 = nothing is known here */
-	__u32 profile;
+	struct ks_decided by;
 	__u32 rule;		/* that allowed it */
 	__u32 class;		/* key_class of its leaf */
 	__u8 service;

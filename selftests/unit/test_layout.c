@@ -11,7 +11,7 @@
 #include "test.h"
 
 #define LAYOUT_OF_ABI	8
-#define LAYOUT		358724911u
+#define LAYOUT		3081263556u
 
 static uint32_t sum = 2166136261u;
 
@@ -56,12 +56,19 @@ static void flows(void)
 	PLACE(struct ks_flow, at);
 	PLACE(struct ks_flow, begun);
 	PLACE(struct ks_flow, pend_ms);
+	PLACE(struct ks_flow, near);
+	PLACE(struct ks_flow, near_id);
+	PLACE(struct ks_flow, near_changes);
+	PLACE(struct ks_flow, near_ms);
+	PLACE(struct ks_flow, near_route);
 }
 
 static void others(void)
 {
 	SIZE(struct ks_key4);
 	SIZE(struct ks_sweep);
+	SIZE(struct ks_table_use);
+	PLACE(struct ks_table_use, changes);
 	SIZE(struct ks_key6);
 	SIZE(struct ks_open_key);
 	SIZE(struct ks_open);
