@@ -91,7 +91,7 @@ static __always_inline int enip_plain_request(struct ks_work *w, struct ks_enip_
 		judge_request(copy, 0, w->pkt.len, i);
 		if (w->refused || w->open.kind || inner_carried(&w->leaf))
 			return 0;
-		if (policy_request(0) != KS_R_ok || w->marks | w->leaf.alert | w->n_rated)
+		if (policy_request(0) != KS_R_ok || w->marks | w->leaf.alert)
 			return 0;
 		known_keep(copy, w->pkt.len, i);
 	}
