@@ -125,6 +125,33 @@ static __always_inline struct frame *turn_begin(struct xdp_md *ctx, struct turn 
 	return f;
 }
 
+#define WAIT_LOOKS	100000	/* at the clock, a few ms */
+#define WAIT_MAKES_UP	100000	/* ns that the flood was late; more is forgotten */
+
+static long wait_step(__u64 i, __u64 *due)
+{
+	(void)i;
+	return bpf_ktime_get_ns() >= *due;
+}
+
+/*
+ * Not before it is due: what the filter's queue has no room for is given back by the sender,
+ * and then its CPU and the filter's, which gives back what it dropped, contend for the lock
+ * of the frames' pool: with the slower filters more, and for up to half of their time.
+ */
+static __always_inline void flood_wait(struct load_flood *o)
+{
+	__u64 now = bpf_ktime_get_ns(), due = o->due;
+
+	if (!o->pace)
+		return;
+	if (now < due)
+		bpf_loop(WAIT_LOOKS, wait_step, &due, 0);
+	else if (now - due > WAIT_MAKES_UP)
+		due = now;
+	o->due = due + o->pace;
+}
+
 SEC("xdp")
 int load_flood(struct xdp_md *ctx)
 {
@@ -138,6 +165,7 @@ int load_flood(struct xdp_md *ctx)
 		return XDP_DROP;
 	__builtin_memcpy(f, l->request, LOAD_REQUEST);
 	__builtin_memcpy(f, o->macs, sizeof(o->macs));
+	flood_wait(o);
 	f->sport = bpf_htons(LOAD_PORT + o->next++ % LOAD_FLOWS);
 	f->seq = bpf_htonl(LOAD_ISN + 1);
 	f->ack = bpf_htonl(LOAD_SERVER_ISN + 1);

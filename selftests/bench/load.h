@@ -19,6 +19,8 @@ struct load_flood {
 	__u8 macs[12];		/* destination, source */
 	__u32 ifindex;		/* where the frames leave */
 	__u32 next;
+	__u32 pace;		/* ns from one frame to the next */
+	__u64 due;		/* of the next one, by bpf_ktime_get_ns() */
 };
 
 /* Frames as they leave: all but MAC addresses, client port, numbers and TCP checksum. */

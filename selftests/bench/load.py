@@ -97,10 +97,11 @@ class Load:
             time.sleep(0.001)
         sock.close()
 
-    def arm_flood(self):
+    def arm_flood(self, pace):
+        """pace: ns from one frame to the next"""
         index = json.loads(plants.run("ip", "-n", self.plant.client, "-j", "link", "show",
                                       CLIENT_NIC).stdout)[0]["ifindex"]
-        value = self.macs() + struct.pack("=II", index, 0)
+        value = self.macs() + struct.pack("=IIIQ", index, 0, pace, 0)
         plants.run("bpftool", "map", "update", "pinned", self.maps / "flood", "key", "hex",
                    "00", "00", "00", "00", "value", "hex", *value.hex(" ").split())
 
