@@ -82,9 +82,8 @@ static __always_inline __u8 known_many(const struct known_of *k, __u32 class)
 }
 
 /* 1: the i-th request of the PDU of `len` bytes is known to be allowed, w->leaf says how to count it. */
-KS_GLOBAL int known_request(struct ks_enip_ring *copy, __u32 len, __u32 i)
+KS_GLOBAL int known_request(struct ks_work *w, struct ks_enip_ring *copy, __u32 len, __u32 i)
 {
-	struct ks_work *w = pkt_work();
 	struct known_of k = {};
 	struct ks_leaf *leaf;
 

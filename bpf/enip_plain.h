@@ -32,7 +32,8 @@ static __always_inline int enip_plain_is(struct xdp_md *ctx, const struct pkt *p
 /* Where the message will be kept: far away, so the way there is begun before it is judged. */
 static __always_inline struct ks_enip_ring *enip_plain_ring(struct ks_work *w)
 {
-	struct ks_enip_ring *ring = bpf_map_lookup_elem(&eip_rings, &w->plain.of.slot);
+	__u32 slot = w->plain.of.slot;
+	struct ks_enip_ring *ring = bpf_map_lookup_elem(&eip_rings, &slot);
 	__u64 pos = w->pkt.seq;
 
 	BOUND_OFFSET(pos, KS_EIP_RING);
@@ -87,7 +88,7 @@ static __always_inline int enip_plain_copy(struct xdp_md *ctx, struct pkt *p,
 /* The i-th request is allowed, by rules that want nothing else, and begins nothing. */
 static __always_inline int enip_plain_request(struct ks_work *w, struct ks_enip_ring *copy, __u32 i)
 {
-	if (!known_request(copy, w->pkt.len, i)) {
+	if (!known_request(w, copy, w->pkt.len, i)) {
 		judge_request(copy, 0, w->pkt.len, i);
 		if (w->refused || w->open.kind || inner_carried(&w->leaf))
 			return 0;
@@ -163,10 +164,9 @@ static __always_inline int enip_plain_commit(struct ks_flow *f, struct ks_work *
 }
 
 /* KS_R_ok, committed; else KS_GO. The copy is made in this CPU's ring, as of datagrams. */
-KS_GLOBAL int enip_plain(struct xdp_md *ctx)
+KS_GLOBAL int enip_plain(struct xdp_md *ctx, struct ks_work *w)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
-	struct ks_work *w = pkt_work();
 	struct ks_enip_ring *copy, *ring;
 	struct ks_flow *f;
 	int r = KS_GO;
@@ -185,11 +185,9 @@ KS_GLOBAL int enip_plain(struct xdp_md *ctx)
 }
 
 /* The same, counted. */
-static __always_inline int enip_plain_segment(struct xdp_md *ctx)
+static __always_inline int enip_plain_segment(struct xdp_md *ctx, struct ks_work *w)
 {
-	struct ks_work *w = pkt_work();
-
-	if (!w || enip_plain(ctx) != KS_R_ok)
+	if (enip_plain(ctx, w) != KS_R_ok)
 		return KS_GO;
 	plain_count_all(w, KS_ENIP);
 	return KS_R_ok;

@@ -104,26 +104,24 @@ KS_GLOBAL int entry_far(void)
 /* The packet's entry or NULL. */
 static __always_inline struct ks_flow *table_lookup(struct pkt *p)
 {
+	__u32 at = entry_place(p), *near = bpf_map_lookup_elem(&flows_near, &at);
 	struct ks_flow *f;
-	__u32 *near;
 	int taken;
 
-	p->at = entry_place(p);
-	near = bpf_map_lookup_elem(&flows_near, &p->at);
 	if (!near)
 		return NULL;
-	p->at = *near - 1;
-	f = bpf_map_lookup_elem(&flows, &p->at);
+	p->at = at = *near - 1;
+	f = bpf_map_lookup_elem(&flows, &at);
 	if (f && entry_is(f, p))
 		return f;
 	taken = f && f->family;
-	p->at = entry_far();
-	if (!p->at)
+	at = entry_far();
+	if (!at)
 		return NULL;
 	if (!taken)
-		*near = p->at;
-	p->at--;
-	f = bpf_map_lookup_elem(&flows, &p->at);
+		*near = at;
+	p->at = --at;
+	f = bpf_map_lookup_elem(&flows, &at);
 	return f && entry_is(f, p) ? f : NULL;
 }
 

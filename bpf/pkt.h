@@ -191,13 +191,19 @@ static __always_inline struct ks_work *pkt_work(void)
 }
 
 /*
- * The packet of this CPU, for global functions: an argument would be plain
- * memory to the 6.1 verifier, which takes no map key from such. NULL if w is.
+ * The packet of this CPU. Global functions look the work area up: an argument is plain
+ * memory to the 6.1 verifier, which takes no map key from such. Those that every plain
+ * segment passes are given it all the same, and copy their keys. NULL if w is.
  */
 static __always_inline struct pkt *pkt_of(struct ks_work *w)
 {
 	_Static_assert(__builtin_offsetof(struct ks_work, pkt) == 0, "NULL stays NULL");
 	return (struct pkt *)w;
+}
+
+static __always_inline struct ks_work *work_of(struct pkt *p)
+{
+	return (struct ks_work *)p;
 }
 
 /* What is in force at this moment. */

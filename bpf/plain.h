@@ -47,15 +47,13 @@ static __always_inline int plain_dissect(const __u8 *adu, struct plain *q)
 /* Internet checksum over the segment's constant number of bytes. */
 static __always_inline int plain_sum(struct xdp_md *ctx, struct pkt *p, __u32 size)
 {
-	__u64 sum = sum_pseudo(p, size), v;
+	__u64 pseudo = sum_pseudo(p, size), sum = pseudo, v;
 	__u8 *at = pkt_at(ctx, p->l4, size);
 	struct tcp_hdr *th = (struct tcp_hdr *)at;
 	__u32 i;
 
 	if (!at)
 		return 0;
-	if (th->csum == sum_fold(sum)) /* left to the NIC, see checksum_verify() */
-		return 1;
 	for (i = 0; i + 8 <= size; i += 8) {
 		v = load_u64(at + i);
 		sum += (__u32)v;
@@ -63,7 +61,8 @@ static __always_inline int plain_sum(struct xdp_md *ctx, struct pkt *p, __u32 si
 	}
 	if (i < size)
 		sum += load_u32(at + i);
-	return sum_fold(sum) == 0xffff;
+	return sum_fold(sum) == 0xffff ||
+	       th->csum == sum_fold(pseudo); /* left to the NIC, see checksum_verify() */
 }
 
 static __always_inline int plain_checksum(struct xdp_md *ctx, struct pkt *p)
@@ -193,9 +192,8 @@ static __always_inline int plain_note(struct ks_plain_walk *k, __u32 rule, __u32
 }
 
 /* The i-th run of them. Returns 0. */
-KS_GLOBAL int plain_count(__u32 i, __u32 proto)
+KS_GLOBAL int plain_count(struct ks_work *w, __u32 i, __u32 proto)
 {
-	struct ks_work *w = pkt_work();
 	struct ks_plain_run *run;
 	__u64 at = i;
 
@@ -216,7 +214,7 @@ static __always_inline void plain_count_all(struct ks_work *w, __u32 proto)
 		COUNT_UP(i);
 		if (i >= w->plain.runs)
 			break;
-		plain_count(i, proto);
+		plain_count(w, i, proto);
 	}
 }
 
@@ -266,9 +264,8 @@ static __always_inline void plain_tell(struct xdp_md *ctx, struct ks_work *w, st
 }
 
 /* Decided, counted and committed: KS_R_ok or KS_R_policy_deny; else KS_GO. */
-KS_GLOBAL int plain_request(struct xdp_md *ctx)
+KS_GLOBAL int plain_request(struct xdp_md *ctx, struct ks_work *w)
 {
-	struct ks_work *w = pkt_work();
 	struct pkt *p = pkt_of(w);
 	struct plain q = {};
 	struct ks_flow *f;

@@ -135,7 +135,8 @@ static __always_inline int plain_keep_long(struct xdp_md *ctx, struct pkt *p,
 static __always_inline int plain_commit_long(struct xdp_md *ctx, struct ks_flow *f,
 					     struct ks_work *w)
 {
-	struct ks_modbus_ring *ring = bpf_map_lookup_elem(&mb_rings, &w->plain.of.slot);
+	__u32 slot = w->plain.of.slot;
+	struct ks_modbus_ring *ring = bpf_map_lookup_elem(&mb_rings, &slot);
 	struct pkt *p = &w->pkt;
 	int r = KS_GO;
 
@@ -155,9 +156,8 @@ static __always_inline int plain_commit_long(struct xdp_md *ctx, struct ks_flow 
 }
 
 /* KS_R_ok, counted and committed; else KS_GO. */
-KS_GLOBAL int plain_many(struct xdp_md *ctx)
+KS_GLOBAL int plain_many(struct xdp_md *ctx, struct ks_work *w)
 {
-	struct ks_work *w = pkt_work();
 	struct ks_flow *f;
 
 	if (!w || !plain_segment(&w->pkt) || w->pkt.len > PLAIN_SEG)

@@ -261,13 +261,13 @@ static __always_inline int tcp_refresh(struct pkt *p, struct ks_flow *f)
 }
 
 /* Plain segments are decided where they lie. KS_GO, or what became of this one. */
-static __always_inline int tcp_plain(struct xdp_md *ctx, const struct pkt *p)
+static __always_inline int tcp_plain(struct xdp_md *ctx, struct pkt *p)
 {
 	if (p->len == PLAIN_BYTES)
-		return plain_request(ctx);
+		return plain_request(ctx, work_of(p));
 	if (enip_plain_is(ctx, p))
-		return enip_plain_segment(ctx);
-	return p->len > PLAIN_BYTES && plain_modbus(ctx, p) ? plain_many(ctx) : KS_GO;
+		return enip_plain_segment(ctx, work_of(p));
+	return p->len > PLAIN_BYTES && plain_modbus(ctx, p) ? plain_many(ctx, work_of(p)) : KS_GO;
 }
 
 static __always_inline int tcp_client(struct xdp_md *ctx, struct pkt *p)
