@@ -105,6 +105,10 @@ class Load:
         plants.run("bpftool", "map", "update", "pinned", self.maps / "flood", "key", "hex",
                    "00", "00", "00", "00", "value", "hex", *value.hex(" ").split())
 
+    def flooded(self):
+        """Writes that the flood has sent, modulo 2^32."""
+        return self.dump("flood")[0]["formatted"]["value"]["next"]
+
 
 # ---- whose CPU ----
 
