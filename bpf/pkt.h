@@ -201,6 +201,7 @@ static __always_inline struct pkt *pkt_of(struct ks_work *w)
 	return (struct pkt *)w;
 }
 
+/* The other way, without a look-up: the packet's record is a part of the work area. */
 static __always_inline struct ks_work *work_of(struct pkt *p)
 {
 	return (struct ks_work *)p;
