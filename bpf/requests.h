@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Counters of judged requests by asset and function. Most live in a table of this CPU's
- * own whose places are worked out, not looked for; two that fall on one place, and what
- * that table has no room for, in a hash table. User space adds the two up.
+ * Counters of judged requests by asset and function, and by rule. Most live in tables of
+ * this CPU's own whose places are worked out, not looked for; names that fall on one place,
+ * and what those tables have no room for, in others. User space adds them up.
  */
 #ifndef KEYSWITCH_REQUESTS_H
 #define KEYSWITCH_REQUESTS_H
@@ -29,10 +29,24 @@ struct {
 	__type(value, struct ks_req_count);
 } requests SEC(".maps");
 
+/*
+ * key: (cpu * KS_SLOTS + slot) * KS_NEAR_RULES + rule, value: its requests on that CPU.
+ * Attach makes the rows, apply empties those of the slot that it fills. Later rules: pol_hits.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, KS_SLOTS * KS_NEAR_RULES);
+	__type(key, __u32);
+	__type(value, struct ks_rule_hits);
+} rules_near SEC(".maps");
+
+/* In words: field by field it took as long as all else that is done to count a request. */
 static __always_inline int requests_same(const struct ks_req_key *a, const struct ks_req_key *b)
 {
-	return a->asset == b->asset && a->port == b->port && a->proto == b->proto &&
-	       a->class == b->class && a->function == b->function && a->numbering == b->numbering;
+	__u64 name = two_u32(two_u16(b->asset, two_u8(b->port, b->proto)), b->class);
+	__u32 rest = two_u16(b->function, b->numbering);
+
+	return !((load_u64(a) ^ name) | (load_u32(&a->function) ^ rest));
 }
 
 static __always_inline struct ks_req_count *requests_near_of(const struct ks_req_key *key)
@@ -56,6 +70,17 @@ static __always_inline struct ks_req_count *requests_far_of(const struct ks_req_
 		return count;
 	bpf_map_update_elem(&requests, key, &none, BPF_NOEXIST);
 	return bpf_map_lookup_elem(&requests, key);
+}
+
+static __always_inline struct ks_rule_hits *requests_of_rule(const struct pkt *p, __u32 rule)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	__u32 at = (cpu * KS_SLOTS + p->slot) * KS_NEAR_RULES + rule;
+
+	if (rule < KS_NEAR_RULES)
+		return bpf_map_lookup_elem(&rules_near, &at);
+	at = cpu * (p->rules + 1) + rule;
+	return policy_entry(&pol_hits, p->slot, &at);
 }
 
 /* n of them. 1 = counted, 0 = no room for their name. verdict: enum ks_verdict */

@@ -11,7 +11,7 @@
 #include <linux/bpf.h>
 #include <linux/types.h>
 
-#define KS_ABI 8 /* raised when a pinned map's layout or meaning changes */
+#define KS_ABI 9 /* raised when a pinned map's layout or meaning changes */
 
 /* ---- limits: defaults, changed by `limits:` where a policy key exists ---- */
 
@@ -35,6 +35,7 @@
 #define KS_FLOW_EVENT_RATE	10	/* events per second and flow */
 #define KS_COUNTED_PAIRS	4096	/* (asset, function) pairs counted by name */
 #define KS_NEAR			4096	/* of them each CPU counts so many without a look-up */
+#define KS_NEAR_RULES		4096	/* likewise the first rules of a policy, the default too */
 #define KS_TRACE_MAX		2048	/* judged leaves kept for one packet in replay */
 
 /*

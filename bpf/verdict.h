@@ -45,10 +45,8 @@ static __always_inline void verdict_bump(__u64 *requests, __u64 verdict, __u32 n
 
 static __always_inline void verdict_count_rule(struct pkt *p, __u32 rule, __u8 verdict, __u32 n)
 {
-	__u32 key = bpf_get_smp_processor_id() * (p->rules + 1) + rule;
-	struct ks_rule_hits *hits;
+	struct ks_rule_hits *hits = requests_of_rule(p, rule);
 
-	hits = policy_entry(&pol_hits, p->slot, &key);
 	if (hits)
 		verdict_bump(hits->requests, verdict, n);
 }

@@ -84,6 +84,24 @@ static __always_inline __u64 two_u32(__u32 first, __u32 second)
 #endif
 }
 
+static __always_inline __u32 two_u16(__u16 first, __u16 second)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	return (__u32)first << 16 | second;
+#else
+	return (__u32)second << 16 | first;
+#endif
+}
+
+static __always_inline __u16 two_u8(__u8 first, __u8 second)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	return first << 8 | second;
+#else
+	return second << 8 | first;
+#endif
+}
+
 /* memset() to 0 eight bytes at once, where clang knows of an alignment of four only. */
 static __always_inline void clear_words(void *at, __u32 size)
 {

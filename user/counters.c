@@ -34,16 +34,15 @@ void counters_close(struct counters *c)
 	names_free(&c->names);
 }
 
-/* All rows of one port, each a value a CPU. */
-static int read_port(const struct counters *c, uint32_t port, uint32_t *keys, uint64_t *values)
+/* Entries [first, first + n) of an array; keys: room for as many. */
+static int array_part(int fd, uint32_t first, uint32_t n, uint32_t *keys, void *values)
 {
-	uint32_t before = port * PORT_ROWS - 1, next, n = PORT_ROWS;
-	int err = bpf_map_lookup_batch(c->in->fd[MAP_packets], port ? &before : NULL, &next, keys,
-				       values, &n, NULL);
+	uint32_t before = first - 1, next, got = n;
+	int err = bpf_map_lookup_batch(fd, first ? &before : NULL, &next, keys, values, &got, NULL);
 
 	if (err && err != -ENOENT)
 		return err;
-	return n == PORT_ROWS ? 0 : -EIO;
+	return got == n ? 0 : -EIO;
 }
 
 static void port_rows(const struct counters *c, uint32_t port, const uint64_t *values,
@@ -70,7 +69,7 @@ int counters_packets(const struct counters *c, void (*row)(void *arg, const stru
 	for (uint32_t port = 0; port < KS_PORTS_MAX && !err; port++) {
 		if (!c->ports[port].used)
 			continue;
-		err = read_port(c, port, keys, values);
+		err = array_part(c->in->fd[MAP_packets], port * PORT_ROWS, PORT_ROWS, keys, values);
 		if (!err)
 			port_rows(c, port, values, row, arg);
 	}
@@ -198,30 +197,56 @@ int counters_requests(const struct counters *c,
 	return err;
 }
 
-/* pol_hits holds one row of rules per CPU. */
+/* ---- rules: the first ones in one table, those beyond in another, a row per CPU ---- */
+
+static void add_hits(struct ks_rule_hits *sum, const struct ks_rule_hits *hits, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		for (int v = 0; v < KS_V_MAX; v++)
+			sum[i].requests[v] += hits[i].requests[v];
+}
+
+/* What every rule counted into sum; hits, keys: room for as many. */
+static int read_rules(const struct counters *c, int far, struct ks_rule_hits *sum,
+		      struct ks_rule_hits *hits, uint32_t *keys)
+{
+	uint32_t n = c->names.rules + 1, near = n < KS_NEAR_RULES ? n : KS_NEAR_RULES;
+	int err = 0;
+
+	for (unsigned int cpu = 0; cpu < c->in->cpus && !err; cpu++) {
+		err = array_part(c->in->fd[MAP_rules_near],
+				 (cpu * KS_SLOTS + c->state.now.slot) * KS_NEAR_RULES, near, keys,
+				 hits);
+		if (!err && near < n)
+			err = array_part(far, cpu * n + near, n - near, keys, hits + near);
+		if (!err)
+			add_hits(sum, hits, n);
+	}
+	return err;
+}
+
 int counters_rules(const struct counters *c, void (*row)(void *arg, const struct rule_row *r),
 		   void *arg)
 {
-	int fd = instance_table(c->in, MAP_pol_hits, c->state.now.slot);
-	int err = fd < 0 ? fd : 0;
+	uint32_t n = c->names.rules + 1, *keys = calloc(n, sizeof(*keys));
+	struct ks_rule_hits *sum = calloc(n, sizeof(*sum)), *hits = calloc(n, sizeof(*hits));
+	int far = instance_table(c->in, MAP_pol_hits, c->state.now.slot);
+	int err = far < 0 ? far : sum && hits && keys ? 0 : -ENOMEM;
 
-	for (uint32_t rule = 0; rule <= c->names.rules && !err; rule++) {
+	if (!err)
+		err = read_rules(c, far, sum, hits, keys);
+	for (uint32_t rule = 0; rule < n && !err; rule++) {
 		struct rule_row r = { .rule = names_rule(&c->names, rule) };
 
-		for (unsigned int cpu = 0; cpu < c->in->cpus && !err; cpu++) {
-			uint32_t key = cpu * (c->names.rules + 1) + rule;
-			struct ks_rule_hits hits;
-
-			err = bpf_map_lookup_elem(fd, &key, &hits);
-			for (int v = 0; v < KS_V_MAX && !err; v++)
-				r.requests[v] += hits.requests[v];
-		}
-		if (!err && (r.requests[KS_V_ALLOW] || r.requests[KS_V_DENY] ||
-			     r.requests[KS_V_WOULD_DENY]))
+		memcpy(r.requests, sum[rule].requests, sizeof(r.requests));
+		if (r.requests[KS_V_ALLOW] || r.requests[KS_V_DENY] || r.requests[KS_V_WOULD_DENY])
 			row(arg, &r);
 	}
-	if (fd >= 0)
-		close(fd);
+	free(sum);
+	free(hits);
+	free(keys);
+	if (far >= 0)
+		close(far);
 	return err;
 }
 

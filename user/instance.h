@@ -18,7 +18,7 @@
 #define KS_MAP_LIST(M) \
 	M(state) M(ports) M(tap_roles) M(tx_ports) M(flows) M(flow_free) M(flows4) M(flows6) M(flows_near) M(mb_rings) M(eip_rings) \
 	M(mb_free) M(eip_free) M(closed) M(sweep) M(table_use) M(opens) M(conns) M(triads) M(produced) M(conn_queue) M(conduits) \
-	M(conduit_queue) M(conduit_clients) M(clients) M(packets) M(requests) M(requests_near) M(misc) M(exceptions) M(exception_clients) M(latency) M(shadow_hits) M(shadow_sums) M(rates) \
+	M(conduit_queue) M(conduit_clients) M(clients) M(packets) M(requests) M(requests_near) M(rules_near) M(misc) M(exceptions) M(exception_clients) M(latency) M(shadow_hits) M(shadow_sums) M(rates) \
 	M(events) M(denied) M(denied_ctl) M(denied_counts) M(rate_locks) M(work) M(trace) M(trace_ctl) M(pol_cfg) M(pol_ports) KS_TABLE_LIST(M)
 
 /* Those of them that hold one inner map per policy slot. */

@@ -87,6 +87,7 @@ static int resize(const struct bpf_object *obj, const struct object_config *conf
 		{ MAP_conduit_queue, 2 * limits->conduit_flows },
 		{ MAP_conduit_clients, limits->conduit_flows },
 		{ MAP_requests_near, cpus * KS_NEAR },
+		{ MAP_rules_near, cpus * KS_SLOTS * KS_NEAR_RULES },
 		{ MAP_events, limits->event_ring },
 		{ MAP_denied, config->load.trace ? (uint32_t)sysconf(_SC_PAGESIZE) : KS_DENIED_RING },
 		{ MAP_trace, config->load.trace ? KS_TRACE_MAX : 1 },

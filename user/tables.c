@@ -118,6 +118,25 @@ static int replace(const struct instance *in, const struct table_kinds *kinds, u
 	return err;
 }
 
+/* The rows of rules_near of a policy that is to come, back to zero. */
+static int empty_rules_near(const struct instance *in, uint32_t slot, uint32_t rules)
+{
+	uint32_t n = rules + 1 < KS_NEAR_RULES ? rules + 1 : KS_NEAR_RULES, done;
+	struct ks_rule_hits *none = calloc(n, sizeof(*none));
+	uint32_t *keys = calloc(n, sizeof(*keys));
+	int err = none && keys ? 0 : -ENOMEM;
+
+	for (unsigned int cpu = 0; cpu < in->cpus && !err; cpu++) {
+		for (uint32_t rule = 0; rule < n; rule++)
+			keys[rule] = (cpu * KS_SLOTS + slot) * KS_NEAR_RULES + rule;
+		done = n;
+		err = bpf_map_update_batch(in->fd[MAP_rules_near], keys, none, &done, NULL);
+	}
+	free(none);
+	free(keys);
+	return err;
+}
+
 /* While it is being filled a slot is of no generation: no names are read from it. */
 static int clear_header(const struct instance *in, uint32_t slot)
 {
@@ -214,6 +233,10 @@ int tables_fill(const struct instance *in, const struct table_kinds *kinds, uint
 		*failed = map_name(contents[i].id);
 		err = replace(in, kinds, slot, &contents[i]);
 	}
+	if (err)
+		return err;
+	*failed = map_name(MAP_rules_near);
+	err = empty_rules_near(in, slot, p->cfg->rules);
 	if (err)
 		return err;
 	*failed = map_name(MAP_pol_cfg);

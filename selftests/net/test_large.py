@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A policy of 10,000 rules over 1,000 assets: put in force in one step with bounded
-memory, and right at once. Prints the time, which depends on what else the machine does.
+memory, and right at once; what each rule decided is counted at it, the last ones too.
+Prints the time, which depends on what else the machine does.
 
 Owns that policy.
 """
+import collections
 import os
 import random
 import subprocess
@@ -22,6 +24,7 @@ from test_reference import LIMITS, ask_all, differences, settle
 
 SEED, RULES, ASSETS, HOSTS, REQUESTS = 20261128, 10000, 1000, 500, 60
 MEMORY = 256 << 10  # KiB
+NEAR = 4096  # KS_NEAR_RULES: rules from there on are counted in another table
 # The first of both are addresses of the plant.
 CLIENTS, SERVERS = [str(a) for a in draw.CLIENTS4[:8]], [str(a) for a in draw.SERVERS4[:8]]
 
@@ -82,8 +85,12 @@ def test_apply():
     dice = random.Random(SEED)
     text = policy(dice)
     reference = Policy(text)
-    requests = [(number, q, reference.judge(q).allowed)
-                for number, (q, _) in enumerate(zip(drawn(dice, text), range(REQUESTS)), 1)]
+    asked = [q for q, _ in zip(drawn(dice, text), range(REQUESTS))]
+    answers = [reference.judge(q) for q in asked]
+    requests = [(number, q, a.allowed) for number, (q, a) in enumerate(zip(asked, answers), 1)]
+    decided = collections.Counter(a.rule for a in answers if a.rule not in (None, "default"))
+    late = sum(int(rule[1:]) >= NEAR for rule in decided)
+    assert 5 <= late <= len(decided) - 5, f"{late} of {len(decided)} rules are beyond the first {NEAR}"
     with Plant() as plant:
         settle(plant)
         logs = [plant.byte_server(port, echo=1) for port in form.PORTS.values()]
@@ -95,11 +102,16 @@ def test_apply():
         seconds, cpu, memory = measured(ks, "apply", ks.policy)
         wrong = differences(logs, requests, ask_all(plant, requests))
         rules = ks.json("status")["policy"]["rules"]
+        counted = collections.Counter()
+        for row in ks.counters()["rules"]:
+            counted[row["rule"]] += row["requests"]
         ks.balance()
     assert not wrong, f"{len(wrong)} of {len(requests)} requests:\n" + "\n".join(wrong[:5])
     assert memory < MEMORY, f"apply took {memory >> 10} MiB, at most {MEMORY >> 10}"
     allowed = sum(good for *_, good in requests)
     assert min(allowed, len(requests) - allowed) >= REQUESTS / 4, f"{allowed} of {len(requests)} allowed"
     equal(rules, RULES, "rules in force")
+    del counted["default"]  # what opens a session is counted there, too
+    equal(counted, decided, "requests that each rule decided")
     return (f"apply of {RULES} rules over {ASSETS} assets: {seconds:.2f} s ({cpu:.2f} s of CPU), "
             f"{memory >> 10} MiB; {allowed} of {len(requests)} requests allowed")

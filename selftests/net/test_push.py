@@ -127,6 +127,28 @@ def test_trial_taken_back():
         ks.balance()
 
 
+def test_rules_count_anew():
+    """What a policy's rules counted is its own, however many had the room before it; a
+    policy that comes back after a trial goes on."""
+    def counted(reads):
+        plant.mb_client("-q", "-n", reads, plant.server4, 3, 0, 1)
+        return sum(row["requests"] for row in ks.counters()["rules"])
+
+    with Plant() as plant:
+        plant.modbus_server()
+        ks = Keyswitch(plant).attach()
+        other = ks.write_policy("open.yaml", OPEN)
+        for again in range(1, 7):  # more than there are slots
+            equal(counted(again), again, f"requests under policy number {again}")
+            ks.cmd("apply", other if again % 2 else ks.policy)
+        equal(counted(2), 2, "requests before the trial")
+        ks.cmd("apply", other, "--confirm", "1m")
+        equal(counted(1), 1, "requests on trial")
+        ks.cmd("rollback")
+        equal(counted(3), 5, "requests of the policy that came back")
+        ks.balance()
+
+
 def test_trial_refused():
     with Plant() as plant:
         ks = Keyswitch(plant).attach()

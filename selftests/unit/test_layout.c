@@ -10,8 +10,8 @@
 #include "../../bpf/compiled.h"
 #include "test.h"
 
-#define LAYOUT_OF_ABI	8
-#define LAYOUT		3081263556u
+#define LAYOUT_OF_ABI	9
+#define LAYOUT		3375132028u
 
 static uint32_t sum = 2166136261u;
 
@@ -91,10 +91,6 @@ static void others(void)
 	PLACE(struct ks_state_rec, revert_at);
 	PLACE(struct ks_state_rec, now);
 	PLACE(struct ks_state_rec, before);
-	SIZE(struct ks_near);
-	PLACE(struct ks_near, key);
-	SIZE(struct ks_req_key);
-	PLACE(struct ks_req_key, numbering);
 	PLACE(struct ks_pol_cfg, numbering);
 	SIZE(struct ks_shadow_key);
 	SIZE(struct ks_leaf);
@@ -126,10 +122,20 @@ static void others(void)
 	SIZE(struct ks_latency);
 }
 
+static void counters(void)
+{
+	SIZE(struct ks_rule_hits);
+	SIZE(struct ks_near);
+	PLACE(struct ks_near, key);
+	SIZE(struct ks_req_key);
+	PLACE(struct ks_req_key, numbering);
+}
+
 TEST(layout_is_that_of_its_number)
 {
 	flows();
 	others();
+	counters();
 	CHECK_AT(KS_ABI == LAYOUT_OF_ABI && sum == LAYOUT, sum);
 }
 
