@@ -28,13 +28,14 @@ static __always_inline int plain_segment(const struct pkt *p)
 /* The lengths and values that modbus_dissect() asks for. */
 static __always_inline int plain_dissect(const __u8 *adu, struct plain *q)
 {
-	__u32 word = adu[10] << 8 | adu[11];
+	__u64 head = bpf_be64_to_cpu(load_u64(adu));
+	__u32 words = bpf_ntohl(load_u32(adu + 8)), word = words & 0xffff;
 
-	q->unit = adu[6];
-	q->fc = adu[7];
-	q->lo = q->hi = adu[8] << 8 | adu[9];
-	if (adu[2] | adu[3] | adu[4] || adu[5] != PLAIN_BYTES - 6 || q->fc < 1 || q->fc > 6)
-		return 0;
+	q->unit = head >> 8;
+	q->fc = head;
+	q->lo = q->hi = words >> 16;
+	if ((__u32)(head >> 16) != PLAIN_BYTES - 6 || q->fc < 1 || q->fc > 6)
+		return 0; /* protocol id 0, and that length */
 	if (q->fc == 5 && word != 0xff00 && word != 0)
 		return 0;
 	if (q->fc <= 4 && word)

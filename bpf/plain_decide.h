@@ -111,11 +111,16 @@ static __always_inline struct ks_memo *plain_memo(struct ks_work *w, const struc
 	return &w->memos[at];
 }
 
+static __always_inline __u32 plain_what(const struct plain *q)
+{
+	return (__u32)q->of.asset << 16 | q->unit << 8 | q->fc;
+}
+
 static __always_inline int plain_remembers(const struct ks_memo *m, const struct pkt *p,
 					   const struct plain *q)
 {
-	return decided_so(&m->by, p, q->of.profile) && m->asset == q->of.asset &&
-	       m->unit == q->unit && m->fc == q->fc && m->from <= q->lo && q->hi <= m->to;
+	return decided_so(&m->by, p, q->of.profile) && m->what == plain_what(q) &&
+	       m->from <= q->lo && q->hi <= m->to;
 }
 
 /*
@@ -138,8 +143,7 @@ static __always_inline int plain_decide(struct ks_work *w, struct plain *q, int 
 	if (r != KS_GO && !q->once)
 		*m = (struct ks_memo){
 			.by = decided_now(p, q->of.profile), .from = q->from, .to = q->to,
-			.rule = q->rule, .asset = q->of.asset, .unit = q->unit, .fc = q->fc,
-			.reason = r, .quiet = q->quiet,
+			.rule = q->rule, .what = plain_what(q), .reason = r, .quiet = q->quiet,
 		};
 	return r;
 }
