@@ -181,7 +181,7 @@ static __always_inline struct ks_flow *entry_new(struct pkt *p)
 		return NULL;
 	__builtin_memset(&f->state, 0, __builtin_offsetof(struct ks_flow, key) -
 				       __builtin_offsetof(struct ks_flow, state));
-	__builtin_memset(&f->irs, 0, sizeof(*f) - __builtin_offsetof(struct ks_flow, irs));
+	__builtin_memset(&f->ev, 0, sizeof(*f) - __builtin_offsetof(struct ks_flow, ev));
 	f->at = p->at;
 	f->key = p->key.k6;
 	return f;

@@ -118,17 +118,20 @@ static __always_inline void event_addresses(struct pkt *p, struct ks_event *e)
 	__builtin_memcpy(e->dst + 12, dst, 4);
 }
 
-/* First bytes of the refused message, else of the payload. */
-static __always_inline void event_head(struct xdp_md *ctx, struct pkt *p, struct ks_work *w,
-				       struct ks_event *e)
+/* The refused request with the first bytes of its message, else those of the payload. */
+static __always_inline void event_request(struct xdp_md *ctx, struct pkt *p, struct ks_work *w,
+					  struct ks_event *e)
 {
 	__u64 n = p->len < KS_HEAD_MAX ? p->len : KS_HEAD_MAX;
 
 	if (p->judged) {
 		e->head_len = w->head_len;
-		__builtin_memcpy(e->head, w->head, KS_HEAD_MAX);
+		copy_words(e->head, w->head, KS_HEAD_MAX);
+		copy_words(&e->leaf, &w->leaf, sizeof(e->leaf));
 		return;
 	}
+	clear_words(&e->leaf, sizeof(e->leaf));
+	clear_words(e->head, KS_HEAD_MAX);
 	if (!n || !p->pay)
 		return;
 	BOUND1(n, KS_HEAD_MAX);
@@ -136,7 +139,7 @@ static __always_inline void event_head(struct xdp_md *ctx, struct pkt *p, struct
 		e->head_len = n;
 }
 
-/* With the judged leaf and its message's first bytes if p->judged. Returns 0. */
+/* With what was judged if p->judged. Returns 0. */
 KS_GLOBAL int event_send(struct xdp_md *ctx, __u32 reason, __u32 action)
 {
 	struct ks_work *w = pkt_work();
@@ -157,7 +160,8 @@ KS_GLOBAL int event_send(struct xdp_md *ctx, __u32 reason, __u32 action)
 			m->events_lost++;
 		return 0;
 	}
-	__builtin_memset(e, 0, sizeof(*e));
+	clear_words(e, __builtin_offsetof(struct ks_event, leaf));
+	e->pad = 0;
 	e->t = p->now;
 	e->reason = reason;
 	e->kind = reason_of(reason_kind, reason);
@@ -178,9 +182,7 @@ KS_GLOBAL int event_send(struct xdp_md *ctx, __u32 reason, __u32 action)
 		__builtin_memcpy(e->smac, mac + 6, 6);
 	}
 	event_addresses(p, e);
-	event_head(ctx, p, w, e);
-	if (p->judged)
-		e->leaf = w->leaf;
+	event_request(ctx, p, w, e);
 	bpf_ringbuf_submit(e, 0);
 	return 0;
 }

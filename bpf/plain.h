@@ -225,8 +225,8 @@ static __always_inline void plain_leaf(struct ks_work *w, const struct plain *q)
 	struct ks_leaf *leaf = &w->leaf;
 	const __u8 *adu = (const __u8 *)w->head;
 
-	__builtin_memset(leaf, 0, sizeof(*leaf));
-	__builtin_memset(w->head, 0, sizeof(w->head));
+	clear_words(leaf, sizeof(*leaf));
+	clear_words(w->head, sizeof(w->head));
 	store_u64(w->head, q->bytes);
 	store_u32(w->head + 1, q->rest);
 	w->head_len = PLAIN_BYTES;

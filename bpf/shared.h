@@ -308,9 +308,9 @@ struct ks_event {
 	__u16 ethertype;
 	__u16 head_len;
 	__u32 seq;		/* TCP sequence number */
+	__u16 zone[2];		/* of source and destination, 0 = in none */
 	struct ks_leaf leaf;	/* leaf.proto == 0: no request in this event */
 	__u8 head[KS_HEAD_MAX];	/* first bytes of the message (or of the payload) */
-	__u16 zone[2];		/* of source and destination, 0 = in none */
 	__u32 pad;
 };
 _Static_assert(sizeof(struct ks_event) == 344, "ks_event");

@@ -113,13 +113,13 @@ struct ks_flow {
 	__u8 close;		/* KS_CL_* */
 	__u8 pair;		/* client port of the pair that saw the SYN */
 	__u32 border;		/* a message border that the server has acknowledged */
-	__u32 iss;		/* client's initial sequence number */
+	__u32 irs;		/* server's initial sequence number */
 	__u16 refused;		/* bytes of the message refused at c_nxt, 0 = none */
 	__u8 abi;		/* KS_ABI of the program that made the entry */
 	__u8 scale;		/* server's window scale (RFC 7323), KS_SCALE_UNKNOWN */
 	/* the second cache line */
 	struct ks_key6 key;	/* IPv4: a struct ks_key4 in its first bytes, then zeroes */
-	__u32 irs;		/* server's initial sequence number */
+	__u32 ev;		/* second << 8 | number of this flow's events in it */
 	__u32 mark;		/* a message border to become `border` once acknowledged */
 	__u16 win;		/* server's last window as the client takes it (>> scale) */
 	__u8 family;		/* 4, 6: of the key; 0 = the entry is free */
@@ -140,7 +140,7 @@ struct ks_flow {
 	};
 	__u32 c_fin;		/* sequence number of the FIN itself */
 	__u32 s_fin;
-	__u32 ev;		/* second << 8 | number of this flow's events in it */
+	__u32 iss;		/* client's initial sequence number */
 	__u32 claim;		/* version under which KS_F_BUSY was set */
 	/* single: first byte of the next reply, or its end; EtherNet/IP: the client's last ack */
 	__u32 reply;

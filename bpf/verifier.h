@@ -117,6 +117,21 @@ static __always_inline void clear_words(void *at, __u32 size)
 #endif
 }
 
+/* memcpy() likewise. */
+static __always_inline void copy_words(void *to, const void *from, __u32 size)
+{
+#ifdef __bpf__
+	__u32 i;
+
+	for (i = 0; i + 8 <= size; i += 8)
+		store_u64((char *)to + i, load_u64((const char *)from + i));
+	if (i < size)
+		store_u32((char *)to + i, load_u32((const char *)from + i));
+#else
+	__builtin_memcpy(to, from, size);
+#endif
+}
+
 #ifdef __bpf__
 
 /*

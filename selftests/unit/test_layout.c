@@ -11,7 +11,7 @@
 #include "test.h"
 
 #define LAYOUT_OF_ABI	9
-#define LAYOUT		3375132028u
+#define LAYOUT		2054743372u
 
 static uint32_t sum = 2166136261u;
 
