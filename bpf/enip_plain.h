@@ -57,6 +57,21 @@ static __always_inline int enip_plain_flow(struct ks_flow *f, struct ks_work *w)
 	return 1;
 }
 
+/* Of a TCP header, `size` bytes with its options; 60 are there. */
+static __always_inline __u64 enip_plain_header(const __u8 *th, __u32 size)
+{
+	__u64 sum = sum_halves(load_u64(th)) + sum_halves(load_u64(th + 8)) + load_u32(th + 16);
+	__u32 i;
+
+	for (i = sizeof(struct tcp_hdr); i < 60; i += 4) {
+		COUNT_UP(i);
+		if (i >= size)
+			break;
+		sum += load_u32(th + i);
+	}
+	return sum;
+}
+
 /*
  * The message into the copy, its segment's checksum is right or not yet there (see
  * checksum_verify()). The shortest message has as many bytes as the longest options.
@@ -64,7 +79,7 @@ static __always_inline int enip_plain_flow(struct ks_flow *f, struct ks_work *w)
 static __always_inline int enip_plain_copy(struct xdp_md *ctx, struct pkt *p,
 					   struct ks_enip_ring *copy)
 {
-	__u32 header = p->pay - p->l4, i;
+	__u32 header = p->pay - p->l4;
 	__u64 pseudo = sum_pseudo(p, header + p->len), sum;
 	const struct tcp_hdr *th;
 
@@ -76,12 +91,7 @@ static __always_inline int enip_plain_copy(struct xdp_md *ctx, struct pkt *p,
 		return 0;
 	if (th->csum == sum_fold(pseudo))
 		return 1;
-	for (i = 0; i < 60 / 4; i++) {
-		COUNT_UP(i);
-		if (i >= header / 4)
-			break;
-		sum += load_u32((const __u8 *)th + 4 * i);
-	}
+	sum += enip_plain_header((const __u8 *)th, header);
 	return sum_fold(sum + pseudo) == 0xffff;
 }
 
@@ -181,16 +191,9 @@ KS_GLOBAL int enip_plain(struct xdp_md *ctx, struct ks_work *w)
 	if (copy && ring && enip_plain_copy(ctx, &w->pkt, copy) && enip_plain_allowed(w, copy))
 		r = enip_plain_commit(f, w, ring, copy);
 	w->near = 0;
+	if (r == KS_R_ok)
+		plain_count_all(w, KS_ENIP);
 	return r;
-}
-
-/* The same, counted. */
-static __always_inline int enip_plain_segment(struct xdp_md *ctx, struct ks_work *w)
-{
-	if (enip_plain(ctx, w) != KS_R_ok)
-		return KS_GO;
-	plain_count_all(w, KS_ENIP);
-	return KS_R_ok;
 }
 
 #endif

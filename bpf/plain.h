@@ -192,26 +192,31 @@ static __always_inline int plain_note(struct ks_plain_walk *k, __u32 rule, __u32
 	return 0;
 }
 
+static __always_inline void plain_count_run(struct ks_work *w, __u64 i, __u32 proto)
+{
+	struct ks_plain_run *run;
+
+	BOUND_OFFSET(i, KS_PLAIN_RUNS);
+	run = &w->plain.run[i];
+	verdict_count_requests(&w->pkt, proto, run->class, run->function, KS_V_ALLOW, run->n);
+	verdict_count_rule(&w->pkt, run->rule, KS_V_ALLOW, run->n);
+}
+
 /* The i-th run of them. Returns 0. */
 KS_GLOBAL int plain_count(struct ks_work *w, __u32 i, __u32 proto)
 {
-	struct ks_plain_run *run;
-	__u64 at = i;
-
-	if (!w)
-		return 0;
-	BOUND_OFFSET(at, KS_PLAIN_RUNS);
-	run = &w->plain.run[at];
-	verdict_count_requests(&w->pkt, proto, run->class, run->function, KS_V_ALLOW, run->n);
-	verdict_count_rule(&w->pkt, run->rule, KS_V_ALLOW, run->n);
+	if (w)
+		plain_count_run(w, i, proto);
 	return 0;
 }
 
+/* The first run, nearly always the only one, without a call. */
 static __always_inline void plain_count_all(struct ks_work *w, __u32 proto)
 {
 	__u64 i;
 
-	for (i = 0; i < KS_PLAIN_RUNS; i++) {
+	plain_count_run(w, 0, proto);
+	for (i = 1; i < KS_PLAIN_RUNS; i++) {
 		COUNT_UP(i);
 		if (i >= w->plain.runs)
 			break;

@@ -266,7 +266,7 @@ static __always_inline int tcp_plain(struct xdp_md *ctx, struct pkt *p)
 	if (p->len == PLAIN_BYTES)
 		return plain_request(ctx, work_of(p));
 	if (enip_plain_is(ctx, p))
-		return enip_plain_segment(ctx, work_of(p));
+		return enip_plain(ctx, work_of(p));
 	return p->len > PLAIN_BYTES && plain_modbus(ctx, p) ? plain_many(ctx, work_of(p)) : KS_GO;
 }
 
