@@ -119,19 +119,20 @@ static __always_inline void event_addresses(struct pkt *p, struct ks_event *e)
 }
 
 /* The refused request with the first bytes of its message, else those of the payload. */
-static __always_inline void event_request(struct xdp_md *ctx, struct pkt *p, struct ks_work *w,
-					  struct ks_event *e)
+static __always_inline void event_request(struct xdp_md *ctx, struct ks_work *w, struct ks_event *e,
+					  __u32 size)
 {
+	__u32 leaf = size - __builtin_offsetof(struct ks_event, leaf);
+	struct pkt *p = &w->pkt;
 	__u64 n = p->len < KS_HEAD_MAX ? p->len : KS_HEAD_MAX;
 
 	if (p->judged) {
 		e->head_len = w->head_len;
 		copy_words(e->head, w->head, KS_HEAD_MAX);
-		copy_words(&e->leaf, &w->leaf, sizeof(e->leaf));
+		copy_words(&e->leaf, &w->leaf, leaf);
 		return;
 	}
-	clear_words(&e->leaf, sizeof(e->leaf));
-	clear_words(e->head, KS_HEAD_MAX);
+	clear_words(e->head, KS_HEAD_MAX + leaf);
 	if (!n || !p->pay)
 		return;
 	BOUND1(n, KS_HEAD_MAX);
@@ -139,29 +140,12 @@ static __always_inline void event_request(struct xdp_md *ctx, struct pkt *p, str
 		e->head_len = n;
 }
 
-/* With what was judged if p->judged. Returns 0. */
-KS_GLOBAL int event_send(struct xdp_md *ctx, __u32 reason, __u32 action)
+static __always_inline void event_packet(struct xdp_md *ctx, struct pkt *p, struct ks_event *e,
+					 __u32 reason, __u32 action)
 {
-	struct ks_work *w = pkt_work();
-	struct pkt *p = pkt_of(w);
-	struct ks_misc_count *m;
-	struct ks_event *e;
-	__u8 *mac;
+	__u8 *mac = pkt_at(ctx, 0, 12);
 
-	if (!w)
-		return 0;
-	p->reported = 1;
-	if (cfg.trace || (!p->due && !event_due(p, event_flow(p, reason), reason)))
-		return 0;
-	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
-	if (!e) {
-		m = event_misc();
-		if (m)
-			m->events_lost++;
-		return 0;
-	}
-	clear_words(e, __builtin_offsetof(struct ks_event, leaf));
-	e->pad = 0;
+	clear_words(e, __builtin_offsetof(struct ks_event, head));
 	e->t = p->now;
 	e->reason = reason;
 	e->kind = reason_of(reason_kind, reason);
@@ -176,14 +160,52 @@ KS_GLOBAL int event_send(struct xdp_md *ctx, __u32 reason, __u32 action)
 	e->generation = p->generation;
 	e->ethertype = p->ethertype;
 	e->hidden = event_hidden(reason);
-	mac = pkt_at(ctx, 0, 12);
 	if (mac) {
 		__builtin_memcpy(e->dmac, mac, 6);
 		__builtin_memcpy(e->smac, mac + 6, 6);
 	}
 	event_addresses(p, e);
-	event_request(ctx, p, w, e);
+}
+
+/*
+ * A record of so many bytes, a constant. Who reads it has it in another CPU's cache: what
+ * counts is how many lines it has. 0, or < 0 = no room.
+ */
+static __always_inline int event_write(struct xdp_md *ctx, struct ks_work *w, __u32 reason,
+				       __u32 action, __u32 size)
+{
+	struct ks_event *e = bpf_ringbuf_reserve(&events, size, 0);
+
+	if (!e)
+		return -1;
+	event_packet(ctx, &w->pkt, e, reason, action);
+	event_request(ctx, w, e, size);
+	if (size == sizeof(*e))
+		e->pad = 0;
 	bpf_ringbuf_submit(e, 0);
+	return 0;
+}
+
+/* With what was judged if p->judged. Returns 0. */
+KS_GLOBAL int event_send(struct xdp_md *ctx, __u32 reason, __u32 action)
+{
+	struct ks_work *w = pkt_work();
+	struct pkt *p = pkt_of(w);
+	struct ks_misc_count *m;
+	int r;
+
+	if (!w)
+		return 0;
+	p->reported = 1;
+	if (cfg.trace || (!p->due && !event_due(p, event_flow(p, reason), reason)))
+		return 0;
+	if (p->judged && w->leaf.proto != KS_MODBUS)
+		r = event_write(ctx, w, reason, action, sizeof(struct ks_event));
+	else
+		r = event_write(ctx, w, reason, action, KS_EVENT_SHORT);
+	m = event_misc();
+	if (r && m)
+		m->events_lost++;
 	return 0;
 }
 

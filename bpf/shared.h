@@ -309,11 +309,14 @@ struct ks_event {
 	__u16 head_len;
 	__u32 seq;		/* TCP sequence number */
 	__u16 zone[2];		/* of source and destination, 0 = in none */
-	struct ks_leaf leaf;	/* leaf.proto == 0: no request in this event */
 	__u8 head[KS_HEAD_MAX];	/* first bytes of the message (or of the payload) */
+	struct ks_leaf leaf;	/* leaf.proto == 0: no request in this event */
 	__u32 pad;
 };
 _Static_assert(sizeof(struct ks_event) == 344, "ks_event");
+
+/* A record of a Modbus request or of none ends here: it has no route and no tag. */
+#define KS_EVENT_SHORT __builtin_offsetof(struct ks_event, leaf.route)
 
 /* ---- ports and replay ---- */
 

@@ -107,11 +107,13 @@ json_t *event_json(struct event_source *src, const struct ks_event *e)
 static int on_record(void *arg, void *data, size_t size)
 {
 	struct event_source *src = arg;
+	struct ks_event e = { 0 };
 	json_t *event;
 
-	if (size < sizeof(struct ks_event))
+	if (size < KS_EVENT_SHORT)
 		return 0;
-	event = event_json(src, data);
+	memcpy(&e, data, size < sizeof(e) ? size : sizeof(e));
+	event = event_json(src, &e);
 	if (event)
 		src->take(src->arg, event);
 	json_decref(event);

@@ -75,7 +75,7 @@ MUTANTS = [
         ("plain.h", "if (p->seq != f->c_nxt || f->msg_start != f->c_nxt ||",
          "if (f->msg_start != f->c_nxt ||")]),
     Mutant("plain-length", "streams", "a plain request's header may say another length", [
-        ("plain.h", " || adu[5] != PLAIN_BYTES - 6", "")]),
+        ("plain.h", "(__u32)(head >> 16) != PLAIN_BYTES - 6 || ", "")]),
     Mutant("plain-many", "streams", "what follows in a segment is taken for more of the same", [
         ("plain_many.h", "if (adu && plain_head(adu) == k->same) {",
          "if (adu && k->same != KS_PLAIN_NONE) {")]),

@@ -68,7 +68,7 @@ static int on_event(void *ctx, void *data, size_t size)
 	const char *rule = "-";
 
 	(void)ctx;
-	if (size != sizeof(*e))
+	if (size != (e->leaf.proto > KS_MODBUS ? sizeof(*e) : KS_EVENT_SHORT))
 		return -EINVAL;
 	if (e->leaf.proto && e->leaf.rule < d.policy->n_names)
 		rule = d.policy->names[e->leaf.rule].name;
