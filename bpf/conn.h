@@ -76,37 +76,13 @@ static __always_inline void conn_key(struct pkt *p, __u32 id, struct ks_conn_key
 	key->link = p->key.k4.link & 0xffffff;
 }
 
-static __always_inline int conn_is_ip4(const struct ks_conn_key *key)
+/* Is the TCP connection that opened it still the same and established? */
+static __always_inline int conn_owned(const struct ks_conn *c)
 {
-	return !*(const __u64 *)key->client && key->client[10] == 0xff && key->client[11] == 0xff;
-}
+	__u32 at = c->at;
+	const struct ks_flow *f = c->flow ? bpf_map_lookup_elem(&flows, &at) : NULL;
 
-/* Is the TCP connection that opened w->conn_key's still the same and established? */
-static __always_inline int conn_owned(struct ks_work *w, const struct ks_conn *c)
-{
-	const struct ks_conn_key *key = &w->conn_key;
-	__u32 link = key->link | IPPROTO_TCP << 24;
-	struct ks_key4 *k4 = &w->owner_key.k4;
-	struct ks_key6 *k6 = &w->owner_key.k6;
-	struct ks_flow *f;
-
-	if (!c->flow)
-		return 1;
-	if (conn_is_ip4(key)) {
-		__builtin_memcpy(&k4->client, key->client + 12, 4);
-		__builtin_memcpy(&k4->server, key->server + 12, 4);
-		k4->cport = c->cport;
-		k4->sport = c->sport;
-		k4->link = link;
-		f = entry_of4(k4);
-	} else {
-		__builtin_memcpy(k6->client, key->client, 32);
-		k6->cport = c->cport;
-		k6->sport = c->sport;
-		k6->link = link;
-		f = entry_of6(k6);
-	}
-	return f && f->id == c->flow && f->state == KS_S_ESTAB;
+	return !c->flow || (f && f->id == c->flow && f->state == KS_S_ESTAB);
 }
 
 /* Silent for longer than its target waits (Vol 1 3-4.4.9: RPI times multiplier). */
@@ -188,7 +164,7 @@ KS_GLOBAL int conn_look_after(void)
 	c = bpf_map_lookup_elem(&conns, &w->conn_key);
 	if (!c)
 		return 0;
-	if (!conn_owned(w, c) || conn_timed_out(c, w->pkt.now)) {
+	if (!conn_owned(c) || conn_timed_out(c, w->pkt.now)) {
 		conn_end(w, c);
 		bpf_map_delete_elem(&conns, &w->conn_key);
 	} else {
@@ -248,8 +224,7 @@ KS_GLOBAL int conn_begin(__u32 id)
 	c->flow = p->take.id;
 	c->t_last = p->now;
 	c->open = w->open;
-	c->cport = p->v6 ? p->key.k6.cport : p->key.k4.cport;
-	c->sport = p->v6 ? p->key.k6.sport : p->key.k4.sport;
+	c->at = p->at;
 	conn_triad(w, &w->open);
 	bpf_map_update_elem(&triads, &w->triad_key, &id, BPF_ANY);
 	conn_produces(w, w->open.to_id, 1);

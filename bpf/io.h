@@ -70,7 +70,7 @@ static __always_inline struct ks_conn *conn_standing(struct ks_work *w)
 
 	if (!c || c->open.kind != KS_CONN_IO)
 		return NULL;
-	if (conn_owned(w, c) && !conn_timed_out(c, w->pkt.now))
+	if (conn_owned(c) && !conn_timed_out(c, w->pkt.now))
 		return c;
 	conn_end(w, c);
 	return NULL;

@@ -234,8 +234,7 @@ struct ks_conn {
 	__u64 flow;		/* id of the TCP connection that opened it, 0 = adopted */
 	__u64 t_last;		/* ns */
 	struct ks_open open;
-	__be16 cport;		/* of that TCP connection, wire order */
-	__be16 sport;
+	__u32 at;		/* number of that TCP connection's entry */
 	__u8 begun;		/* seq is valid */
 	__u8 pad[3];
 };

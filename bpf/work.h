@@ -102,10 +102,7 @@ struct ks_work {
 	__u8 near_route[KS_KEPT_BYTES];
 	__u32 found_changes;		/* table_use.changes before conn_message()'s look */
 	struct ks_triad_key triad_key;
-	union {
-		struct ks_key4 k4;
-		struct ks_key6 k6;
-	} owner_key;
+	struct ks_key4 quoted_key;	/* of the packet that an ICMP error quotes (zone.h) */
 	struct ks_key6 conduit_key;	/* of conduit.h's look-ups */
 	struct ks_key6 conduit_old;	/* entry that may go */
 	__u32 reply_at, reply_end;	/* server's bytes still to be followed, frame offsets */

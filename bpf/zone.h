@@ -164,7 +164,7 @@ static __always_inline void zone_quoted_key(struct ks_work *w, __u8 proto, int r
 static __always_inline int zone_quotes_flow(struct ks_work *w, int reply)
 {
 	struct ks_key6 *key = &w->conduit_key;
-	struct ks_key4 *k4 = &w->owner_key.k4;
+	struct ks_key4 *k4 = &w->quoted_key;
 
 	zone_quoted_key(w, IPPROTO_TCP, reply);
 	if (w->pkt.v6)
