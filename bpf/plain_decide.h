@@ -111,6 +111,7 @@ static __always_inline struct ks_memo *plain_memo(struct ks_work *w, const struc
 	return &w->memos[at];
 }
 
+/* To which asset's unit, and what: one number. */
 static __always_inline __u32 plain_what(const struct plain *q)
 {
 	return (__u32)q->of.asset << 16 | q->unit << 8 | q->fc;

@@ -35,7 +35,7 @@ struct ks_memo {
 	struct ks_decided by;
 	__u32 from, to;		/* elements; of all of them: 0, KS_ELEMENTS_ALL */
 	__u32 rule;
-	__u32 what;		/* asset << 16 | unit id << 8 | function code */
+	__u32 what;		/* plain_what(): asset, unit id, function code */
 	__u8 reason;		/* KS_R_ok or KS_R_policy_deny */
 	__u8 quiet;		/* refused: no event tells of it */
 	__u8 pad[6];

@@ -60,8 +60,9 @@ POLICY_TABLE(pol_tags, BPF_MAP_TYPE_HASH, 0, struct ks_tag_key, __u32);
 POLICY_TABLE(pol_routes, BPF_MAP_TYPE_HASH, 0, struct ks_route_key, __u32);
 POLICY_TABLE(pol_route_rows, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, __u32);
 /*
- * key: cpu * (rules + 1) + rule, of rules beyond rules_near. A plain array with a row per CPU: the program
- * has the template's size of an inner per-CPU array built in, whatever is put there.
+ * key: cpu * (rules + 1) + rule, of rules beyond those in rules_near (requests.h). A plain
+ * array with a row per CPU: the program has the template's size of an inner per-CPU array
+ * built in, whatever is put there.
  */
 POLICY_TABLE(pol_hits, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_rule_hits);
 POLICY_TABLE(pol_bindings, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP, __u32, struct ks_binding);

@@ -40,7 +40,7 @@ struct {
 	__type(value, struct ks_rule_hits);
 } rules_near SEC(".maps");
 
-/* In words: field by field it took as long as all else that is done to count a request. */
+/* In words: six fields one by one took 7 ns more. */
 static __always_inline int requests_same(const struct ks_req_key *a, const struct ks_req_key *b)
 {
 	__u64 name = two_u32(two_u16(b->asset, two_u8(b->port, b->proto)), b->class);

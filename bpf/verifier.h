@@ -84,6 +84,7 @@ static __always_inline __u64 two_u32(__u32 first, __u32 second)
 #endif
 }
 
+/* Likewise two halves of a word, and of such a half. */
 static __always_inline __u32 two_u16(__u16 first, __u16 second)
 {
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__

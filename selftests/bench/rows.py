@@ -121,9 +121,9 @@ ROWS = [
     modbus("Modbus 60 reads in a segment", "ok", READ * 60),
     modbus("Modbus retransmission", "retransmit", READ, back=True, stamp=None),
     modbus("Modbus write denied, no event", "policy_deny", DENIED, moves=False, policy="quiet"),
-    # all events of a run must fit into their ring, and a flow may send ten a second
+    # all events of a run must fit into their ring, and a flow may send ten a second: eight laps
     modbus("Modbus write denied, event", "policy_deny", DENIED, moves=False, least=8000, most=8000,
-           again=1, packets=8000, events=True),
+           again=1, packets=8 * 8000, events=True),
     cip("CIP read tag, connected", "ok", connected(READ_TAG), **ROUTER),
     cip("CIP write tag, connected", "ok", connected(WRITE_TAG), **ROUTER),
     cip("CIP read tag, connected, 10,000 rules", "ok", connected(READ_TAG), **ROUTER,
