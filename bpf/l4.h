@@ -32,7 +32,7 @@ static __always_inline void l4_ports(struct pkt *p, const __be16 *ports)
 	p->dport = bpf_ntohs(ports[1]);
 	if (p->role == KS_SERVER)
 		both = both << 16 | both >> 16;
-	end = two_u32(both, KS_LINK(p->l4proto, p->vlan[0], p->vlan[1]));
+	end = two_of(32, both, KS_LINK(p->l4proto, p->vlan[0], p->vlan[1]));
 	if (p->v6)
 		store_u64(&p->key.k6.cport, end);
 	else

@@ -74,32 +74,13 @@ static __always_inline __u32 from_le32(__u32 v)
 #endif
 }
 
-/* Two words as they lie in memory, the first one first. */
-static __always_inline __u64 two_u32(__u32 first, __u32 second)
+/* Two numbers of so many bits as they lie in memory, the first one first. */
+static __always_inline __u64 two_of(__u32 bits, __u64 first, __u64 second)
 {
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	return (__u64)first << 32 | second;
+	return first << bits | second;
 #else
-	return (__u64)second << 32 | first;
-#endif
-}
-
-/* Likewise two halves of a word, and of such a half. */
-static __always_inline __u32 two_u16(__u16 first, __u16 second)
-{
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	return (__u32)first << 16 | second;
-#else
-	return (__u32)second << 16 | first;
-#endif
-}
-
-static __always_inline __u16 two_u8(__u8 first, __u8 second)
-{
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	return first << 8 | second;
-#else
-	return second << 8 | first;
+	return second << bits | first;
 #endif
 }
 

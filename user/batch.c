@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Walks a hash map in batches, see batch.h.
+ * Maps in batches, see batch.h.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -34,4 +34,30 @@ int batch_each(int fd, size_t key_size, size_t value_size,
 	free(keys);
 	free(values);
 	return stop ? stop : err == -ENOENT ? 0 : err;
+}
+
+int batch_read(int fd, uint32_t first, uint32_t n, void *values)
+{
+	uint32_t *keys = calloc(n, sizeof(*keys)), before = first - 1, next, got = n;
+	int err = -ENOMEM;
+
+	if (keys)
+		err = bpf_map_lookup_batch(fd, first ? &before : NULL, &next, keys, values, &got, NULL);
+	free(keys);
+	if (err && err != -ENOENT) /* the last entry was among them */
+		return err;
+	return got == n ? 0 : -EIO;
+}
+
+int batch_write(int fd, uint32_t first, uint32_t n, const void *values)
+{
+	uint32_t *keys = calloc(n, sizeof(*keys)), done = n;
+	int err = -ENOMEM;
+
+	for (uint32_t i = 0; keys && i < n; i++)
+		keys[i] = first + i;
+	if (keys)
+		err = bpf_map_update_batch(fd, keys, values, &done, NULL);
+	free(keys);
+	return err;
 }

@@ -11,6 +11,7 @@
 #include <bpf/bpf.h>
 
 #include "../bpf/groups.h"
+#include "batch.h"
 #include "counters.h"
 
 #define PORT_ROWS (KS_REASONS * KS_A_MAX)
@@ -34,17 +35,6 @@ void counters_close(struct counters *c)
 	names_free(&c->names);
 }
 
-/* Entries [first, first + n) of an array; keys: room for as many. */
-static int array_part(int fd, uint32_t first, uint32_t n, uint32_t *keys, void *values)
-{
-	uint32_t before = first - 1, next, got = n;
-	int err = bpf_map_lookup_batch(fd, first ? &before : NULL, &next, keys, values, &got, NULL);
-
-	if (err && err != -ENOENT)
-		return err;
-	return got == n ? 0 : -EIO;
-}
-
 static void port_rows(const struct counters *c, uint32_t port, const uint64_t *values,
 		      void (*row)(void *arg, const struct packet_row *r), void *arg)
 {
@@ -62,18 +52,16 @@ static void port_rows(const struct counters *c, uint32_t port, const uint64_t *v
 int counters_packets(const struct counters *c, void (*row)(void *arg, const struct packet_row *r),
 		     void *arg)
 {
-	uint32_t *keys = calloc(PORT_ROWS, sizeof(*keys));
 	uint64_t *values = calloc(PORT_ROWS, c->in->cpus * sizeof(*values));
-	int err = keys && values ? 0 : -ENOMEM;
+	int err = values ? 0 : -ENOMEM;
 
 	for (uint32_t port = 0; port < KS_PORTS_MAX && !err; port++) {
 		if (!c->ports[port].used)
 			continue;
-		err = array_part(c->in->fd[MAP_packets], port * PORT_ROWS, PORT_ROWS, keys, values);
+		err = batch_read(c->in->fd[MAP_packets], port * PORT_ROWS, PORT_ROWS, values);
 		if (!err)
 			port_rows(c, port, values, row, arg);
 	}
-	free(keys);
 	free(values);
 	return err;
 }
@@ -206,19 +194,18 @@ static void add_hits(struct ks_rule_hits *sum, const struct ks_rule_hits *hits, 
 			sum[i].requests[v] += hits[i].requests[v];
 }
 
-/* What every rule counted into sum; hits, keys: room for as many. */
+/* What every rule counted into sum; hits: room for as many. */
 static int read_rules(const struct counters *c, int far, struct ks_rule_hits *sum,
-		      struct ks_rule_hits *hits, uint32_t *keys)
+		      struct ks_rule_hits *hits)
 {
 	uint32_t n = c->names.rules + 1, near = n < KS_NEAR_RULES ? n : KS_NEAR_RULES;
 	int err = 0;
 
 	for (unsigned int cpu = 0; cpu < c->in->cpus && !err; cpu++) {
-		err = array_part(c->in->fd[MAP_rules_near],
-				 (cpu * KS_SLOTS + c->state.now.slot) * KS_NEAR_RULES, near, keys,
-				 hits);
+		err = batch_read(c->in->fd[MAP_rules_near],
+				 (cpu * KS_SLOTS + c->state.now.slot) * KS_NEAR_RULES, near, hits);
 		if (!err && near < n)
-			err = array_part(far, cpu * n + near, n - near, keys, hits + near);
+			err = batch_read(far, cpu * n + near, n - near, hits + near);
 		if (!err)
 			add_hits(sum, hits, n);
 	}
@@ -228,13 +215,13 @@ static int read_rules(const struct counters *c, int far, struct ks_rule_hits *su
 int counters_rules(const struct counters *c, void (*row)(void *arg, const struct rule_row *r),
 		   void *arg)
 {
-	uint32_t n = c->names.rules + 1, *keys = calloc(n, sizeof(*keys));
+	uint32_t n = c->names.rules + 1;
 	struct ks_rule_hits *sum = calloc(n, sizeof(*sum)), *hits = calloc(n, sizeof(*hits));
 	int far = instance_table(c->in, MAP_pol_hits, c->state.now.slot);
-	int err = far < 0 ? far : sum && hits && keys ? 0 : -ENOMEM;
+	int err = far < 0 ? far : sum && hits ? 0 : -ENOMEM;
 
 	if (!err)
-		err = read_rules(c, far, sum, hits, keys);
+		err = read_rules(c, far, sum, hits);
 	for (uint32_t rule = 0; rule < n && !err; rule++) {
 		struct rule_row r = { .rule = names_rule(&c->names, rule) };
 
@@ -244,7 +231,6 @@ int counters_rules(const struct counters *c, void (*row)(void *arg, const struct
 	}
 	free(sum);
 	free(hits);
-	free(keys);
 	if (far >= 0)
 		close(far);
 	return err;

@@ -283,18 +283,10 @@ size_t instance_near_bytes(const struct instance *in)
 	return (size_t)in->cpus * KS_NEAR * sizeof(struct ks_near);
 }
 
-/* A batch for an array begins at its first entry and gives them in order. */
 int instance_near(const struct instance *in, struct ks_near *near, uint32_t *n)
 {
-	uint32_t *keys = malloc((size_t)in->cpus * KS_NEAR * sizeof(*keys)), next;
-	int err;
-
-	if (!keys)
-		return -ENOMEM;
 	*n = in->cpus * KS_NEAR;
-	err = bpf_map_lookup_batch(in->fd[MAP_requests_near], NULL, &next, keys, near, n, NULL);
-	free(keys);
-	return err == -ENOENT ? 0 : err;
+	return batch_read(in->fd[MAP_requests_near], 0, *n, near);
 }
 
 int instance_table(const struct instance *in, enum map_id id, uint32_t slot)

@@ -13,6 +13,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "batch.h"
 #include "clock.h"
 #include "tables.h"
 
@@ -84,23 +85,14 @@ static int make_inner(const struct table_kinds *kinds, const struct content *c)
 
 static int write_all(int fd, const struct content *c)
 {
-	LIBBPF_OPTS(bpf_map_batch_opts, opts);
-	uint32_t n = (uint32_t)c->n, *index = NULL;
-	int err;
+	uint32_t n = (uint32_t)c->n;
 
 	/* counters have no content: a new map is zero */
 	if (!n || !c->values)
 		return 0;
-	if (!c->keys) {
-		index = malloc(n * sizeof(*index));
-		if (!index)
-			return -ENOMEM;
-		for (uint32_t i = 0; i < n; i++)
-			index[i] = i;
-	}
-	err = bpf_map_update_batch(fd, c->keys ? c->keys : index, c->values, &n, &opts);
-	free(index);
-	return err;
+	if (!c->keys)
+		return batch_write(fd, 0, n, c->values);
+	return bpf_map_update_batch(fd, c->keys, c->values, &n, NULL);
 }
 
 static int replace(const struct instance *in, const struct table_kinds *kinds, uint32_t slot,
@@ -121,19 +113,14 @@ static int replace(const struct instance *in, const struct table_kinds *kinds, u
 /* The rows of rules_near of a policy that is to come, back to zero. */
 static int empty_rules_near(const struct instance *in, uint32_t slot, uint32_t rules)
 {
-	uint32_t n = rules + 1 < KS_NEAR_RULES ? rules + 1 : KS_NEAR_RULES, done;
+	uint32_t n = rules + 1 < KS_NEAR_RULES ? rules + 1 : KS_NEAR_RULES;
 	struct ks_rule_hits *none = calloc(n, sizeof(*none));
-	uint32_t *keys = calloc(n, sizeof(*keys));
-	int err = none && keys ? 0 : -ENOMEM;
+	int err = none ? 0 : -ENOMEM;
 
-	for (unsigned int cpu = 0; cpu < in->cpus && !err; cpu++) {
-		for (uint32_t rule = 0; rule < n; rule++)
-			keys[rule] = (cpu * KS_SLOTS + slot) * KS_NEAR_RULES + rule;
-		done = n;
-		err = bpf_map_update_batch(in->fd[MAP_rules_near], keys, none, &done, NULL);
-	}
+	for (unsigned int cpu = 0; cpu < in->cpus && !err; cpu++)
+		err = batch_write(in->fd[MAP_rules_near], (cpu * KS_SLOTS + slot) * KS_NEAR_RULES,
+				  n, none);
 	free(none);
-	free(keys);
 	return err;
 }
 

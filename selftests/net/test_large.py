@@ -8,6 +8,7 @@ Owns that policy.
 import collections
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -24,7 +25,8 @@ from test_reference import LIMITS, ask_all, differences, settle
 
 SEED, RULES, ASSETS, HOSTS, REQUESTS = 20261128, 10000, 1000, 500, 60
 MEMORY = 256 << 10  # KiB
-NEAR = 4096  # KS_NEAR_RULES: rules from there on are counted in another table
+# rules from there on are counted in another table
+NEAR = int(re.search(r"KS_NEAR_RULES\s+(\d+)", (ROOT / "bpf" / "shared.h").read_text())[1])
 # The first of both are addresses of the plant.
 CLIENTS, SERVERS = [str(a) for a in draw.CLIENTS4[:8]], [str(a) for a in draw.SERVERS4[:8]]
 
