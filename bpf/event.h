@@ -186,12 +186,19 @@ static __always_inline int event_write(struct xdp_md *ctx, struct ks_work *w, __
 	return 0;
 }
 
+static __always_inline void event_lost(void)
+{
+	struct ks_misc_count *m = event_misc();
+
+	if (m)
+		m->events_lost++;
+}
+
 /* With what was judged if p->judged. Returns 0. */
 KS_GLOBAL int event_send(struct xdp_md *ctx, __u32 reason, __u32 action)
 {
 	struct ks_work *w = pkt_work();
 	struct pkt *p = pkt_of(w);
-	struct ks_misc_count *m;
 	int r;
 
 	if (!w)
@@ -203,9 +210,8 @@ KS_GLOBAL int event_send(struct xdp_md *ctx, __u32 reason, __u32 action)
 		r = event_write(ctx, w, reason, action, sizeof(struct ks_event));
 	else
 		r = event_write(ctx, w, reason, action, KS_EVENT_SHORT);
-	m = event_misc();
-	if (r && m)
-		m->events_lost++;
+	if (r)
+		event_lost();
 	return 0;
 }
 
