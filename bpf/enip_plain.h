@@ -164,7 +164,7 @@ static __always_inline int enip_plain_commit(struct ks_flow *f, struct ks_work *
 			conn_near_keep(f, w);
 		enip_plain_keep(ring->bytes + pos, copy->bytes, p->len);
 		flow_heard(f, p);
-		plain_publish(f, p, KS_R_ok);
+		plain_publish(f, p);
 		r = KS_R_ok;
 	}
 	bpf_spin_unlock(&f->lock);

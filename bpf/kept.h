@@ -28,7 +28,7 @@ static __always_inline void kept_to_ring(struct ks_flow *f, struct ks_modbus_rin
 	__u64 pos = f->c_nxt - KS_KEPT_BYTES;
 
 	BOUND_OFFSET(pos, KS_MB_RING);
-	if (pos > KS_MB_RING - KS_KEPT_BYTES) /* cannot be: plain_commit() */
+	if (pos > KS_MB_RING - KS_KEPT_BYTES) /* cannot be: plain_fits() */
 		return;
 	f->close &= ~KS_CL_KEPT;
 	kept_store(ring, pos, load_u64(f->kept), load_u32(f->kept + 8));
@@ -52,6 +52,32 @@ static __always_inline void kept_next(struct ks_flow *f, struct ks_modbus_ring *
 	store_u64(f->kept, bytes);
 	store_u32(f->kept + 8, rest);
 	f->close |= KS_CL_KEPT;
+}
+
+/*
+ * What plain.h refused at c_nxt counts as refused by a claim from now on. Under the lock,
+ * and never while bytes there are another CPU's claim.
+ */
+static __always_inline void told_to_ring(struct ks_flow *f, struct ks_modbus_ring *ring)
+{
+	__u64 pos = f->c_nxt;
+
+	if (!f->told.bytes || f->told.seq != f->c_nxt || f->flags & KS_F_BUSY)
+		return;
+	BOUND_OFFSET(pos, KS_MB_RING);
+	if (pos > KS_MB_RING - KS_KEPT_BYTES) /* cannot be: plain_fits() */
+		return;
+	kept_store(ring, pos, f->told.bytes, f->told.rest);
+	f->refused = KS_KEPT_BYTES;
+	f->told.bytes = 0;
+}
+
+/* Before the general path looks at the ring. Under the lock. */
+static __always_inline void kept_look(struct ks_flow *f, struct ks_modbus_ring *ring)
+{
+	if (f->close & KS_CL_KEPT)
+		kept_to_ring(f, ring);
+	told_to_ring(f, ring);
 }
 
 /* Where the client's last plain request goes when anything else of its comes, or NULL. */

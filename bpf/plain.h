@@ -111,61 +111,75 @@ static __always_inline int plain_at_rest(struct ks_flow *f, struct pkt *p,
 	return !flow_beside(f, p);
 }
 
-/* The one that was refused here last? Of another length its header would be another, too. */
-static __always_inline int plain_again(const struct ks_flow *f, const struct ks_modbus_ring *ring,
-				       __u64 pos, const struct plain *q)
+/* Its bytes are never in two pieces in the ring, see kept.h. */
+static __always_inline int plain_fits(__u32 seq)
 {
-	return f->refused == PLAIN_BYTES && load_u64(ring->bytes + pos) == q->bytes &&
-	       load_u32(ring->bytes + pos + 8) == q->rest;
-}
-
-/* What was refused is looked at again when it is sent again: it lies in the ring, at c_nxt. */
-static __always_inline void plain_put(struct ks_flow *f, struct ks_modbus_ring *ring, __u64 pos,
-				      const struct plain *q, int reason)
-{
-	if (reason == KS_R_ok)
-		kept_next(f, ring, q->bytes, q->rest);
-	else
-		kept_store(ring, pos, q->bytes, q->rest);
+	return seq % KS_MB_RING <= KS_MB_RING - KS_KEPT_BYTES;
 }
 
 /* E3's end (flow_publish()), in the same locked section. */
-static __always_inline void plain_publish(struct ks_flow *f, struct pkt *p, int reason)
+static __always_inline void plain_publish(struct ks_flow *f, struct pkt *p)
 {
-	f->refused = reason == KS_R_ok ? 0 : PLAIN_BYTES;
-	if (reason == KS_R_ok) {
-		f->c_nxt += p->len;
-		f->msg_start = f->c_nxt;
-		latency_begin(f, p);
-	}
+	f->refused = 0;
+	f->c_nxt += p->len;
+	f->msg_start = f->c_nxt;
+	latency_begin(f, p);
 	f->t_last = p->now;
 	flow_changed(f);
 }
 
-static __always_inline int plain_commit(struct ks_flow *f, struct ks_work *w, struct plain *q,
-					int reason)
+static __always_inline int plain_commit(struct ks_flow *f, struct ks_work *w, const struct plain *q)
 {
 	struct ks_modbus_ring *ring = bpf_map_lookup_elem(&mb_rings, &q->of.slot);
 	struct pkt *p = &w->pkt;
-	__u64 pos = p->seq;
 	int r = KS_GO;
 
-	BOUND_OFFSET(pos, KS_MB_RING);
-	if (!ring || pos > KS_MB_RING - KS_KEPT_BYTES) /* as kept_to_ring() has it */
+	if (!ring)
 		return KS_GO;
-	if (reason == KS_R_ok)
-		latency_clock(w, f);
+	latency_clock(w, f);
 	bpf_spin_lock(&f->lock);
 	if (plain_at_rest(f, p, &q->of, KS_MB_RING)) {
-		q->again = plain_again(f, ring, pos, q);
-		plain_put(f, ring, pos, q, reason);
-		plain_publish(f, p, reason);
-		r = reason;
+		kept_next(f, ring, q->bytes, q->rest);
+		plain_publish(f, p);
+		r = KS_R_ok;
 	}
 	bpf_spin_unlock(&f->lock);
 	if (r == KS_GO)
 		p->timed = 0;
 	return r;
+}
+
+/* The one that was refused here last? Of another length its header would be another, too. */
+static __always_inline int plain_again(const struct ks_flow *f, const struct plain *q, __u32 seq)
+{
+	const struct ks_told *t = &f->told;
+	struct ks_modbus_ring *ring;
+	__u64 pos = seq;
+
+	if (t->bytes && t->seq == seq)
+		return t->bytes == q->bytes && t->rest == q->rest;
+	if (f->refused != PLAIN_BYTES) /* by a claim, in the ring */
+		return 0;
+	ring = bpf_map_lookup_elem(&mb_rings, &q->of.slot);
+	BOUND_OFFSET(pos, KS_MB_RING);
+	return ring && load_u64(ring->bytes + pos) == q->bytes &&
+	       load_u32(ring->bytes + pos + 8) == q->rest;
+}
+
+/*
+ * A refusal takes nothing from the stream and changes no state, so it needs no lock: what
+ * is read may be of two moments, but a request that its connection's profile does not
+ * allow goes nowhere in either. What is written says only that this one was told.
+ */
+static __always_inline int plain_refuse(struct ks_flow *f, struct pkt *p, struct plain *q)
+{
+	if (!plain_at_rest(f, p, &q->of, KS_MB_RING))
+		return KS_GO;
+	q->again = plain_again(f, q, p->seq);
+	f->told.bytes = q->bytes;
+	f->told.rest = q->rest;
+	f->told.seq = p->seq;
+	return KS_R_policy_deny;
 }
 
 /* One more that goes on: with the one before it, if that counts in the same places. */
@@ -283,14 +297,14 @@ KS_GLOBAL int plain_request(struct xdp_md *ctx, struct ks_work *w)
 	f = table_lookup(p);
 	adu = pkt_at(ctx, p->pay, PLAIN_BYTES);
 	if (!f || !adu || !plain_dissect(adu, &q) || !plain_flow(f, p, KS_MODBUS, &q.of) ||
-	    !plain_checksum(ctx, p))
+	    !plain_fits(p->seq) || !plain_checksum(ctx, p))
 		return KS_GO;
 	r = plain_decide(w, &q, 1);
 	if (r != KS_GO)
-		r = plain_commit(f, w, &q, r);
+		r = r == KS_R_ok ? plain_commit(f, w, &q) : plain_refuse(f, p, &q);
 	if (r == KS_GO)
 		return r;
-	if (!q.again || r == KS_R_ok) {
+	if (!q.again) {
 		verdict_count_requests(p, KS_MODBUS, 0, q.fc, r == KS_R_ok ? KS_V_ALLOW : KS_V_DENY,
 				       1);
 		verdict_count_rule(p, q.rule, r == KS_R_ok ? KS_V_ALLOW : KS_V_DENY, 1);

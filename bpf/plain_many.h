@@ -146,7 +146,7 @@ static __always_inline int plain_commit_long(struct xdp_md *ctx, struct ks_flow 
 	bpf_spin_lock(&f->lock);
 	if (plain_at_rest(f, p, &w->plain.of, KS_MB_RING) && !plain_keep_long(ctx, p, ring)) {
 		kept_leave(f, ring);
-		plain_publish(f, p, KS_R_ok);
+		plain_publish(f, p);
 		r = KS_R_ok;
 	}
 	bpf_spin_unlock(&f->lock);

@@ -152,8 +152,8 @@ static __always_inline int tcp_locked(struct pkt *p, struct ks_flow *f)
 	if (p->class == KS_C_SYN || p->class == KS_C_SYNACK || pkt_blind())
 		p->fresh = table_flow_id();
 	bpf_spin_lock(&f->lock);
-	if (ring && f->close & KS_CL_KEPT && f->slot == p->take.slot + 1)
-		kept_to_ring(f, ring);
+	if (ring && f->slot == p->take.slot + 1)
+		kept_look(f, ring);
 	r = tcp_facts(f, p);
 	if (r == KS_GO)
 		r = tcp_apply(f, p);

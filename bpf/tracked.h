@@ -86,6 +86,16 @@ _Static_assert(sizeof(struct ks_key6) == 40, "ks_key6");
 #define KS_T_KILLED	(1 * KS_SECOND)
 
 /*
+ * The plain Modbus request that was refused last, as it stands in the packet. Only what is
+ * counted and told once hangs on it, so that it is written without the lock.
+ */
+struct ks_told {
+	__u64 bytes;		/* the first eight, 0 = none: no length is 0 */
+	__u32 rest;
+	__u32 seq;		/* host order, of its first byte */
+};
+
+/*
  * One TCP connection (design section 2), or a free entry. Sequence numbers host order. The
  * first cache line, and the key in the second, are all that a plain request and its reply
  * need (plain.h).
@@ -150,10 +160,15 @@ struct ks_flow {
 	/* EtherNet/IP: the CIP connection that was looked up last, see conn_near() */
 	__u8 near;		/* 1 + bytes of its route's text, 0 = none */
 	__u8 near_hops;		/* of the route */
-	__u32 near_id;		/* O->T */
-	__u32 near_changes;	/* table_use.changes */
-	__u32 near_ms;		/* and the time when it was, ns >> 20 */
-	__u8 pad2[4];
+	union { /* the one of EtherNet/IP, the other of Modbus */
+		struct {
+			__u32 near_id;		/* O->T */
+			__u32 near_changes;	/* table_use.changes */
+			__u32 near_ms;		/* and the time when it was, ns >> 20 */
+			__u32 pad2;
+		};
+		struct ks_told told;
+	};
 };
 _Static_assert(__builtin_offsetof(struct ks_flow, key) == 64, "ks_flow: first cache line");
 _Static_assert(__builtin_offsetof(struct ks_flow, id) == 128, "ks_flow: second cache line");

@@ -11,7 +11,7 @@
 #include "test.h"
 
 #define LAYOUT_OF_ABI	9
-#define LAYOUT		2054743372u
+#define LAYOUT		1093911956u
 
 static uint32_t sum = 2166136261u;
 
@@ -61,6 +61,7 @@ static void flows(void)
 	PLACE(struct ks_flow, near_changes);
 	PLACE(struct ks_flow, near_ms);
 	PLACE(struct ks_flow, near_route);
+	PLACE(struct ks_flow, told);
 }
 
 static void others(void)

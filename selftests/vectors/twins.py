@@ -65,6 +65,13 @@ def scenarios():
             # sent again, asked again with another transaction, then something else
             yield (f"message-{i}", server, 1000,
                    [message, message, renamed(message, 9), wire.read(), message + message])
+    for i, message in enumerate(REFUSED + OTHER):
+        for other in (REFUSED[0], OTHER[-1]):
+            # told once, in whatever segment it comes again, unless another was refused meanwhile
+            yield (f"told-{i}", SERVERS[0], 1000,
+                   [message, message + wire.read(), message, other, message, message + other, other,
+                    other + message, message, wire.read(), message, wire.read(),
+                    message + wire.read()])
     for i, message in enumerate((PLAIN[0], PLAIN[6], PLAIN[10], PLAIN[12], REFUSED[0])):
         for j, changed in enumerate(bent(message)):
             yield f"bent-{i}-{j}", SERVERS[0], 1000, [changed, message, wire.read() + changed]
