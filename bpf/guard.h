@@ -15,8 +15,7 @@
  */
 KS_GLOBAL int guard_pass(struct xdp_md *ctx)
 {
-	struct pkt *p = pkt_of(pkt_work());
-	__u32 cookie = p ? p->guard : 0;
+	__u32 cookie = state.guard; /* of all that the rules know, 0 = no guard */
 	struct ks_guard_word *word;
 
 	if (!cookie || bpf_xdp_adjust_meta(ctx, -(int)sizeof(*word)))

@@ -34,24 +34,15 @@ static __always_inline struct pkt *packet_begin(__u8 role, const struct ks_pol_c
 	force = pkt_force(p->now);
 	p->slot = force->slot;
 	p->shadow = state.shadow;
-	p->guard = state.guard;
 	p->mode = force->mode;
-	if (force->mode_until && p->now >= force->mode_until)
+	if (pkt_past(p->now, force->mode_until))
 		p->mode = KS_ENFORCE;
 	if (cfg.sight == KS_SIGHT_TAP)
 		p->mode = KS_MONITOR; /* copies: nothing can be stopped */
 	p->follow = p->mode == KS_MONITOR || cfg.trace;
-	p->adoption = state.adopt;
-	p->adopt_until = state.adopt_until;
 	pol = bpf_map_lookup_elem(&pol_cfg, &p->slot);
-	if (pol) {
-		p->generation = pol->generation;
-		p->rules = pol->rules;
-		p->numbering = pol->numbering;
-		p->zoned = pol->zoned;
-		p->bound = pol->bound;
-		p->other = pol->other;
-	}
+	if (pol)
+		pkt_policy(p, pol);
 	*in_force = pol;
 	return p;
 }
@@ -78,14 +69,14 @@ static __always_inline int other_client(struct pkt *p, const struct ks_pol_marke
 }
 
 static __always_inline int parse_headers(struct xdp_md *ctx, struct pkt *p,
-					 const struct ks_pol_cfg *pol)
+					 const struct ks_pol_cfg *pol, __u8 role)
 {
 	int r = pol ? l2_parse(ctx, p, pol) : KS_R_internal;
 
 	if (r == KS_GO)
-		r = l3_parse(ctx, p);
+		r = l3_parse(ctx, p, role);
 	if (r == KS_GO)
-		r = l4_parse(ctx, p);
+		r = l4_parse(ctx, p, role);
 	return r;
 }
 
@@ -94,7 +85,7 @@ static __always_inline int walk_client(struct xdp_md *ctx, struct pkt *p,
 {
 	const struct ks_pol_ports *ot;
 	__u8 tcp, spoken;
-	int r = parse_headers(ctx, p, pol);
+	int r = parse_headers(ctx, p, pol, KS_CLIENT);
 
 	if (r != KS_GO)
 		return r;
@@ -120,7 +111,7 @@ static __always_inline int walk_client(struct xdp_md *ctx, struct pkt *p,
 static __always_inline int walk_server(struct xdp_md *ctx, struct pkt *p,
 				       const struct ks_pol_cfg *pol)
 {
-	int r = parse_headers(ctx, p, pol), tracked;
+	int r = parse_headers(ctx, p, pol, KS_SERVER), tracked;
 
 	if (r != KS_GO)
 		return r;
@@ -139,7 +130,7 @@ int ks_client(struct xdp_md *ctx)
 	const struct ks_pol_cfg *pol;
 	struct pkt *p = packet_begin(KS_CLIENT, &pol);
 
-	return p ? verdict(ctx, p, walk_client(ctx, p, pol)) : XDP_DROP;
+	return p ? verdict(ctx, p, KS_CLIENT, walk_client(ctx, p, pol)) : XDP_DROP;
 }
 
 SEC("xdp")
@@ -148,7 +139,7 @@ int ks_server(struct xdp_md *ctx)
 	const struct ks_pol_cfg *pol;
 	struct pkt *p = packet_begin(KS_SERVER, &pol);
 
-	return p ? verdict(ctx, p, walk_server(ctx, p, pol)) : XDP_DROP;
+	return p ? verdict(ctx, p, KS_SERVER, walk_server(ctx, p, pol)) : XDP_DROP;
 }
 
 /* key: 2 * port + role, value: the entry program of that role. Taps only; attach writes. */
@@ -165,7 +156,7 @@ static __always_inline __u8 tap_role(struct xdp_md *ctx, struct pkt *p,
 {
 	struct ks_addr_rec *rec;
 
-	if (parse_headers(ctx, p, pol) != KS_GO)
+	if (parse_headers(ctx, p, pol, KS_CLIENT) != KS_GO)
 		return KS_CLIENT;
 	rec = policy_address(p, 1);
 	if (rec && rec->asset)

@@ -65,7 +65,7 @@ static __always_inline int l3_router_alert4(struct xdp_md *ctx, struct pkt *p, s
 	return KS_R_ip_options;
 }
 
-static __always_inline int l3_parse4(struct xdp_md *ctx, struct pkt *p)
+static __always_inline int l3_parse4(struct xdp_md *ctx, struct pkt *p, __u8 role)
 {
 	struct ip4_hdr *ip = pkt_at(ctx, p->l3, sizeof(*ip));
 	__u32 ihl, total, frag;
@@ -77,7 +77,7 @@ static __always_inline int l3_parse4(struct xdp_md *ctx, struct pkt *p)
 	total = bpf_ntohs(ip->tot_len);
 	if (ip->vihl >> 4 != 4 || ihl < 20)
 		return l3_bad(p, KS_R_ip_header);
-	if (ihl != 20 && p->role == KS_CLIENT)
+	if (ihl != 20 && role == KS_CLIENT)
 		return l3_router_alert4(ctx, p, ip);
 	if (total < ihl)
 		return l3_bad(p, KS_R_ip_length);
@@ -86,7 +86,7 @@ static __always_inline int l3_parse4(struct xdp_md *ctx, struct pkt *p)
 	p->l4proto = ip->proto;
 	p->l4 = p->l3 + ihl;
 	both = load_u64(&ip->src);
-	store_u64(&p->key, p->role == KS_CLIENT ? both : both << 32 | both >> 32);
+	store_u64(&p->key, role == KS_CLIENT ? both : both << 32 | both >> 32);
 	return l3_end(ctx, p, p->l3 + total);
 }
 
@@ -145,7 +145,7 @@ static __always_inline void l3_address6(__u8 *to, const __u8 *from)
 	store_u64(to + 8, load_u64(from + 8));
 }
 
-static __always_inline int l3_parse6(struct xdp_md *ctx, struct pkt *p)
+static __always_inline int l3_parse6(struct xdp_md *ctx, struct pkt *p, __u8 role)
 {
 	struct ip6_hdr *ip = pkt_at(ctx, p->l3, sizeof(*ip));
 	int i, r;
@@ -154,8 +154,8 @@ static __always_inline int l3_parse6(struct xdp_md *ctx, struct pkt *p)
 		return l3_bad(p, KS_R_frame_short);
 	if (bpf_ntohl(ip->flow) >> 28 != 6)
 		return l3_bad(p, KS_R_ip_header);
-	l3_address6(p->key.k6.client, p->role == KS_CLIENT ? ip->src : ip->dst);
-	l3_address6(p->key.k6.server, p->role == KS_CLIENT ? ip->dst : ip->src);
+	l3_address6(p->key.k6.client, role == KS_CLIENT ? ip->src : ip->dst);
+	l3_address6(p->key.k6.server, role == KS_CLIENT ? ip->dst : ip->src);
 	p->v6 = 1;
 	p->l4proto = ip->next;
 	p->l4 = p->l3 + sizeof(*ip);
@@ -172,9 +172,9 @@ static __always_inline int l3_parse6(struct xdp_md *ctx, struct pkt *p)
 	return KS_GO;
 }
 
-static __always_inline int l3_parse(struct xdp_md *ctx, struct pkt *p)
+static __always_inline int l3_parse(struct xdp_md *ctx, struct pkt *p, __u8 role)
 {
-	return p->ethertype == ETH_IPV4 ? l3_parse4(ctx, p) : l3_parse6(ctx, p);
+	return p->ethertype == ETH_IPV4 ? l3_parse4(ctx, p, role) : l3_parse6(ctx, p, role);
 }
 
 #endif

@@ -91,12 +91,11 @@ static __always_inline int tcp_missing(struct pkt *p)
 /* Connections opened from the protected side: counted, never dissected. */
 static __always_inline int tcp_outbound(struct pkt *p, int tracked)
 {
-	struct ks_pol_cfg *pol = bpf_map_lookup_elem(&pol_cfg, &p->slot);
 	struct ks_addr_rec *rec = policy_address(p, 1);
 
 	if (!rec || !rec->asset)
 		return KS_R_from_server;
-	if (pol && pol->outbound == KS_DENY)
+	if (p->outbound == KS_DENY)
 		return KS_R_outbound_denied;
 	return tracked ? table_create(0) : KS_R_outbound;
 }

@@ -86,7 +86,6 @@ struct pkt {
 	__u8 extension;		/* IPv6 extension headers were walked */
 	__u8 mode;		/* enum ks_mode in force now */
 	__u8 follow;		/* monitor or replay: state follows what was sent */
-	__u8 adoption;		/* enum ks_adopt */
 	__u8 proto;		/* enum ks_proto of the request stream or datagram */
 	__u8 quota;		/* taken for this SYN, not yet marked in the flow */
 	__u8 ends;		/* its state changed toward an end: tcp_settle() */
@@ -111,9 +110,19 @@ struct pkt {
 	__u16 out_win;
 	__u16 sport, dport;	/* host order */
 	__u16 asset;
-	__u32 slot;		/* policy slot in force */
+	/* of the policy in force, as in struct ks_pol_cfg: see pkt_policy() */
 	__u32 generation;
-	__u32 rules;		/* of the policy in force */
+	__u32 rules;
+	__u8 dflt;
+	__u8 unlisted;
+	__u8 other;
+	__u8 outbound;
+	__u8 has_prefixes;
+	__u8 llc;
+	__u16 numbering;
+	__u8 zoned;
+	__u8 bound;
+	__u32 slot;		/* its slot */
 	__u32 profile;
 	__u32 seq, ack;		/* host order */
 	__u32 out_seq, out_ack;
@@ -127,18 +136,12 @@ struct pkt {
 	__u8 shadow;		/* slot + 1 of the policy judged beside, 0 = none */
 	__u8 taken;		/* entries of ks_work.taken */
 	__u8 settled;		/* of those: taken by messages that go on */
-	__u8 zoned;		/* policy has zones */
-	__u8 other;		/* enum ks_choice: traffic to assets outside the OT ports */
-	__u8 bound;		/* policy binds hosts to MACs or VLANs */
 	__u8 known;		/* zones, server: its OT connection is in the flow table */
-	__u16 numbering;	/* of assets under the policy in force */
 	__u16 zone[2];		/* of source and destination, 0 = in none */
 	__u8 timed;		/* `us` is when the request goes on; server: the one that it answers */
 	__u32 us;		/* CLOCK_MONOTONIC */
 	__u32 at;		/* number of its entry, and the place on the way there (entry.h) */
-	__u32 guard;		/* cookie of the word before each passed packet, 0 = no guard */
 	__u64 now;		/* ns */
-	__u64 adopt_until;	/* ns */
 	__u64 fresh;		/* identity of the connection that may begin with it (flow_anew()) */
 	union {
 		struct ks_key4 k4;
@@ -207,10 +210,42 @@ static __always_inline struct ks_work *work_of(struct pkt *p)
 	return (struct ks_work *)p;
 }
 
+/* That moment has come. 0 = never: one less is later than all. */
+static __always_inline int pkt_past(__u64 now, __u64 moment)
+{
+	return moment - 1 < now;
+}
+
 /* What is in force at this moment. */
 static __always_inline const struct ks_force *pkt_force(__u64 now)
 {
-	return state.revert_at && now >= state.revert_at ? &state.before : &state.now;
+	const struct ks_force *force = &state.now;
+
+	if (pkt_past(now, state.revert_at))
+		force = &state.before;
+	KEEP_APART(force);
+	return force;
+}
+
+#define SAME_PLACE(member, first)                                \
+	_Static_assert(__builtin_offsetof(struct pkt, member) -  \
+		       __builtin_offsetof(struct pkt, first) ==  \
+		       __builtin_offsetof(struct ks_pol_cfg, member) - \
+		       __builtin_offsetof(struct ks_pol_cfg, first), #member)
+
+/* What each packet may ask of its policy, in few words. */
+static __always_inline void pkt_policy(struct pkt *p, const struct ks_pol_cfg *pol)
+{
+	SAME_PLACE(rules, generation);
+	SAME_PLACE(unlisted, dflt);
+	SAME_PLACE(other, dflt);
+	SAME_PLACE(outbound, dflt);
+	SAME_PLACE(numbering, dflt);
+	SAME_PLACE(bound, dflt);
+	store_u64(&p->generation, load_u64(&pol->generation));
+	store_u64(&p->dflt, load_u64(&pol->dflt));
+	p->zoned = pol->zoned;
+	p->bound = pol->bound;
 }
 
 /*
@@ -275,19 +310,19 @@ static __always_inline __u32 pkt_linear(const struct xdp_md *ctx)
 /* Connections that were adopted go on. */
 static __always_inline int pkt_adopted(const struct pkt *p)
 {
-	return p->adoption == KS_ADOPT_AUDIT || (p->mode == KS_MONITOR && !cfg.trace);
+	return state.adopt == KS_ADOPT_AUDIT || (p->mode == KS_MONITOR && !cfg.trace);
 }
 
 /* Connections without a handshake may be adopted now. */
 static __always_inline int pkt_adopts(const struct pkt *p)
 {
-	return pkt_adopted(p) && (p->follow || p->now < p->adopt_until);
+	return pkt_adopted(p) && (p->follow || p->now < state.adopt_until);
 }
 
 /* They are ended. */
 static __always_inline int pkt_refuses(const struct pkt *p)
 {
-	return !p->follow && p->adoption != KS_ADOPT_OFF && !pkt_adopts(p);
+	return !p->follow && state.adopt != KS_ADOPT_OFF && !pkt_adopts(p);
 }
 
 /* Before a stage that reads `take`. */

@@ -104,9 +104,9 @@ static __always_inline void verdict_trace(const struct ks_leaf *leaf)
 	ctl->leaves = n + 1;
 }
 
-static __always_inline void verdict_count(struct pkt *p, __u32 reason, __u32 action)
+static __always_inline void verdict_count(__u8 role, __u32 reason, __u32 action)
 {
-	__u32 port = p->role == KS_CLIENT ? cfg.client_port : cfg.server_port;
+	__u32 port = role == KS_CLIENT ? cfg.client_port : cfg.server_port;
 	__u32 key = (port * KS_REASONS + reason) * KS_A_MAX + action;
 	__u64 *n = bpf_map_lookup_elem(&packets, &key);
 
@@ -140,16 +140,16 @@ static __always_inline __u32 verdict_act(struct xdp_md *ctx, struct pkt *p, __u3
 	return p->flags & TCP_RST || answer_make(ctx) ? KS_A_DROP : KS_A_TX;
 }
 
-static __always_inline int verdict_forward(struct xdp_md *ctx, struct pkt *p)
+static __always_inline int verdict_forward(struct xdp_md *ctx, __u8 role)
 {
 	if (!cfg.wire)
-		return p->guard ? guard_pass(ctx) : XDP_PASS;
+		return state.guard ? guard_pass(ctx) : XDP_PASS;
 	return bpf_redirect_map(&tx_ports,
-				p->role == KS_CLIENT ? cfg.server_port : cfg.client_port, XDP_DROP);
+				role == KS_CLIENT ? cfg.server_port : cfg.client_port, XDP_DROP);
 }
 
 /* The single exit. Monitor passes everything, whatever the reason. */
-static __always_inline int verdict(struct xdp_md *ctx, struct pkt *p, __u32 reason)
+static __always_inline int verdict(struct xdp_md *ctx, struct pkt *p, __u8 role, __u32 reason)
 {
 	__u32 action = reason_of(reason_effect, reason);
 	struct ks_trace_ctl *ctl;
@@ -161,7 +161,7 @@ static __always_inline int verdict(struct xdp_md *ctx, struct pkt *p, __u32 reas
 		action = KS_A_PASS;
 	else if (action != KS_A_PASS || p->out | p->inside)
 		action = verdict_act(ctx, p, action);
-	verdict_count(p, reason, action);
+	verdict_count(role, reason, action);
 	if (reason_of(reason_kind, reason) && !p->reported)
 		event_send(ctx, reason, action);
 	if (cfg.trace) {
@@ -173,7 +173,7 @@ static __always_inline int verdict(struct xdp_md *ctx, struct pkt *p, __u32 reas
 	}
 	if (action == KS_A_DROP || action == KS_A_TX)
 		return action == KS_A_DROP ? XDP_DROP : XDP_TX;
-	return verdict_forward(ctx, p);
+	return verdict_forward(ctx, role);
 }
 
 #endif
