@@ -181,11 +181,18 @@ static __always_inline void flow_stays(struct ks_flow *f)
 	bpf_spin_unlock(&f->lock);
 }
 
-/* Past its state's limit it becomes a tombstone, later it goes. 1 = it is to be deleted. */
-static __always_inline int flow_expire(struct ks_flow *f, __u64 now, __u32 *slot, __u8 *due)
+enum due {
+	NOT_DUE = 0,
+	DUE_STATE,	/* it is in another state now */
+	DUE_DELETE,	/* it is to be deleted, by the caller alone */
+};
+
+/* Past its state's limit it becomes a tombstone, later it goes. quota: what it owes. */
+static __always_inline enum due flow_expire(struct ks_flow *f, __u64 now, __u32 *slot, __u8 *quota)
 {
+	enum due due = NOT_DUE;
 	__u64 idle;
-	int gone = 0;
+	int gone;
 
 	bpf_spin_lock(&f->lock);
 	idle = now > f->t_last ? now - f->t_last : 0;
@@ -194,51 +201,63 @@ static __always_inline int flow_expire(struct ks_flow *f, __u64 now, __u32 *slot
 		*slot = gone ? f->slot : 0;
 		f->slot = gone ? 0 : f->slot;
 		f->flags |= gone ? KS_F_BUSY : 0; /* nobody else deletes it */
+		due = gone ? DUE_DELETE : NOT_DUE;
 	} else if (idle >= flow_limit(f)) {
 		/* half-closed for too long: last ACKs may still come */
 		f->state = f->state == KS_S_ESTAB && f->flags & (KS_F_CFIN | KS_F_SFIN) ?
 				   KS_S_CLOSED : KS_S_DEAD;
 		f->t_last = now;
 		f->version++;
+		due = DUE_STATE;
 	}
-	*due = flow_quota_due(f);
+	*quota = flow_quota_due(f);
 	bpf_spin_unlock(&f->lock);
-	return gone;
+	return due;
 }
 
-/* Returns 0. */
+/* 1 = it was due. */
 KS_GLOBAL int sweep_entry(__u32 at, __u64 now)
 {
 	struct ks_flow *f = bpf_map_lookup_elem(&flows, &at);
 	struct ks_client_key client;
 	__u32 slot = 0;
-	__u8 due = 0;
+	__u8 quota = 0;
+	enum due due;
 
 	if (!f || !f->family || now < f->t_last + KS_T_TOMBSTONE)
 		return 0; /* no limit is shorter */
 	table_client_of(&f->key, f->family == 6, &client);
-	if (flow_expire(f, now, &slot, &due)) {
+	due = flow_expire(f, now, &slot, &quota);
+	if (due == DUE_DELETE) {
 		table_ring_back(f->proto, slot);
 		if (table_delete(f))
 			flow_stays(f);
 	}
-	if (due)
-		table_quota_give(&client, due, 0);
-	return 0;
+	if (quota)
+		table_quota_give(&client, quota, 0);
+	return due != NOT_DUE;
 }
 
 struct sweep_step {
 	__u64 now;
 	__u32 at, entries;
+	__u32 due;		/* of those looked at */
 };
 
 static long sweep_step(__u64 i, void *arg)
 {
 	struct sweep_step *step = arg;
 
-	sweep_entry(step->at, step->now);
+	step->due += sweep_entry(step->at, step->now);
 	step->at = step->at + 1 < step->entries ? step->at + 1 : 0;
-	return 0;
+	return step->due >= KS_SWEEP_DUE;
+}
+
+static __always_inline __u64 sweep_next(const struct ks_table_use *use, const struct sweep_step *step)
+{
+	if (!(use->flows[0] | use->flows[1]))
+		return KS_SECOND;
+	return step->due >= KS_SWEEP_DUE ? KS_SWEEP_SOON : KS_SWEEP_EVERY;
 }
 
 /*
@@ -257,7 +276,7 @@ static int sweep_shot(void *map, __u32 *key, struct ks_sweep *s)
 	if (use->flows[0] | use->flows[1])
 		ks_loop(KS_SWEEP_AT_ONCE, sweep_step, &step);
 	s->next = step.at;
-	bpf_timer_start(&s->timer, use->flows[0] | use->flows[1] ? KS_SWEEP_EVERY : KS_SECOND, 0);
+	bpf_timer_start(&s->timer, sweep_next(use, &step), 0);
 	return 0;
 }
 

@@ -79,9 +79,14 @@ _Static_assert(sizeof(struct ks_key6) == 40, "ks_key6");
 #define KS_T_TOMBSTONE	(1 * KS_SECOND)
 /* With the table more than a quarter full a tombstone is deleted after so much. */
 #define KS_T_REUSE	(KS_SECOND / 50)
-/* The table is looked through in parts: so many entries, every so many ns. */
+/*
+ * The table is looked through in parts: so many entries, every so many ns. What is due takes
+ * longer than what is not: after so many the part is over, and the next one comes sooner.
+ */
 #define KS_SWEEP_AT_ONCE 32
 #define KS_SWEEP_EVERY	(KS_SECOND / 500)
+#define KS_SWEEP_DUE	8
+#define KS_SWEEP_SOON	(KS_SECOND / 4000)
 /* Then a killed one is looked after so soon: both sides have had their RST. */
 #define KS_T_KILLED	(1 * KS_SECOND)
 
