@@ -186,11 +186,11 @@ static __always_inline int enip_dissect(const struct view *v, int udp, struct en
 	return err;
 }
 
-/* Leaf of a command without CIP. Writes all of leaf but tag[] (tag_len is 0). */
+/* Leaf of a command without CIP. Writes all of leaf: events carry it as it is. */
 static __always_inline void enip_leaf_command(const struct enip_msg *m, __u32 length,
 					      struct ks_leaf *leaf)
 {
-	__builtin_memset(leaf, 0, __builtin_offsetof(struct ks_leaf, tag));
+	clear_words(leaf, sizeof(*leaf));
 	leaf->proto = KS_ENIP;
 	leaf->function = m->command;
 	leaf->service = m->command < 0x7f ? m->command : 0x7f;

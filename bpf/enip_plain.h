@@ -16,6 +16,7 @@
 #define ENIP_PLAIN_MIN	(EIP_ITEM + 8)	/* two empty items */
 #define ENIP_PLAIN_MAX	512		/* bytes of the PDU, power of two */
 #define ENIP_PLAIN_REQUESTS 32
+#define ENIP_NEAR_REQUEST (EIP_ITEM + 8 + 4 + 2) /* behind two items' heads, id and sequence count */
 
 /* The segment can be one: its header says that the PDU ends with it. */
 static __always_inline int enip_plain_is(struct xdp_md *ctx, const struct pkt *p)
@@ -109,9 +110,39 @@ static __always_inline int enip_plain_request(struct ks_work *w, struct ks_enip_
 	return !plain_note(&w->plain, w->leaf.rule, w->leaf.key_class, w->leaf.service);
 }
 
+/*
+ * The usual envelope, one request on a connection that is near, told from its words: 1, and
+ * the work area as judge_envelope() would leave it; 0: that one is to be asked.
+ */
+static __always_inline int enip_plain_near(struct ks_work *w, const struct ks_enip_ring *copy)
+{
+	__u32 size = w->pkt.len - ENIP_NEAR_REQUEST;
+	const __u8 *m = copy->bytes;
+	struct cip_work *c = &w->cip;
+
+	if (!w->near || w->pkt.len < ENIP_NEAR_REQUEST + 2 || load_u32(m + EIP_OPTIONS) ||
+	    from_le16(load_u16(m)) != EIP_SEND_UNIT_DATA || from_le16(load_u16(m + EIP_ITEMS)) != 2 ||
+	    from_le32(load_u32(m + EIP_ITEM)) != (4 << 16 | CPF_CONNECTED) ||
+	    from_le32(load_u32(m + EIP_ITEM + 4)) != w->near_id ||
+	    from_le32(load_u32(m + EIP_ITEM + 8)) != ((size + 2) << 16 | CPF_CONNECTED_DATA))
+		return 0;
+	if (m[ENIP_NEAR_REQUEST] == CIP_UNCONNECTED_SEND || m[ENIP_NEAR_REQUEST] == CIP_MULTIPLE)
+		return 0; /* requests are inside; as one request cip_leaf() refuses it */
+	c->msg = (struct enip_msg){
+		.command = EIP_SEND_UNIT_DATA, .cip = EIP_CONNECTED, .conn_id = w->near_id,
+		.cip_off = ENIP_NEAR_REQUEST, .cip_len = size,
+	};
+	c->layers = (struct cip_layers){ .off = ENIP_NEAR_REQUEST, .len = size };
+	clear_words(&c->route, sizeof(c->route));
+	conn_near_route(w);
+	policy_forget(w);
+	w->refused = 0;
+	return 1;
+}
+
 static __always_inline int enip_plain_allowed(struct ks_work *w, struct ks_enip_ring *copy)
 {
-	__u32 requests = judge_envelope(copy, 0, w->pkt.len);
+	__u32 requests = enip_plain_near(w, copy) ? 1 : judge_envelope(copy, 0, w->pkt.len);
 	__u64 i;
 
 	w->plain.runs = 0;

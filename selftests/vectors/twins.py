@@ -104,6 +104,13 @@ def scenarios():
                 Reply(wire.opened(conn=0x31)), *connected[:20], wire.rr(MEMBERS[0]), *connected[20:],
                 wire.unit_data(MEMBERS[0], conn=0x32), wire.rr(wire.forward_close()), connected[0],
                 Reply(wire.closed()), connected[0], connected[2]])
+    opened = [wire.register(), wire.rr(wire.forward_open()), Reply(wire.opened(conn=0x31))]
+    for at in range(len(connected[0])):  # after one that made the connection a near one
+        bits = [connected[0][:at] + bytes([connected[0][at] ^ 1 << bit]) + connected[0][at + 1:]
+                for bit in range(8)]
+        yield (f"cip-bent-{at}", RACK, 1000,
+               opened + [m for changed in bits for m in (connected[0], changed)])
+    yield ("cip-rr-data", RACK, 1000, [*opened, connected[0], b"\x6f" + connected[0][1:]])
     for n in range(1, 34):  # bytes that no message before had, behind pieces of every length
         data = struct.pack("<HH", 0xc2, n) + random.Random(f"copy {n}").randbytes(n)
         yield (f"copy-{n}", RACK, 1000,
