@@ -82,13 +82,12 @@ static __always_inline __u8 known_many(const struct known_of *k, __u32 class)
 }
 
 /* 1: the i-th request of the PDU of `len` bytes is known to be allowed, w->leaf says how to count it. */
-KS_GLOBAL int known_request(struct ks_work *w, struct ks_enip_ring *copy, __u32 len, __u32 i)
+static __always_inline int known_look(struct ks_work *w, struct ks_enip_ring *copy, __u32 len,
+				      __u32 i)
 {
 	struct known_of k = {};
 	struct ks_leaf *leaf;
 
-	if (!copy || !w)
-		return 0;
 	k.v = (struct view){ .base = copy->bytes, .len = len };
 	if (!known_find(w, &k, i) || !known_is(w, &k))
 		return 0;
@@ -98,6 +97,11 @@ KS_GLOBAL int known_request(struct ks_work *w, struct ks_enip_ring *copy, __u32 
 	leaf->rule = k.place->rule;
 	return !cip_length(&k.v, &k.h, k.flags, leaf) &&
 	       known_many(&k, leaf->key_class) == k.place->many;
+}
+
+KS_GLOBAL int known_request(struct ks_work *w, struct ks_enip_ring *copy, __u32 len, __u32 i)
+{
+	return copy && w ? known_look(w, copy, len, i) : 0;
 }
 
 /* The leaf in the work area, that request's, was allowed, and nothing else is to be done. */

@@ -96,6 +96,12 @@ static __always_inline int enip_plain_copy(struct xdp_md *ctx, struct pkt *p,
 	return sum_fold(sum + pseudo) == 0xffff;
 }
 
+/* 1, or there are too many kinds of them. */
+static __always_inline int enip_plain_note(struct ks_work *w)
+{
+	return !plain_note(&w->plain, w->leaf.rule, w->leaf.key_class, w->leaf.service);
+}
+
 /* The i-th request is allowed, by rules that want nothing else, and begins nothing. */
 static __always_inline int enip_plain_request(struct ks_work *w, struct ks_enip_ring *copy, __u32 i)
 {
@@ -107,7 +113,7 @@ static __always_inline int enip_plain_request(struct ks_work *w, struct ks_enip_
 			return 0;
 		known_keep(copy, w->pkt.len, i);
 	}
-	return !plain_note(&w->plain, w->leaf.rule, w->leaf.key_class, w->leaf.service);
+	return enip_plain_note(w);
 }
 
 /*
@@ -142,10 +148,14 @@ static __always_inline int enip_plain_near(struct ks_work *w, const struct ks_en
 
 static __always_inline int enip_plain_allowed(struct ks_work *w, struct ks_enip_ring *copy)
 {
-	__u32 requests = enip_plain_near(w, copy) ? 1 : judge_envelope(copy, 0, w->pkt.len);
+	int near = enip_plain_near(w, copy);
+	__u32 requests;
 	__u64 i;
 
 	w->plain.runs = 0;
+	if (near && known_look(w, copy, w->pkt.len, 0)) /* most are: without a call */
+		return enip_plain_note(w);
+	requests = near ? 1 : judge_envelope(copy, 0, w->pkt.len);
 	if (!requests || requests > ENIP_PLAIN_REQUESTS)
 		return 0;
 	for (i = 0; i < ENIP_PLAIN_REQUESTS; i++) {

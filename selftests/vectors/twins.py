@@ -105,7 +105,7 @@ def scenarios():
                 wire.unit_data(MEMBERS[0], conn=0x32), wire.rr(wire.forward_close()), connected[0],
                 Reply(wire.closed()), connected[0], connected[2]])
     opened = [wire.register(), wire.rr(wire.forward_open()), Reply(wire.opened(conn=0x31))]
-    for at in range(len(connected[0])):  # after one that made the connection a near one
+    for at in range(47):  # envelope and service, after one that made the connection a near one
         bits = [connected[0][:at] + bytes([connected[0][at] ^ 1 << bit]) + connected[0][at + 1:]
                 for bit in range(8)]
         yield (f"cip-bent-{at}", RACK, 1000,
