@@ -111,13 +111,15 @@ static __always_inline __u8 policy_speaks(struct pkt *p, const struct ks_asset_r
 KS_GLOBAL int policy_pair(__u32 port)
 {
 	struct pkt *p = pkt_of(pkt_work());
+	struct ks_pol_cfg *pol;
 	struct ks_pair_key pair = {};
 	struct ks_profile_rec *prof;
 	struct ks_addr_rec *client, *rec;
 	struct ks_asset_rec *a;
 	__u32 *profile;
 
-	if (!p)
+	pol = p ? bpf_map_lookup_elem(&pol_cfg, &p->slot) : NULL;
+	if (!pol)
 		return KS_R_internal;
 	client = policy_address(p, 0);
 	if (client && client->flags & KS_ADDR_PROTECTED && p->role == KS_CLIENT)
@@ -125,7 +127,7 @@ KS_GLOBAL int policy_pair(__u32 port)
 	rec = policy_address(p, 1);
 	p->asset = rec && !(rec->flags & KS_ADDR_LOCAL) ? rec->asset : 0;
 	if (!p->asset)
-		return p->unlisted == KS_ALLOW ? KS_R_unlisted_allowed : KS_R_unlisted;
+		return pol->unlisted == KS_ALLOW ? KS_R_unlisted_allowed : KS_R_unlisted;
 	a = policy_asset(p);
 	if (!a)
 		return KS_R_internal;
@@ -134,7 +136,7 @@ KS_GLOBAL int policy_pair(__u32 port)
 		 (a->modbus_split == KS_ASSEMBLE ? KS_HOW_ASSEMBLE : 0) |
 		 (a->modbus_framing == KS_SINGLE ? KS_HOW_SINGLE : 0);
 	if (p->proto == KS_PROTO_NONE)
-		return p->unlisted == KS_ALLOW ? KS_R_unlisted_allowed : KS_R_unlisted;
+		return pol->unlisted == KS_ALLOW ? KS_R_unlisted_allowed : KS_R_unlisted;
 	pair.asset = p->asset;
 	p->profile = a->profile;
 	if (client) {

@@ -7,6 +7,7 @@
 #ifndef KEYSWITCH_SHADOW_H
 #define KEYSWITCH_SHADOW_H
 
+#include "event.h"
 #include "policy.h"
 #include "modbus.h"
 
@@ -57,6 +58,11 @@ static __always_inline void shadow_end(struct ks_work *w)
 	leaf->value_type = kept->value_type;
 }
 
+static __always_inline int shadow_passes(__u32 reason)
+{
+	return reason_of(reason_effect, reason) == KS_A_PASS;
+}
+
 /* One more was judged by both; what differs gets its row. */
 static __always_inline void shadow_count(struct pkt *p, const struct ks_shadow_key *key)
 {
@@ -73,7 +79,7 @@ static __always_inline void shadow_count(struct pkt *p, const struct ks_shadow_k
 		sum->judged = sum->more = 0;
 	}
 	sum->judged++;
-	if ((key->reason == KS_R_ok) == (key->candidate_reason == KS_R_ok))
+	if (shadow_passes(key->reason) == shadow_passes(key->candidate_reason))
 		return;
 	n = bpf_map_lookup_elem(&shadow_hits, key);
 	if (!n) {

@@ -77,7 +77,7 @@ static void sums(const struct instance *in, const struct ks_state_rec *state, ui
 static json_t *side(const struct names *names, uint16_t reason, uint32_t rule)
 {
 	json_t *o = json_pack("{s:s, s:s}", "verdict",
-			      name_verdict(reason == KS_R_ok ? KS_V_ALLOW : KS_V_DENY), "reason",
+			      name_verdict(reason_passes(reason) ? KS_V_ALLOW : KS_V_DENY), "reason",
 			      name_reason(reason));
 
 	if (rule != KS_SHADOW_SYN && (reason == KS_R_ok || reason == KS_R_policy_deny))

@@ -235,3 +235,33 @@ def test_connections():
             row(1, ("allow", "ok"), ("deny", "pair_denied"), "connection"),
             row(1, ("allow", "ok", "default"), ("deny", "pair_denied"))]), "differences")
         assert "connections: allowed -> denied (pair_denied)" in ks.cmd("shadow").stdout
+
+
+@cases()
+def test_unlisted():
+    """Addresses that one of the policies does not list, and lets pass: no difference where
+    the other one allows the request as well, and one where it does not."""
+    with Plant() as plant:
+        plant.modbus_server()
+        free = "version: 1\ndefault: deny\nunlisted: allow\nassets: {{first: 10.77.0.1}}\n"
+        closed = free.replace("unlisted: allow\n", "")
+        ks = Keyswitch(plant, READONLY).attach()
+        for candidate, differ in ((free, 0), (closed, 2)):
+            ks.cmd("shadow", ks.write_policy("candidate.yaml", candidate))
+            sock = plant.connect(plant.server4, 502, plant.client4)
+            sock.sendall(read_registers(60))
+            equal(len(tcp_split.receive(sock, 11, 1) or b""), 11, "read")
+            abort(sock)
+            found = ks.json("shadow")
+            equal((found["judged"], found["differ"]), (2, differ), "judged, differ")
+        equal({r["candidate"]["reason"] for r in found["differences"]}, {"unlisted"}, "reasons")
+        ks.cmd("apply", ks.write_policy("closed.yaml", closed))
+        ks.cmd("shadow", ks.write_policy("free.yaml", free))
+        try:
+            plant.connect(plant.server4, 502, plant.client4, timeout=0.4)
+            raise AssertionError("connected to an address that is not listed")
+        except OSError:
+            pass
+        equal([(r["what"], r["now"], r["candidate"]) for r in ks.json("shadow")["differences"]],
+              [("connection", {"verdict": "deny", "reason": "unlisted"},
+                {"verdict": "allow", "reason": "unlisted_allowed"})], "differences")
