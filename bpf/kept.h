@@ -2,7 +2,8 @@
 /*
  * The last plain request of a connection stays in its entry, which is at hand anyway: the
  * ring is another page for each connection, and what is acknowledged before the next
- * request comes need never be there. It goes to the ring before anything looks there.
+ * request comes need never be there. It goes to the ring before anything looks there, and
+ * so does the one that was refused after it.
  */
 #ifndef KEYSWITCH_KEPT_H
 #define KEYSWITCH_KEPT_H

@@ -3,8 +3,8 @@
  * The plain request, which nearly every segment of a client is: one Modbus ADU of
  * function code 1 to 6 and nothing else, next in order on a connection at rest, allowed
  * or refused by rules that want nothing else. Judged where it lies in the packet; kept and
- * committed in one locked section. Changes nothing unless it commits: what is not as
- * plain is KS_GO, and the general path asks all over again (tcp.h).
+ * committed in one locked section, a refusal without one. Changes nothing unless it
+ * commits: what is not as plain is KS_GO, and the general path asks all over again (tcp.h).
  */
 #ifndef KEYSWITCH_PLAIN_H
 #define KEYSWITCH_PLAIN_H

@@ -165,19 +165,18 @@ struct ks_flow {
 	/* EtherNet/IP: the CIP connection that was looked up last, see conn_near() */
 	__u8 near;		/* 1 + bytes of its route's text, 0 = none */
 	__u8 near_hops;		/* of the route */
-	union { /* the one of EtherNet/IP, the other of Modbus */
-		struct {
-			__u32 near_id;		/* O->T */
-			__u32 near_changes;	/* table_use.changes */
-			__u32 near_ms;		/* and the time when it was, ns >> 20 */
-			__u32 pad2;
-		};
-		struct ks_told told;
-	};
+	__u32 near_id;		/* O->T */
+	__u32 near_changes;	/* table_use.changes */
+	__u32 near_ms;		/* and the time when it was, ns >> 20 */
+	__u8 pad2[4];
+	/* the fourth: no other's room, as a CPU that was held up may write it very late */
+	struct ks_told told;
+	__u8 pad3[48];
 };
 _Static_assert(__builtin_offsetof(struct ks_flow, key) == 64, "ks_flow: first cache line");
 _Static_assert(__builtin_offsetof(struct ks_flow, id) == 128, "ks_flow: second cache line");
-_Static_assert(sizeof(struct ks_flow) == 192, "ks_flow is three cache lines");
+_Static_assert(__builtin_offsetof(struct ks_flow, told) == 192, "ks_flow: third cache line");
+_Static_assert(sizeof(struct ks_flow) == 256, "ks_flow is four cache lines");
 
 /*
  * How far the server's stream of an EtherNet/IP connection has been followed; written

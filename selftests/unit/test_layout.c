@@ -10,8 +10,8 @@
 #include "../../bpf/compiled.h"
 #include "test.h"
 
-#define LAYOUT_OF_ABI	9
-#define LAYOUT		1093911956u
+#define LAYOUT_OF_ABI	10
+#define LAYOUT		1413427652u
 
 static uint32_t sum = 2166136261u;
 
