@@ -83,7 +83,8 @@ static int keep(struct reader *r, struct flow_row *row, const struct ks_flow *f)
 	row->sent = distance(f->iss, f->c_nxt, f);
 	row->replied = distance(f->irs, f->s_nxt, f);
 	row->adopted = f->flags & KS_F_AUDIT;
-	row->waits = f->refused && f->state == KS_S_ESTAB;
+	row->waits = f->state == KS_S_ESTAB &&
+		     (f->refused || (f->told.bytes && f->told.seq == f->c_nxt));
 	rows->all++;
 	rows->open += f->state == KS_S_ESTAB;
 	rows->adopted += row->adopted;
