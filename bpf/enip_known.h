@@ -99,6 +99,7 @@ static __always_inline int known_look(struct ks_work *w, struct ks_enip_ring *co
 	       known_many(&k, leaf->key_class) == k.place->many;
 }
 
+/* The same, verified once, for the loop over several requests. */
 KS_GLOBAL int known_request(struct ks_work *w, struct ks_enip_ring *copy, __u32 len, __u32 i)
 {
 	return copy && w ? known_look(w, copy, len, i) : 0;
